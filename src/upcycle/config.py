@@ -1,0 +1,132 @@
+"""Every setting, typed and frozen. A preset is a named instance; unknown keys are refused with the nearest known one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """How missing splits are made. A given split is never touched."""
+
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="share of the images cut off for validation where none is given")
+    test_share: float = Field(0.2, gt=0, lt=0.5, description="share cut off for the test where none is given")
+    min_images_per_class: int = Field(8, ge=2, description="smallest class accepted, all splits together")
+
+
+class AugmentConfig(_Section):
+    """Label-preserving augmentation of classifiers and generator."""
+
+    flip: Literal["auto", "none", "horizontal", "vertical", "both"] = Field(
+        "auto", description="auto allows a flip only where a probe classifier shows that it keeps the labels"
+    )
+    shift: float = Field(0.08, ge=0, le=0.25, description="largest shift as a share of the side")
+
+
+class ClassifierConfig(_Section):
+    """The residual network of teacher, baseline and student, and its training."""
+
+    width: int = Field(32, ge=4, description="channels of the first stage; the second and third have 2x and 4x")
+    blocks: int = Field(2, ge=1, description="residual blocks in each of the three stages (3 = ResNet-20)")
+    epochs: float = Field(16, gt=0, description="passes over the members ...")
+    min_images: int = Field(60_000, ge=1, description="... but at least so many images seen")
+    max_images: int = Field(300_000, ge=1, description="... and at most so many")
+    batch: int = Field(128, ge=2)
+    lr: float = Field(0.1, gt=0, description="peak learning rate of Nesterov SGD, reached after `warmup`, then a cosine to 0")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    warmup: float = Field(0.15, ge=0, lt=1, description="share of the images seen while the rate rises")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    validate_every: float = Field(0.05, gt=0, le=1, description="share of the run between two looks at the validation split")
+    patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
+
+
+class GeneratorConfig(_Section):
+    """EDM-preconditioned U-Net on patches and its few-step sampler (Karras et al. 2022, 2024)."""
+
+    channels: tuple[int, ...] = Field((48, 96), min_length=1, description="channels at each resolution")
+    blocks: int = Field(1, ge=1, description="residual blocks per resolution")
+    patch: int = Field(2, ge=1, description="side of the square patches folded into channels")
+    dropout: float = Field(0.05, ge=0, lt=1)
+    images: int = Field(400_000, ge=1, description="images seen in training")
+    batch: int = Field(128, ge=2)
+    lr: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_images: int = Field(20_000, ge=0)
+    decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rate falls linearly to 0")
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training")
+    p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training")
+    label_drop: float = Field(0.1, ge=0, lt=1, description="share of training images shown without their class")
+    balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
+    ema_stds: tuple[float, ...] = Field((0.05, 0.10), min_length=1, description="relative widths of the power-function averages")
+    snapshots: int = Field(4, ge=1, description="snapshots kept along the run; the last is the end of it")
+
+
+class SamplerConfig(_Section):
+    """How images are drawn from the generator."""
+
+    steps: int = Field(7, ge=1, description="network evaluations per image")
+    order: int = Field(4, ge=1, le=4, description="Adams-Bashforth order (4 = iPNDM-4)")
+    sigma_min: float = Field(0.01, gt=0)
+    sigma_max: float = Field(40.0, gt=0)
+    rho: float = Field(7.0, gt=0)
+    spread: float = Field(1.0, gt=0, description="standard deviation of the initial noise, relative to sigma_max")
+    ema_std: float = Field(0.05, gt=0, description="which of the generator's averages is used")
+
+
+class BankConfig(_Section):
+    """The rolling bank of synthetic images."""
+
+    multiple: float = Field(4.0, gt=0, description="bank size as a multiple of the number of members ...")
+    max_images: int = Field(100_000, ge=1, description="... but at most so many images")
+    min_images: int = Field(10_000, ge=1, description="... and at least so many")
+    refresh: float = Field(0.1, ge=0, le=1, description="share of the bank drawn anew before each student epoch; 1 = the whole set")
+    prior: float = Field(0.5, ge=0, le=1, description="labels asked for ~ frequency^prior (1 = as in the data, 0 = equal)")
+
+
+class StudentConfig(_Section):
+    """Generative knowledge distillation."""
+
+    labels: Literal["soft", "hard"] = Field("soft", description="the teacher's soft labels, or the class asked for (plain CAS)")
+    temperature: float = Field(1.0, gt=0)
+    epochs: float = Field(1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 the baseline is given as many")
+    ema: float = Field(0.0, ge=0, lt=0.5, description="relative width of the weight average; 0 = none")
+
+
+class AuditConfig(_Section):
+    """Membership inference by the five-attack toolkit."""
+
+    non_member_share: float = Field(0.1, ge=0, lt=0.5, description="share of the training pool kept away from every model by coin flip")
+    min_non_members: int = Field(100, ge=0, description="at least so many, where the set allows (never above a quarter of it)")
+    folds: int = Field(5, ge=2, description="folds of the cross-fitted attacks")
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+
+
+class ReleaseConfig(_Section):
+    synthetic_images: int = Field(2_000, ge=0, description="size of the synthetic set written to release/synthetic")
+
+
+class Config(_Section):
+    """A whole run."""
+
+    preset: str = "quick"
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", description="auto, cpu, cuda, mps ...")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 = the physical cores")
+    minutes: float | None = Field(None, gt=0, description="scale the images seen so that the run takes about so long")
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    teacher: ClassifierConfig = ClassifierConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    bank: BankConfig = BankConfig()
+    student: StudentConfig = StudentConfig()
+    audit: AuditConfig = AuditConfig()
+    release: ReleaseConfig = ReleaseConfig()
+    plain: bool = Field(False, description="also train the plain-CAS student (one fixed synthetic set, hard labels), for tables")

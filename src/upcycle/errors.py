@@ -1,0 +1,36 @@
+"""Errors a user can mend. The command line prints them as one line each and exits with code 2; bugs keep their traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UpcycleError(Exception):
+    """Something about the input must change. Holds every problem found, one sentence line each.
+
+    Each line follows `<what> must be <allowed>. Got <value>. <what to do next>.`
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems: Sequence[str] = problems
+
+
+class DataError(UpcycleError):
+    """The images, labels, groups or splits cannot be used as they are."""
+
+
+class ConfigError(UpcycleError):
+    """A setting is unknown or outside its range."""
+
+
+class RunFolderError(UpcycleError):
+    """The run folder is not ours, or belongs to another configuration."""
+
+
+class ResourceError(UpcycleError):
+    """Not enough disk, memory or time for what was asked."""
+
+
+class SealedError(RuntimeError):
+    """Code that must never see a private image tried to open one. Always a bug, so it keeps its traceback."""
