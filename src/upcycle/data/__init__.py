@@ -1,0 +1,1 @@
+from upcycle.data._imageset import Dataset, ImageSet  # noqa: F401

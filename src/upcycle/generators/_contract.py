@@ -1,0 +1,54 @@
+"""What a generator must do to be plugged in. `check_generator` holds any class to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from upcycle._training import Report, silent
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state of the generator along its training."""
+
+    images_seen: int
+    path: Path
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A class-conditional image model.
+
+    `sample(labels)[k]` depends only on the snapshot, `seed` and `indices[k]` (default k): never on batch, process or device count.
+    """
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        budget: int,
+        resume: Path | None = None,
+        report: Report = silent,
+    ) -> Self:
+        """Learn uint8 images (n, height, width, channels) with int64 labels (n,), seeing `budget` images.
+
+        `resume` is a folder for snapshots and resume state: called again after a kill, the fit goes on where it was.
+        """
+        ...
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """Snapshots in the order of images seen; the last is the end of training."""
+        ...
+
+    def sample(
+        self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """uint8 (n, channels, height, width), one image for every label."""
+        ...

@@ -1,0 +1,292 @@
+"""EDM-preconditioned U-Net (Karras et al. 2022) with power-function EMA (2024) and few-step multistep sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from upcycle._random import derive_seed, indexed_normal, numpy_rng
+from upcycle._training import Checkpoint, Report, seed_step, silent
+from upcycle.config import GeneratorConfig, SamplerConfig
+from upcycle.errors import ConfigError
+from upcycle.generators._contract import Snapshot
+from upcycle.generators._ema import PowerEma
+from upcycle.generators._solver import adams_bashforth, karras_sigmas
+from upcycle.nets import Augmentation, UNet, augment, to_input
+
+SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
+_SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """What a generator draws: `channels` x `size` x `size` of one of `classes`."""
+
+    channels: int
+    size: int
+    classes: int
+
+
+def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+    """D(x; sigma) of x (n, channels, side, side) with sigma (n,) and labels (n,): Karras et al. 2022, eq. 7 and table 1."""
+    s = sigma[:, None, None, None]
+    total = (s**2 + SIGMA_DATA**2).sqrt()
+    inner = net(x / total, sigma.log() / 4, labels)
+    return x * (SIGMA_DATA / total) ** 2 + inner * (s * SIGMA_DATA / total)
+
+
+def denoising_loss(net: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+    """Mean of lambda(sigma) |D(clean + sigma noise; sigma) - clean|^2; scalar (eq. 2 with the weight of table 1).
+
+    With that weight it is the squared error of the raw network output against its own target, computed so.
+    """
+    s = sigma[:, None, None, None]
+    total = (s**2 + SIGMA_DATA**2).sqrt()
+    noisy = torch.addcmul(clean, noise, s)
+    target = (clean - noisy * (SIGMA_DATA / total) ** 2) * (total / (s * SIGMA_DATA))
+    return nn.functional.mse_loss(net(noisy / total, sigma.log() / 4, labels), target)
+
+
+def learning_rate(config: GeneratorConfig, images_seen: int, budget: int) -> float:
+    """Linear warm-up, constant, then linear to 0 over the last `decay_share` of the budget."""
+    rise = min(1.0, (images_seen + config.batch) / max(config.warmup_images, 1))
+    fall = min(1.0, (budget - images_seen) / max(config.decay_share * budget, 1))
+    return config.lr * rise * max(fall, 0.0)
+
+
+def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
+    """Probability of each record to be drawn so that classes appear ~ frequency^balance; float64 (n,), sums to 1."""
+    counts = np.bincount(labels).astype(float)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** (balance - 1), 0)[labels]
+    return np.asarray(weights / weights.sum())
+
+
+@final
+class EdmGenerator:
+    """The default generator. `augmentation` lists the views that keep the label; only flips are used here."""
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        config: GeneratorConfig | None = None,
+        sampler: SamplerConfig | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.shape, self.config, self.sampler = shape, config or GeneratorConfig(), sampler or SamplerConfig()
+        if self.sampler.ema_std not in self.config.ema_stds:
+            raise ConfigError(
+                f"sampler.ema_std must be one of generator.ema_stds {self.config.ema_stds}. Got {self.sampler.ema_std}."
+            )
+        self.device = torch.device(device)
+        views = augmentation or Augmentation()
+        self._views = Augmentation(0, views.horizontal, views.vertical)
+        self._folder: Path | None = None
+        self._memory: dict[int, dict[str, Tensor]] = {}
+        self._drawn: tuple[str, nn.Module, Tensor] | None = None
+
+    def build(self) -> UNet:
+        """A fresh network with weights from torch's global generator."""
+        c = self.config
+        net = UNet(
+            self.shape.channels,
+            self.shape.classes,
+            widths=c.channels,
+            blocks=c.blocks,
+            patch=c.patch,
+            dropout=c.dropout,
+        )
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        budget: int,
+        resume: Path | None = None,
+        report: Report = silent,
+    ) -> Self:
+        """See Generator.fit. `images` uint8 (n, height, width, channels)."""
+        self._folder, self._drawn = resume, None
+        with torch.random.fork_rng(devices=[]):
+            _Fit(self, images, labels, seed, budget, report).run()
+        return self
+
+    def load(self, folder: Path) -> Self:
+        """The generator as a finished `fit(resume=folder)` left it."""
+        self._folder, self._drawn = folder, None
+        return self
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """See Generator.snapshots."""
+        if self._folder is None:
+            return [Snapshot(seen, Path()) for seen in sorted(self._memory)]
+        found = sorted(self._folder.glob("snapshot-*.safetensors"))
+        return [Snapshot(int(path.stem.split("-")[1]), path) for path in found]
+
+    def keep(self, images_seen: int, tensors: dict[str, Tensor]) -> None:
+        """Store one snapshot: every average's weights and the pixel statistics."""
+        if self._folder is None:
+            self._memory[images_seen] = {name: t.clone() for name, t in tensors.items()}
+            return
+        path = self._folder / f"snapshot-{images_seen:010d}.safetensors"
+        save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        """See Generator.sample; `snapshot` None is the last one. Raises ConfigError before any fit."""
+        net, pixels = self._network(snapshot)
+        rows = np.arange(len(labels)) if indices is None else np.asarray(indices)
+        parts = [np.empty((0, self.shape.channels, self.shape.size, self.shape.size), np.uint8)]
+        for start in range(0, len(rows), _SAMPLE_BATCH):
+            chosen = slice(start, start + _SAMPLE_BATCH)
+            parts.append(self._draw(net, pixels, labels[chosen], rows[chosen], seed, spread))
+        return np.concatenate(parts)
+
+    def _draw(
+        self, net: nn.Module, pixels: Tensor, labels: np.ndarray, rows: np.ndarray, seed: int, spread: float
+    ) -> np.ndarray:
+        count, shape = len(rows), self.shape
+        padded = np.resize(labels, _SAMPLE_BATCH) if self.device.type == "cpu" else labels
+        noise = indexed_normal(seed, rows, (shape.channels, shape.size, shape.size))
+        noise = np.resize(noise, (len(padded), *noise.shape[1:]))
+        y = torch.from_numpy(padded).to(self.device)
+        s = self.sampler
+        sigmas = karras_sigmas(s.steps, s.sigma_min, s.sigma_max, s.rho)
+        x = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last) * (spread * float(sigmas[0]))
+
+        def evaluate(state: Tensor, sigma: float) -> Tensor:
+            return denoise(net, state, torch.full((len(padded),), sigma, device=self.device), y)
+
+        drawn = adams_bashforth(evaluate, x, sigmas, order=s.order)
+        mean, scale = pixels[:-1].view(1, -1, 1, 1), pixels[-1]
+        levels = ((drawn / scale + mean + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
+        return levels[:count].cpu().contiguous().numpy()
+
+    def _network(self, snapshot: Snapshot | None) -> tuple[nn.Module, Tensor]:
+        found = self.snapshots()
+        if not found:
+            raise ConfigError("generator must be fitted before it can sample. Got an unfitted one. Call fit first.")
+        chosen = snapshot or found[-1]
+        key = f"{chosen.images_seen}/{chosen.path}"
+        if self._drawn is None or self._drawn[0] != key:
+            tensors = self._memory[chosen.images_seen] if self._folder is None else load_file(chosen.path)
+            prefix = f"{self.sampler.ema_std}/"
+            net = self.build().eval().requires_grad_(False)
+            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            self._drawn = (key, net, tensors["pixels"].to(self.device))
+        return self._drawn[1], self._drawn[2]
+
+
+def pixel_statistics(images: np.ndarray) -> Tensor:
+    """float32 (channels + 1,): mean per channel on the [-1, 1] scale, then the factor that brings the deviation to SIGMA_DATA."""
+    step = max(1, len(images) // 5000)
+    levels = images[::step].astype(np.float64) / 127.5 - 1
+    mean = levels.mean((0, 1, 2))
+    std = float(np.sqrt(((levels - mean) ** 2).mean()))
+    return torch.tensor([*mean, SIGMA_DATA / max(std, 1e-3)], dtype=torch.float32)
+
+
+class _Fit:
+    """One training run: the state of the loop and its steps."""
+
+    def __init__(
+        self, owner: EdmGenerator, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report
+    ) -> None:
+        self.owner, self.config, self.seed, self.budget, self.report = owner, owner.config, seed, budget, report
+        self.images, self.labels = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels)
+        self.cumulative = np.cumsum(class_weights(labels, self.config.balance))
+        self.pixels = pixel_statistics(images).to(owner.device)
+        torch.manual_seed(derive_seed(seed, "generator", "weights"))
+        self.net = owner.build().train()
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=self.config.lr, betas=(0.9, 0.99), weight_decay=self.config.weight_decay, fused=True
+        )
+        self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
+        self.checkpoint = Checkpoint(None if owner._folder is None else owner._folder / "resume.pt")
+        self.milestones = [round(budget * (k + 1) / self.config.snapshots) for k in range(self.config.snapshots)]
+
+    def run(self) -> None:
+        seen = self.restore()
+        loss = torch.zeros(())
+        while seen < self.budget:
+            rng = seed_step(self.seed, "generator", seen)
+            clean, labels = self.batch(seen, rng)
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.config, seen, self.budget)
+            step = self.loss(clean, labels, rng)
+            self.optimizer.zero_grad(set_to_none=True)
+            step.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
+            self.optimizer.step()
+            self.ema.update(seen, seen + len(labels))
+            before, seen = seen, seen + len(labels)
+            loss = torch.lerp(loss, step.detach().cpu(), 0.02 if before else 1.0)
+            self.now_and_then(before, seen, loss)
+        self.checkpoint.remove()
+
+    def batch(self, seen: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Standardised images float (batch, channels, side, side) and their labels, some dropped to "no class"."""
+        uniform = numpy_rng(self.seed, "generator", "batch", seen).random(self.config.batch)
+        chosen = torch.from_numpy(np.searchsorted(self.cumulative, uniform * self.cumulative[-1]))
+        views = augment(self.images[chosen], self.owner._views, rng)
+        clean = to_input(views, self.owner.device)
+        clean = (clean - self.pixels[:-1].view(1, -1, 1, 1)) * self.pixels[-1]
+        dropped = torch.rand(len(chosen), generator=rng) < self.config.label_drop
+        labels = torch.where(dropped, self.owner.shape.classes, self.labels[chosen])
+        return clean, labels.to(self.owner.device)
+
+    def loss(self, clean: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Denoising loss at noise levels that are lognormal and stratified over the batch."""
+        n = len(labels)
+        uniform = (torch.arange(n) + torch.rand(n, generator=rng)) / n
+        normal = torch.special.ndtri(uniform.double().clamp_(1e-6, 1 - 1e-6)).float()
+        sigma = (normal * self.config.p_std + self.config.p_mean).exp().to(clean.device)
+        noise = torch.randn(clean.permute(0, 2, 3, 1).shape, generator=rng).permute(0, 3, 1, 2).to(clean.device)
+        return denoising_loss(self.net, clean, noise, sigma, labels)
+
+    def now_and_then(self, before: int, seen: int, loss: Tensor) -> None:
+        finished = seen >= self.budget
+        if before // 5_000 != seen // 5_000 or finished:
+            self.report(seen, {"loss": float(loss)})
+        if any(before < m <= seen for m in self.milestones):
+            self.owner.keep(seen, self.snapshot())
+        if self.checkpoint.due():
+            self.checkpoint.save({**self.state(), "images_seen": seen})
+
+    def state(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "ema": self.ema.state()}
+
+    def snapshot(self) -> dict[str, Tensor]:
+        names = [name for name, _ in self.net.named_parameters()]
+        tensors = {f"{std}/{n}": t for std, ts in self.ema.averages.items() for n, t in zip(names, ts, strict=True)}
+        buffers = {f"{std}/{n}": b for std in self.config.ema_stds for n, b in self.net.named_buffers()}
+        return {"pixels": self.pixels, **tensors, **{n: b.clone() for n, b in buffers.items()}}
+
+    def restore(self) -> int:
+        saved = self.checkpoint.load()
+        if saved is None:
+            return self.budget if any(s.images_seen >= self.budget for s in self.owner.snapshots()) else 0
+        self.net.load_state_dict(saved["net"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.ema.load(saved["ema"])
+        return int(saved["images_seen"])

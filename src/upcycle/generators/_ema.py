@@ -1,0 +1,50 @@
+"""Power-function averages of weights (Karras et al. 2024, section 3.1): their width is a share of the run so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def gamma_of_std(std: float) -> float:
+    """The exponent whose profile t**gamma has relative width `std`: the largest root of
+    (g + 1) = std^2 (g + 2)^2 (g + 3) (Karras et al. 2024, eq. 127)."""
+    inverse = std**-2
+    return float(np.roots([1, 7, 16 - inverse, 12 - inverse]).real.max())
+
+
+def power_beta(gamma: float, images_before: int, images_after: int) -> float:
+    """Decay of one update from `images_before` to `images_after` images seen; 0 at the first."""
+    return float((images_before / images_after) ** (gamma + 1))
+
+
+class PowerEma:
+    """Averages of a network's parameters, one for every relative width in `stds`."""
+
+    def __init__(self, parameters: Iterable[Tensor], stds: Sequence[float]) -> None:
+        self._live = [p.detach() for p in parameters]
+        self.averages = {std: [p.clone() for p in self._live] for std in stds}
+        self._gammas = {std: gamma_of_std(std) for std in stds}
+
+    @torch.no_grad()
+    def update(self, images_before: int, images_after: int) -> None:
+        for std, average in self.averages.items():
+            beta = power_beta(self._gammas[std], images_before, images_after)
+            torch._foreach_lerp_(average, self._live, 1 - beta)
+
+    def state(self) -> dict[str, list[Tensor]]:
+        return {str(std): average for std, average in self.averages.items()}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, list[Tensor]]) -> None:
+        for std, average in self.averages.items():
+            torch._foreach_copy_(average, [t.to(average[0].device) for t in state[str(std)]])
+
+    @torch.no_grad()
+    def copy_to(self, net: nn.Module, std: float) -> None:
+        for target, source in zip(net.parameters(), self.averages[std], strict=True):
+            cast(Tensor, target).copy_(source)

@@ -1,0 +1,42 @@
+"""Label-preserving views of uint8 image batches, and the way from bytes to network input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which views keep the label: a largest shift in pixels, and mirror images left-right or upside-down."""
+
+    shift: int = 0
+    horizontal: bool = False
+    vertical: bool = False
+
+
+def augment(images: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:
+    """One random view of every image. uint8 (n, height, width, channels) in and out; edges are repeated under shifts."""
+    n, height, width, _ = images.shape
+    if how == Augmentation():
+        return images
+    rows = _source(n, height, how.shift, how.vertical, rng)
+    cols = _source(n, width, how.shift, how.horizontal, rng)
+    return images[torch.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
+
+
+def _source(n: int, side: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:
+    """Where each of `side` output lines comes from; int64 (n, side)."""
+    offset = torch.randint(-shift, shift + 1, (n, 1), generator=rng)
+    lines = (torch.arange(side) + offset).clamp_(0, side - 1)
+    if not flip:
+        return lines
+    mirrored = torch.rand(n, 1, generator=rng) < 0.5
+    return torch.where(mirrored, side - 1 - lines, lines)
+
+
+def to_input(images: Tensor, device: torch.device) -> Tensor:
+    """uint8 (n, height, width, channels) to float32 (n, channels, height, width) in [-1, 1], channels last in memory."""
+    return images.to(device).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1)

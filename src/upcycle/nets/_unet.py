@@ -1,0 +1,110 @@
+"""A small class-conditional convolutional U-Net on patches (Ho et al. 2020; Karras et al. 2022, 2024)."""
+
+from __future__ import annotations
+
+import math
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+@final
+class UNetBlock(nn.Module):
+    """Residual block whose second normalisation is scaled and shifted by the embedding of noise level and class."""
+
+    def __init__(self, inner: int, outer: int, embedding: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = _norm(inner), _norm(outer)
+        self.conv1 = nn.Conv2d(inner, outer, 3, padding=1)
+        self.conv2 = nn.Conv2d(outer, outer, 3, padding=1)
+        self.affine = nn.Linear(embedding, 2 * outer)
+        self.skip: nn.Module = nn.Identity() if inner == outer else nn.Conv2d(inner, outer, 1)
+        self.dropout = dropout
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(cast(Tensor, self.conv2.bias))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        hidden = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, dim=1)
+        hidden = F.silu(torch.addcmul(shift, self.norm2(hidden), scale + 1))
+        if self.dropout and self.training:
+            hidden = F.dropout(hidden, self.dropout)
+        return cast(Tensor, self.conv2(hidden).add_(self.skip(x)))
+
+
+@final
+class NoiseClassEmbedding(nn.Module):
+    """One vector (n, width) for noise level c_noise (n,) and class label int64 (n,); label == classes means "no class"."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(1000), width // 4)) * 0.5)
+        self.noise = nn.Linear(2 * (width // 4), width)
+        self.label = nn.Embedding(classes + 1, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        phase = noise[:, None] * cast(Tensor, self.frequencies)
+        waves = torch.cat([phase.cos(), phase.sin()], dim=1)
+        return F.silu(self.out(F.silu(self.noise(waves) + self.label(labels))))
+
+
+@final
+class UNet(nn.Module):
+    """Output of the input's shape, float (n, channels, side, side). Odd sides are padded inside and cropped again."""
+
+    def __init__(
+        self, channels: int, classes: int, *, widths: tuple[int, ...], blocks: int, patch: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.patch, self.multiple = patch, patch * 2 ** (len(widths) - 1)
+        embedding = 4 * widths[0]
+        folded = channels * patch**2
+        self.embed = NoiseClassEmbedding(embedding, classes)
+        self.enter = nn.Conv2d(folded, widths[0], 3, padding=1)
+        skips, width = [widths[0]], widths[0]
+        self.down = nn.ModuleList()
+        for level in widths:
+            column = nn.ModuleList()
+            for _ in range(blocks):
+                column.append(UNetBlock(width, level, embedding, dropout))
+                width = level
+                skips.append(width)
+            self.down.append(column)
+        self.middle = UNetBlock(width, width, embedding, dropout)
+        self.up = nn.ModuleList()
+        for depth, level in enumerate(reversed(widths)):
+            column = nn.ModuleList()
+            for _ in range(blocks + (depth == len(widths) - 1)):  # the last takes the skip of `enter` too
+                column.append(UNetBlock(width + skips.pop(), level, embedding, dropout))
+                width = level
+            self.up.append(column)
+        self.leave_norm = _norm(width)
+        self.leave = nn.Conv2d(width, folded, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(cast(Tensor, self.leave.bias))
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor) -> Tensor:
+        side = x.shape[-1]
+        short = -side % self.multiple
+        embedding = self.embed(noise, labels)
+        hidden = self.enter(F.pixel_unshuffle(F.pad(x, (0, short, 0, short)), self.patch))
+        skips = [hidden]
+        for depth, column in enumerate(self.down):
+            hidden = F.avg_pool2d(hidden, 2) if depth else hidden
+            for block in cast(nn.ModuleList, column):
+                hidden = block(hidden, embedding)
+                skips.append(hidden)
+        hidden = self.middle(hidden, embedding)
+        for depth, column in enumerate(self.up):
+            hidden = F.interpolate(hidden, scale_factor=2.0) if depth else hidden
+            for block in cast(nn.ModuleList, column):
+                hidden = block(torch.cat([hidden, skips.pop()], dim=1), embedding)
+        out = F.pixel_shuffle(self.leave(F.silu(self.leave_norm(hidden))), self.patch)
+        return out[:, :, :side, :side]

@@ -1,0 +1,103 @@
+"""The rolling bank of synthetic images that a student learns from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, final
+
+import numpy as np
+
+from upcycle._random import derive_seed, numpy_rng
+from upcycle.config import BankConfig
+from upcycle.generators import Generator
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Everything needed to draw image number j: the generator, the spread and the label prior. Draw j is a pure function of j."""
+
+    generator: Generator
+    prior: np.ndarray
+    seed: int
+    spread: float = 1.0
+
+    def labels(self, draws: np.ndarray) -> np.ndarray:
+        """Classes asked for by `draws`, int64; every run of 1,024 draws holds the prior's shares to rounding."""
+        out = np.empty(len(draws), np.int64)
+        for block in np.unique(draws // _CHUNK):
+            inside = draws // _CHUNK == block
+            out[inside] = self._block(int(block))[draws[inside] % _CHUNK]
+        return out
+
+    def draw(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 images (n, height, width, channels) and the classes asked for (n,)."""
+        labels = self.labels(draws)
+        images = self.generator.sample(labels, seed=derive_seed(self.seed, "bank"), spread=self.spread, indices=draws)
+        return images.transpose(0, 2, 3, 1), labels
+
+    def _block(self, block: int) -> np.ndarray:
+        rng = numpy_rng(self.seed, "bank-labels", block)
+        quantiles = (np.arange(_CHUNK) + rng.random()) / _CHUNK
+        labels = np.searchsorted(np.cumsum(self.prior) / self.prior.sum(), quantiles, side="right")
+        return np.asarray(rng.permutation(labels.clip(max=len(self.prior) - 1)))
+
+
+def label_prior(labels: np.ndarray, classes: int, power: float) -> np.ndarray:
+    """Shares float64 (classes,) proportional to frequency^power, summing to 1; 1 = as in the data, 0 = equal."""
+    counts = np.bincount(labels, minlength=classes).astype(float)
+    weights = np.where(counts > 0, np.maximum(counts, 1) ** power, 0)
+    return np.asarray(weights / weights.sum())
+
+
+def bank_size(config: BankConfig, members: int) -> int:
+    """Images in the bank: `multiple` times the members, within [min_images, max_images]."""
+    return int(min(max(config.multiple * members, config.min_images), config.max_images))
+
+
+@final
+class Bank:
+    """A ring of `size` synthetic images on disk. After `advance(total)` it holds the draws total-size .. total-1.
+
+    The only way in is a Sampler, so a bank cannot hold a private image. Slot s holds draw j with j = s modulo size; `ids.npy`
+    remembers which, written after the images, so a kill at any moment costs only the chunk being drawn.
+    """
+
+    def __init__(self, folder: Path, sampler: Sampler, size: int, shape: tuple[int, int, int]) -> None:
+        """`shape` (height, width, channels). Opens the folder again if it holds a bank of this size and shape."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._sampler, self.size = sampler, size
+        self.images = _mapped(folder / "images.npy", np.uint8, (size, *shape))
+        self.labels = _mapped(folder / "labels.npy", np.int64, (size,))
+        self._ids = _mapped(folder / "ids.npy", np.int64, (size,))  # draw + 1; 0 = empty
+
+    def advance(self, total: int, report: Callable[[int], None] = lambda drawn: None) -> Self:
+        """Draw whatever of total-size .. total-1 is not there yet. Raises ValueError for total < size."""
+        if total < self.size:
+            raise ValueError(f"total must be at least the bank's size {self.size}. Got {total}.")
+        wanted = np.arange(total - self.size, total)
+        missing = wanted[self._ids[wanted % self.size] != wanted + 1]
+        for start in range(0, len(missing), _CHUNK):
+            draws = missing[start : start + _CHUNK]
+            slots = draws % self.size
+            self._ids[slots] = 0
+            self.images[slots], self.labels[slots] = self._sampler.draw(draws)
+            self._ids[slots] = draws + 1
+            report(start + len(draws))
+        return self
+
+
+def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:  # type: ignore[type-arg]
+    if path.exists():
+        found = np.lib.format.open_memmap(path, mode="r+")
+        if found.shape == shape and found.dtype == dtype:
+            return found
+    partial = path.with_suffix(".partial")
+    np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape).flush()
+    os.replace(partial, path)
+    return np.lib.format.open_memmap(path, mode="r+")
+

@@ -1,0 +1,44 @@
+"""Labelling strategies: from the views a student sees to the labels it learns."""
+
+from __future__ import annotations
+
+from typing import Protocol, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from upcycle.nets import for_inference
+
+
+class Labeller(Protocol):
+    """Soft labels float (n, classes), rows summing to 1, for float views (n, channels, side, side) in [-1, 1].
+
+    `asked` int64 (n,) is the class the generator was asked for, `source` int64 (n,) the generator each image came from.
+    """
+
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor: ...
+
+
+@final
+class TeacherLabels:
+    """One teacher's softmax at `temperature` on the very view the student sees (plain GKD)."""
+
+    def __init__(self, teacher: nn.Module, *, temperature: float = 1.0) -> None:
+        self._teacher, self._temperature = for_inference(teacher), temperature
+
+    @torch.inference_mode()
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+        logits: Tensor = self._teacher(views)
+        return (logits / self._temperature).softmax(dim=1)
+
+
+@final
+class AskedLabels:
+    """The class the generator was asked for, as a one-hot row: what plain CAS trains on."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+        return F.one_hot(asked, self._classes).to(views.dtype)

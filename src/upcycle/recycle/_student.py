@@ -1,0 +1,135 @@
+"""Generative knowledge distillation: a student learns the teacher's soft labels on synthetic images (Lomurno & Matteucci 2025).
+
+Nothing here can hold a private image: the loop reads a Bank, which only a Sampler fills, and a Labeller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from upcycle._training import Checkpoint, Report, seed_step, silent, stream
+from upcycle.generators._ema import PowerEma
+from upcycle.nets import augment, to_input
+from upcycle.recycle._bank import Bank
+from upcycle.recycle._classify import Fitted, Recipe
+from upcycle.recycle._labels import Labeller
+from upcycle.recycle._optimiser import rate, set_rate, sgd
+
+
+@dataclass(frozen=True)
+class Regeneration:
+    """How the bank moves on: before epoch e it has drawn size + e * `per_epoch` images. An epoch is `epoch_images` seen."""
+
+    epoch_images: int
+    per_epoch: int
+
+    def total(self, size: int, images_seen: int) -> int:
+        return size + (images_seen // self.epoch_images) * self.per_epoch
+
+
+def soft_cross_entropy(logits: Tensor, soft_labels: Tensor, temperature: float = 1.0) -> Tensor:
+    """Mean cross-entropy of softmax(logits / T) against soft labels, times T^2 so that gradients keep their size
+    (Hinton et al. 2015). logits and soft_labels (n, classes); scalar."""
+    log_probabilities = F.log_softmax(logits / temperature, dim=1)
+    return -(soft_labels * log_probabilities).sum(1).mean() * temperature**2
+
+
+def train_student(
+    bank: Bank,
+    labeller: Labeller,
+    recipe: Recipe,
+    regeneration: Regeneration,
+    *,
+    seed: int,
+    temperature: float = 1.0,
+    ema: float = 0.0,
+    stage: str = "student",
+    resume: Path | None = None,
+    report: Report = silent,
+) -> Fitted:
+    """A classifier that saw synthetic images only, `recipe.budget` of them; no image is chosen by looking at a private one.
+
+    `ema` above 0 returns the power-function average of that relative width instead of the last weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _distil(bank, labeller, recipe, regeneration, seed, temperature, ema, stage, Checkpoint(resume), report)
+
+
+def _distil(  # noqa: PLR0913 - the loop's signature is its configuration
+    bank: Bank,
+    labeller: Labeller,
+    recipe: Recipe,
+    regeneration: Regeneration,
+    seed: int,
+    temperature: float,
+    ema: float,
+    stage: str,
+    checkpoint: Checkpoint,
+    report: Report,
+) -> Fitted:
+    config, budget = recipe.config, recipe.budget or bank.size
+    net = recipe.build(bank.images, seed, stage).train()
+    optimizer = sgd(net, config)
+    average = PowerEma(net.parameters(), [ema] if ema else [])
+    seen = _restore(checkpoint, net, optimizer, average)
+    images, asked = torch.from_numpy(bank.images), torch.from_numpy(bank.labels)
+    drawn = 0
+
+    while seen < budget:
+        if drawn != (wanted := regeneration.total(bank.size, seen)):
+            checkpoint.save(_state(net, optimizer, average, seen))  # the bank goes back only at a price
+            bank.advance(wanted)
+            drawn = wanted
+        rng = seed_step(seed, stage, seen)
+        chosen = torch.from_numpy(stream(bank.size, seed, stage, seen, config.batch))
+        views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
+        target = labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen))
+        set_rate(optimizer, rate(config, seen, budget))
+        loss = soft_cross_entropy(net(views), target.clone(), temperature)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        average.update(seen, seen + len(chosen))
+        before, seen = seen, seen + len(chosen)
+
+        if before // 5_000 != seen // 5_000 or seen >= budget:
+            report(seen, {"loss": float(loss.detach())})
+        if checkpoint.due():
+            checkpoint.save(_state(net, optimizer, average, seen))
+
+    if ema:
+        average.copy_to(net, ema)
+        _renew_statistics(net, bank, recipe)
+    checkpoint.remove()
+    return Fitted(net.eval(), seen, None)
+
+
+@torch.no_grad()
+def _renew_statistics(net: nn.Module, bank: Bank, recipe: Recipe) -> None:
+    """Batch-norm statistics of averaged weights, measured on the first synthetic images of the bank (Izmailov et al. 2018)."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    net.train()
+    for part in torch.from_numpy(bank.images[:6_400]).split(128):
+        net(to_input(part, recipe.device))
+
+
+def _state(net: nn.Module, optimizer: torch.optim.Optimizer, average: PowerEma, seen: int) -> dict[str, object]:
+    return {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "ema": average.state(), "images_seen": seen}
+
+
+def _restore(checkpoint: Checkpoint, net: nn.Module, optimizer: torch.optim.Optimizer, average: PowerEma) -> int:
+    saved = checkpoint.load()
+    if saved is None:
+        return 0
+    net.load_state_dict(saved["net"])
+    optimizer.load_state_dict(saved["optimizer"])
+    average.load(saved["ema"])
+    return int(saved["images_seen"])

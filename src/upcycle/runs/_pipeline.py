@@ -1,0 +1,202 @@
+"""The whole road, from private images to an audited student; the same call resumes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from upcycle._machine import choose_device, tune_process
+from upcycle.config import Config
+from upcycle.data import Dataset, Store, check, draw_members, read, write_store
+from upcycle.errors import ConfigError
+from upcycle.generators import ImageShape
+from upcycle.nets import ClassifierFactory, classifier_factory
+from upcycle.runs._display import Display, SilentDisplay
+from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
+from upcycle.runs._judge import audit_stage, evaluation_stage, headline
+from upcycle.runs._plan import Plan, disk_bytes, make_plan
+from upcycle.runs._publish import release_stage, report_stage
+from upcycle.runs._stages import content_key, read_record, run_stage
+from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, views_stage
+
+UNTIL = ("teacher", "generator", "student", "audit", "report")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call of `run` ends with."""
+
+    folder: Path
+    until: str
+    headline: tuple[str, ...]
+    next_step: str
+
+    def lines(self) -> list[str]:
+        return [*self.headline, self.next_step]
+
+
+def run(
+    data: str,
+    out: Path,
+    config: Config,
+    *,
+    until: str = "report",
+    groups_csv: Path | None = None,
+    display: Display | None = None,
+    network: ClassifierFactory | None = None,
+) -> Summary:
+    """Do (or go on with) a run up to and including `until`, one of UNTIL.
+
+    Raises UpcycleError before anything is written where data, settings or folder do not fit. `network` replaces the residual
+    classifier of teacher, baseline and student; a resumed run must be given the same one.
+    """
+    if until not in UNTIL:
+        raise ConfigError(f"until must be one of {', '.join(UNTIL)}. Got {until!r}.")
+    check_run(out, config)
+    device = choose_device(config.device)
+    dataset = read(data, config=config.data, seed=config.seed, groups_csv=groups_csv)
+    return _run(dataset, out, config, until, display or SilentDisplay(), network, device)
+
+
+def run_dataset(
+    dataset: Dataset,
+    out: Path,
+    config: Config,
+    *,
+    until: str = "report",
+    display: Display | None = None,
+    network: ClassifierFactory | None = None,
+) -> Summary:
+    """As `run`, for a data set already in memory."""
+    check_run(out, config)
+    return _run(dataset, out, config, until, display or SilentDisplay(), network, choose_device(config.device))
+
+
+def _run(
+    dataset: Dataset,
+    out: Path,
+    config: Config,
+    until: str,
+    display: Display,
+    network: ClassifierFactory | None,
+    device: torch.device,
+) -> Summary:
+    tune_process(config.threads)
+    shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
+    check_memory(2 * sum(s.images.nbytes for s in dataset.splits().values()) + 1_200_000_000)
+    check_disk(out, sum(s.images.nbytes for s in dataset.splits().values()) + 50_000_000)
+    report = check(dataset)
+    display.plan(report.lines())
+    folder = open_run(out, config)
+    with only_one(out):
+        store = _store(folder, dataset, config)
+        plan = _plan(folder, store, config, shape, device)
+        records = sum(len(s) for s in dataset.splits().values())
+        check_disk(out, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
+        display.plan(plan.lines())
+        build = network or classifier_factory(config.teacher)
+        bench = Bench(folder, config, shape, device, display, build, plan)
+        return _walk(bench, store, until)
+
+
+def _store(folder: RunFolder, dataset: Dataset, config: Config) -> Store:
+    """The private store, members and non-members drawn before anything is trained."""
+    key = content_key("store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed)
+
+    def write() -> Facts:
+        audit = config.audit
+        members, outside = draw_members(
+            dataset.train, share=audit.non_member_share, at_least=audit.min_non_members, seed=config.seed
+        )
+        write_store(folder.store, dataset, members, outside)
+        return {"members": len(members), "non_members": len(outside)}
+
+    run_stage(folder.stage("data"), key, write)
+    return Store(folder.store)
+
+
+def dataset_fingerprint(dataset: Dataset) -> str:
+    """Hash of every image, label and group."""
+    import hashlib
+
+    import numpy as np
+
+    digest = hashlib.blake2b(digest_size=16)
+    for split in dataset.splits().values():
+        for array in (split.images, split.labels, split.groups):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _plan(folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device) -> Plan:
+    key = content_key("plan", store.fingerprint, config.model_dump(exclude={"device", "threads"}))
+    members = len(store.members())
+    record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device).to_json())
+    return Plan.from_json(record.facts)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A step of the road: `total` images its progress counts to, and what it does."""
+
+    name: str
+    total: int
+    work: Callable[[], Facts]
+
+
+def _road(bench: Bench, store: Store) -> list[_Stage]:
+    budget = bench.plan.budget
+    road = [
+        _Stage("views", 0, lambda: views_stage(bench, store)),
+        _Stage("teacher", budget.teacher, lambda: classifier_stage(bench, store, "teacher", budget.teacher)),
+        _Stage("generator", budget.generator, lambda: generator_stage(bench, store)),
+        _Stage("student", budget.student, lambda: student_stage(bench)),
+        _Stage("baseline", budget.baseline, lambda: classifier_stage(bench, store, "baseline", budget.baseline)),
+    ]
+    if bench.config.plain:
+        road.append(_Stage("plain", budget.student, lambda: student_stage(bench, "plain")))
+    return [
+        *road,
+        _Stage("audit", 0, lambda: audit_stage(bench, store)),
+        _Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
+        _Stage("release", 0, lambda: release_stage(bench)),
+        _Stage("report", 0, lambda: report_stage(bench, store)),
+    ]
+
+
+def _walk(bench: Bench, store: Store, until: str) -> Summary:
+    """Every stage up to `until`, each keyed by the configuration and the data."""
+    for stage in _road(bench, store):
+        key = content_key(stage.name, store.fingerprint, bench.config.model_dump(exclude={"device", "threads"}))
+        _announced(bench, stage, key)
+        if stage.name == until:
+            break
+    return _summary(bench, until)
+
+
+def _announced(bench: Bench, stage: _Stage, key: str) -> None:
+    display, folder = bench.display, bench.folder
+    display.stage(stage.name, stage.total)
+    record, fresh = run_stage(folder.stage(stage.name), key, stage.work)
+    folder.log(f"{stage.name}: {'finished' if fresh else 'was finished'} ({record.seconds:.0f} s)")
+    display.done(stage.name, record.seconds if fresh else 0.0)
+
+
+def _summary(bench: Bench, until: str) -> Summary:
+    folder, following = bench.folder, dict(zip(UNTIL, UNTIL[1:], strict=False))
+    if until != "report":
+        return Summary(folder.root, until, (f"{until} is ready in {folder.root}",), f"next: {_COMMANDS[following[until]]}")
+    evaluation = read_record(folder.stage("evaluation"))
+    assert evaluation is not None
+    audit: dict[str, Any] = json.loads((folder.stage("audit") / "audit.json").read_text())
+    lines = (*headline(evaluation.facts, audit), f"reports           {folder.private / 'report.html'} (internal, do not share)")
+    return Summary(folder.root, until, (*lines, f"                  {folder.release / 'report.html'} (shareable)"), f"next: read the report, then share {folder.release}")
+
+
+_COMMANDS = {"generator": "upcycle train-generator", "student": "upcycle distil", "audit": "upcycle audit", "report": "upcycle report"}

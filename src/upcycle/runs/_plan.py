@@ -1,0 +1,170 @@
+"""The plan before the work: how many images each stage sees, and how long that takes on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from upcycle.config import Config
+from upcycle.data import ImageSet
+from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.nets import classifier_factory, predict_logits
+from upcycle.recycle import Recipe, bank_size, image_budget, train_classifier
+
+_OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Images seen or drawn by every stage."""
+
+    teacher: int
+    baseline: int
+    generator: int
+    student: int
+    bank: int
+    redrawn: int
+    epoch: int
+
+    @property
+    def drawn(self) -> int:
+        """Images the student stage draws in all."""
+        return self.bank + self.redrawn * ((self.student - 1) // self.epoch)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Images per second on this machine, from a short measurement."""
+
+    classifier: float
+    labelling: float
+    generator: float
+    sampling: float
+
+
+def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
+    """The budget of a configuration. The baseline sees at least as many images as the student, so that the gap is not
+    bought by a weak baseline; `scale` shrinks or stretches training and bank alike."""
+    teacher = max(config.teacher.batch, round(image_budget(config.teacher, members) * scale))
+    student = max(config.teacher.batch, round(teacher * config.student.epochs))
+    bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
+    generator = max(config.generator.batch, round(config.generator.images * scale))
+    epoch = min(max(members, config.bank.min_images // 4), student)
+    return Budget(teacher, max(teacher, student), generator, student, bank, round(config.bank.refresh * bank), epoch)
+
+
+def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
+    """Expected seconds of every stage."""
+    learning = 1 / rates.classifier
+    return {
+        "teacher": budget.teacher * learning,
+        "baseline": budget.baseline * learning,
+        "generator": budget.generator / rates.generator,
+        "student": budget.student * (learning + 1 / rates.labelling) + budget.drawn / rates.sampling,
+        "others": _OTHER_SECONDS,
+    }
+
+
+def scale_for(config: Config, members: int, rates: Rates) -> float:
+    """The factor on all budgets that makes the run last about `config.minutes`; 1 where none are given."""
+    if config.minutes is None:
+        return 1.0
+    low, high = 1e-3, 100.0
+    for _ in range(40):  # bisection: minimum sizes make the time only piecewise linear
+        middle = (low * high) ** 0.5
+        total = sum(stage_seconds(budget_for(config, members, middle), rates).values())
+        low, high = (middle, high) if total < config.minutes * 60 else (low, middle)
+    return low
+
+
+def measure_rates(config: Config, shape: ImageShape, device: torch.device) -> Rates:
+    """Rates of the real loops on random images, a few batches each after a warm-up."""
+    rng = np.random.default_rng(0)
+    count = max(config.teacher.batch, config.generator.batch)
+    images = rng.integers(0, 256, (count, shape.size, shape.size, shape.channels), dtype=np.uint8)
+    noise = ImageSet(images, rng.integers(0, shape.classes, count))
+    network = classifier_factory(config.teacher)
+    look = config.teacher.model_copy(update={"validate_every": 1.0})
+    generator = EdmGenerator(shape, config.generator, config.sampler, device=device)
+    net = network(shape.channels, shape.classes, shape.size)
+
+    def classify(batches: int) -> int:
+        recipe = Recipe(network, shape.classes, look, device=device, budget=batches * look.batch)
+        return train_classifier(noise, noise.take(np.arange(2)), recipe, seed=0).images_seen
+
+    def generate(batches: int) -> int:
+        budget = batches * config.generator.batch
+        generator.fit(images, noise.labels, seed=0, budget=budget)
+        return budget
+
+    def label(batches: int) -> int:
+        many = torch.from_numpy(np.resize(images, (250 * batches, *images.shape[1:])))
+        return len(predict_logits(net, many, device))
+
+    def draw(batches: int) -> int:
+        return len(generator.sample(np.zeros(256 * batches, np.int64), seed=0))
+
+    return Rates(_rate(classify), _rate(label), _rate(generate), _rate(draw))
+
+
+def _rate(work: Callable[[int], int]) -> float:
+    """Images per second of `work`, which takes a number of batches and returns images; set-up is measured and taken off."""
+    work(1)
+    start = time.perf_counter()
+    few = work(1)
+    middle = time.perf_counter()
+    many = work(5)
+    end = time.perf_counter()
+    return (many - few) / max((end - middle) - (middle - start), 1e-6)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Budget, expected seconds and what they follow from; kept in the run so that a resumed one does the same work."""
+
+    budget: Budget
+    seconds: dict[str, float]
+    rates: Rates
+    classifier_parameters: int
+    generator_parameters: int
+    scale: float
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, facts: dict[str, object]) -> Plan:
+        parts = dict(facts)
+        return cls(Budget(**parts.pop("budget")), rates=Rates(**parts.pop("rates")), **parts)  # type: ignore[arg-type]
+
+    def lines(self) -> list[str]:
+        """What will be done and how long it takes, one line each."""
+        b, s = self.budget, self.seconds
+        return [
+            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; teacher sees {b.teacher:,} images, baseline {b.baseline:,}",
+            f"generator    {self.generator_parameters / 1e6:.2f} M parameters; sees {b.generator:,} images",
+            f"student      sees {b.student:,} synthetic images from a bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
+            "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items()) + " min",
+            f"             about {sum(s.values()) / 60:.0f} min in all on this machine",
+        ]
+
+
+def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device) -> Plan:
+    """Measure this machine and derive the plan."""
+    rates = measure_rates(config, shape, device)
+    scale = scale_for(config, members, rates)
+    budget = budget_for(config, members, scale)
+    net = classifier_factory(config.teacher)(shape.channels, shape.classes, shape.size)
+    unet = EdmGenerator(shape, config.generator, config.sampler).build()
+    counts = [sum(p.numel() for p in module.parameters()) for module in (net, unet)]
+    return Plan(budget, stage_seconds(budget, rates), rates, counts[0], counts[1], scale)
+
+
+def disk_bytes(budget: Budget, shape: ImageShape, records: int, parameters: int, snapshots: int) -> int:
+    """Bytes a run writes: store, bank, snapshots and resume state, and some for reports."""
+    image = shape.channels * shape.size**2
+    return image * (records + budget.bank) + 4 * parameters * (2 * snapshots + 8) + 30_000_000

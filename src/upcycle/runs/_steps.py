@@ -1,0 +1,182 @@
+"""The training stages of a run: each reads what earlier stages left, works in its own folder and returns facts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from upcycle._training import Report
+from upcycle.config import Config
+from upcycle.data import Store, sealed
+from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.nets import Augmentation, ClassifierFactory
+from upcycle.recycle import (
+    AskedLabels,
+    Bank,
+    FlipTrial,
+    Recipe,
+    Regeneration,
+    Sampler,
+    TeacherLabels,
+    choose_augmentation,
+    label_prior,
+    train_classifier,
+    train_student,
+    try_flips,
+)
+from upcycle.runs._display import Display
+from upcycle.runs._folder import RunFolder
+from upcycle.runs._plan import Plan
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every stage needs: where it works, by which settings, on what machine, and who is told."""
+
+    folder: RunFolder
+    config: Config
+    shape: ImageShape
+    device: torch.device
+    display: Display
+    network: ClassifierFactory
+    plan: Plan
+
+    def recipe(self, budget: int, augmentation: Augmentation) -> Recipe:
+        return Recipe(self.network, self.shape.classes, self.config.teacher, augmentation, self.device, budget)
+
+    def report(self, stage: str) -> Report:
+        """A report that writes metrics.jsonl and moves the display."""
+
+        def write(images_seen: int, metrics: Any) -> None:
+            self.folder.log_metrics(stage, images_seen, metrics)
+            self.display.advance(images_seen, dict(metrics))
+
+        return write
+
+    def augmentation(self) -> Augmentation:
+        """The views that the flip stage found safe."""
+        return Augmentation(**json.loads((self.folder.stage("views") / "views.json").read_text()))
+
+    def generator(self) -> EdmGenerator:
+        views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
+        return EdmGenerator(
+            self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views
+        )
+
+    def sampler(self) -> Sampler:
+        """The sampler of the finished generator; its label prior comes from the generator stage's counts."""
+        folder = self.folder.stage("generator")
+        counts = np.asarray(json.loads((folder / "class_counts.json").read_text()))
+        labels = np.repeat(np.arange(len(counts)), counts)
+        prior = label_prior(labels, self.shape.classes, self.config.bank.prior)
+        return Sampler(self.generator().load(folder), prior, self.config.seed, self.config.sampler.spread)
+
+    def classifier(self, stage: str) -> nn.Module:
+        """The finished classifier of `stage` (teacher, baseline, student or plain)."""
+        net = self.network(self.shape.channels, self.shape.classes, self.shape.size)
+        net.load_state_dict(load_file(self.folder.stage(stage) / "model.safetensors"))
+        return net.to(self.device).eval()
+
+
+def save_classifier(net: nn.Module, path: Path) -> None:
+    """Write weights as safetensors, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    save_file({name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def views_stage(bench: Bench, store: Store) -> Facts:
+    """Which mirror images keep the label; asked of the data only where the setting is "auto"."""
+    members, config = store.members(), bench.config
+    trials: list[FlipTrial] = []
+    if config.augment.flip == "auto":
+        images = min(20_000, max(bench.plan.budget.teacher // 4, config.teacher.batch))
+        recipe = bench.recipe(images, choose_augmentation(config.augment, bench.shape.size, []))
+        trials = try_flips(members, recipe, seed=config.seed, images=images)
+    views = choose_augmentation(config.augment, bench.shape.size, trials)
+    (bench.folder.stage("views") / "views.json").write_text(json.dumps(asdict(views)))
+    return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
+
+
+def classifier_stage(bench: Bench, store: Store, stage: str, budget: int) -> Facts:
+    """Teacher or baseline: trained on members, best look at validation kept."""
+    folder = bench.folder.stage(stage)
+    recipe = bench.recipe(budget, bench.augmentation())
+    fitted = train_classifier(
+        store.members(),
+        store.validation(),
+        recipe,
+        seed=bench.config.seed,
+        stage=stage,
+        resume=folder / "resume.pt",
+        report=bench.report(stage),
+    )
+    save_classifier(fitted.net, folder / "model.safetensors")
+    return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
+
+
+def generator_stage(bench: Bench, store: Store) -> Facts:
+    """The generator, trained on members."""
+    folder, members = bench.folder.stage("generator"), store.members()
+    counts = np.bincount(members.labels, minlength=bench.shape.classes)
+    (folder / "class_counts.json").write_text(json.dumps(counts.tolist()))
+    generator = bench.generator().fit(
+        members.images,
+        members.labels,
+        seed=bench.config.seed,
+        budget=bench.plan.budget.generator,
+        resume=folder,
+        report=bench.report("generator"),
+    )
+    return {"images_seen": generator.snapshots()[-1].images_seen}
+
+
+def student_stage(bench: Bench, stage: str = "student") -> Facts:
+    """The student, by GKD; `stage` "plain" is the plain-CAS student (one fixed set, hard labels).
+
+    The store of private images is sealed meanwhile: opening it raises SealedError.
+    """
+    with sealed(bench.folder.store):
+        folder, budget, config = bench.folder.stage(stage), bench.plan.budget, bench.config
+        plain = stage == "plain"
+        size = min(budget.epoch, budget.bank) if plain else budget.bank
+        shape = (bench.shape.size, bench.shape.size, bench.shape.channels)
+        bank = Bank(folder / "bank", bench.sampler(), size, shape)
+        bank.advance(size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
+        fitted = train_student(
+            bank,
+            _labeller(bench, plain),
+            bench.recipe(budget.student, bench.augmentation()),
+            Regeneration(budget.epoch, 0 if plain else budget.redrawn),
+            seed=config.seed,
+            temperature=1.0 if plain else config.student.temperature,
+            ema=config.student.ema,
+            stage=stage,
+            resume=folder / "resume.pt",
+            report=bench.report(stage),
+        )
+        save_classifier(fitted.net, folder / "model.safetensors")
+        return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
+
+
+def _labeller(bench: Bench, plain: bool) -> AskedLabels | TeacherLabels:
+    if plain or bench.config.student.labels == "hard":
+        return AskedLabels(bench.shape.classes)
+    return TeacherLabels(bench.classifier("teacher"), temperature=bench.config.student.temperature)
+
+
+def _agreement(bench: Bench, bank: Bank) -> float:
+    """Share of bank images on which the teacher finds the class that was asked for, 0..1."""
+    from upcycle.nets import predict_logits
+
+    logits = predict_logits(bench.classifier("teacher"), torch.from_numpy(bank.images[:4000]), bench.device)
+    return float((logits.argmax(1).numpy() == bank.labels[:4000]).mean())
