@@ -123,9 +123,9 @@ class _Best:
         return before // self._every != seen // self._every or seen >= self._budget
 
     def offer(self, score: float, net: nn.Module) -> None:
-        self.looks_since += 1
+        self.looks_since = 0 if score > self.score else self.looks_since + 1
         if score >= self.score:
-            self.score, self.looks_since = score, 0
+            self.score = score
             self.weights = {name: t.detach().clone() for name, t in net.state_dict().items()}
 
     def state(self) -> dict[str, Any]:

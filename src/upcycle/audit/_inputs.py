@@ -1,0 +1,165 @@
+"""What an audit is given, and every way in which it can be unusable. Scores and membership in; nothing about how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from upcycle.errors import DataError
+
+MIN_RECORDS: Final = 20
+
+
+class AuditInputError(DataError):
+    """The scores, membership, groups or ids cannot be audited as they are. Always raised instead of a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetScores:
+    """One model's answers for the audited records. `logits` float (n, classes), finite, before any softmax; `labels` int (n,);
+    `members` bool (n,): was the record given to the pipeline; `groups` int (n,) or None: records of one group are of one
+    patient and lie wholly on one side."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    members: np.ndarray
+    groups: np.ndarray | None = None
+
+
+def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """(float64 scores, bool members), both (n,), finite, with at least `least` records on each side. Raises AuditInputError."""
+    scores, members = np.asarray(scores), np.asarray(members)
+    if scores.ndim != 1 or scores.shape != members.shape:
+        raise AuditInputError(
+            f"scores and members must be one-dimensional and equally long. Got shapes {scores.shape} and {members.shape}. "
+            "Give one score and one flag per record."
+        )
+    problems = _flag_problems("members", members, least)
+    if scores.dtype.kind not in "fiub":
+        problems.append(f"scores must be numbers. Got {scores.dtype}. Convert them to float.")
+    elif not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).sum())
+        problems.append(f"scores must be finite. Got {bad} NaN or infinite of {len(scores)}. Find the records that overflow.")
+    if problems:
+        raise AuditInputError(*problems)
+    return scores.astype(np.float64), members.astype(bool)
+
+
+def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(float64 logits (n, classes), int64 labels (n,)). Raises AuditInputError with every problem found."""
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    problems = _logit_problems("", logits, labels)
+    if problems:
+        raise AuditInputError(*problems)
+    return logits.astype(np.float64), labels.astype(np.int64)
+
+
+def check_targets(
+    targets: Mapping[str, TargetScores], *, folds: int, images: np.ndarray | None = None, ids: np.ndarray | None = None
+) -> None:
+    """Nothing, or AuditInputError with one line for every problem of every target."""
+    if not targets:
+        raise AuditInputError("targets must name at least one model. Got none. Give the student and, for power, the teacher.")
+    problems: list[str] = []
+    first_name, first = next(iter(targets.items()))
+    for name, target in targets.items():
+        problems += _target_problems(name, target, folds)
+        if not _same_records(first, target):
+            problems.append(
+                f"{name}: labels, members and groups must equal those of {first_name}. Got other ones. "
+                "Score every target on the same records in the same order."
+            )
+    n = len(np.asarray(first.members))
+    if images is not None and (np.ndim(images) != 4 or len(images) != n):
+        problems.append(f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record.")
+    problems += _id_problems(ids, np.asarray(first.members))
+    if problems:
+        raise AuditInputError(*problems)
+
+
+def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
+    if members.dtype.kind not in "biu" or not np.isin(members, (0, 1)).all():
+        return [f"{what} must be booleans. Got {members.dtype}. Give True for records the pipeline was given."]
+    inside, outside = int(members.sum()), int((members == 0).sum())
+    if min(inside, outside) == 0:
+        only = "members" if inside else "non-members"
+        return [f"{what} must hold members and non-members. Got {only} only. Leave records out of the pipeline by a coin flip."]
+    if min(inside, outside) < least:
+        return [
+            f"{what} must hold at least {least} records on each side. Got {inside} members and {outside} non-members. "
+            "Hold more records out."
+        ]
+    return []
+
+
+def _logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[str]:
+    if logits.ndim != 2 or logits.shape[1] < 2 or logits.dtype.kind not in "fiu":
+        return [
+            f"{prefix}logits must be numbers of shape (n, classes) with two or more classes. Got {logits.dtype} {logits.shape}. "
+            "Give the output before the softmax."
+        ]
+    if labels.shape != logits.shape[:1]:
+        return [f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."]
+    problems = []
+    if not np.isfinite(logits).all():
+        rows = int((~np.isfinite(logits)).any(axis=1).sum())
+        problems.append(f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model.")
+    if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
+        problems.append(f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels.")
+    return problems
+
+
+def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
+    logits, labels, members = np.asarray(target.logits), np.asarray(target.labels), np.asarray(target.members)
+    problems = _logit_problems(f"{name}: ", logits, labels)
+    if members.shape != logits.shape[:1]:
+        problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
+        return problems
+    flags = _flag_problems(f"{name}: members", members, MIN_RECORDS)
+    problems += flags
+    if target.groups is not None and not flags:
+        problems += _group_problems(name, np.asarray(target.groups), members.astype(bool), folds)
+    return problems
+
+
+def _group_problems(name: str, groups: np.ndarray, members: np.ndarray, folds: int) -> list[str]:
+    if groups.shape != members.shape:
+        return [f"{name}: groups must have shape {members.shape}. Got {groups.shape}. Give one group per record."]
+    inside, outside = np.unique(groups[members]), np.unique(groups[~members])
+    problems = []
+    both = np.intersect1d(inside, outside)
+    if len(both):
+        problems.append(
+            f"{name}: groups must lie wholly among the members or the non-members. Got {len(both)} on both sides. "
+            "Flip the coin per group."
+        )
+    if min(len(inside), len(outside)) < 2 * folds:
+        problems.append(
+            f"{name}: groups must number at least {2 * folds} on each side for {folds} folds. Got {len(inside)} and "
+            f"{len(outside)}. Use fewer folds or more groups."
+        )
+    return problems
+
+
+def _same_records(a: TargetScores, b: TargetScores) -> bool:
+    if (a.groups is None) != (b.groups is None):
+        return False
+    same = np.array_equal(a.labels, b.labels) and np.array_equal(a.members, b.members)
+    return same and (a.groups is None or b.groups is None or np.array_equal(a.groups, b.groups))
+
+
+def _id_problems(ids: np.ndarray | None, members: np.ndarray) -> list[str]:
+    if ids is None:
+        return []
+    ids = np.asarray(ids)
+    if ids.shape != members.shape:
+        return [f"ids must have shape {members.shape}. Got {ids.shape}. Give one id per record."]
+    inside, outside = ids[members == 1], ids[members == 0]
+    both = np.intersect1d(inside, outside)
+    if len(both):
+        return [f"ids must be members or non-members, not both. Got {len(both)} on both sides. Remove the overlap."]
+    repeats = len(ids) - len(np.unique(ids))
+    return [f"ids must be unique. Got {repeats} repeated. Audit every record once."] if repeats else []

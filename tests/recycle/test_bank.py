@@ -1,0 +1,108 @@
+"""The bank: pure draws, a ring that heals itself, and label shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upcycle.config import BankConfig
+from upcycle.generators import Snapshot
+from upcycle.recycle import Bank, Sampler, bank_size, label_prior
+
+
+class NumberGenerator:
+    """Draws images whose pixels spell the index and the label, and counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def fit(self, *args: object, **kwargs: object) -> NumberGenerator:
+        return self
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        return [Snapshot(1, Path())]
+
+    def sample(
+        self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None
+    ) -> np.ndarray:
+        rows = np.arange(len(labels)) if indices is None else indices
+        self.asked += rows.tolist()
+        out = np.zeros((len(labels), 1, 2, 2), np.uint8)
+        out[:, 0, 0, 0], out[:, 0, 0, 1] = rows % 256, rows // 256
+        out[:, 0, 1, 1] = labels
+        return out
+
+
+def _bank(folder: Path, size: int = 40) -> tuple[Bank, NumberGenerator]:
+    generator = NumberGenerator()
+    return Bank(folder, Sampler(generator, np.array([0.5, 0.5]), seed=0), size, (2, 2, 1)), generator
+
+
+def _draws(bank: Bank) -> np.ndarray:
+    return bank.images[:, 0, 0, 0].astype(int) + 256 * bank.images[:, 0, 1, 0].astype(int)
+
+
+def test_bank_holds_the_latest_draws_after_each_advance(tmp_path: Path) -> None:
+    bank, generator = _bank(tmp_path)
+    bank.advance(40)
+    assert sorted(_draws(bank)) == list(range(40))
+    bank.advance(55)
+    assert sorted(_draws(bank)) == list(range(15, 55))
+    assert len(generator.asked) == 55, "only the rolling part may be drawn anew"
+    assert np.array_equal(bank.images[:, 1, 1, 0], bank.labels)
+
+
+def test_whole_set_regeneration_replaces_every_image(tmp_path: Path) -> None:
+    bank, _ = _bank(tmp_path)
+    bank.advance(40).advance(80)
+    assert sorted(_draws(bank)) == list(range(40, 80))
+
+
+def test_reopened_bank_draws_nothing_again_and_a_damaged_slot_is_redrawn(tmp_path: Path) -> None:
+    _bank(tmp_path)[0].advance(50)
+    ids = np.lib.format.open_memmap(tmp_path / "ids.npy", mode="r+")
+    ids[3] = 0
+    ids.flush()
+    bank, generator = _bank(tmp_path)
+    bank.advance(50)
+    assert len(generator.asked) == 1
+    assert sorted(_draws(bank)) == list(range(10, 50))
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(st.integers(40, 200), min_size=1, max_size=5))
+def test_bank_depends_on_where_it_is_not_on_the_way_there(steps: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    walked, straight = (_bank(tmp_path_factory.mktemp("bank"))[0] for _ in range(2))
+    for total in steps:
+        walked.advance(total)
+    straight.advance(steps[-1])
+    assert np.array_equal(walked.images, straight.images) and np.array_equal(walked.labels, straight.labels)
+
+
+def test_labels_asked_for_match_the_prior_and_not_the_chunking(tmp_path: Path) -> None:
+    sampler = Sampler(NumberGenerator(), np.array([0.6, 0.3, 0.1]), seed=4)
+    labels = sampler.labels(np.arange(5_000))
+    assert np.bincount(labels) / 5_000 == pytest.approx([0.6, 0.3, 0.1], abs=2e-3)
+    assert np.array_equal(sampler.labels(np.array([4_321, 7])), labels[[4_321, 7]])
+
+
+def test_prior_powers_are_the_data_the_root_and_equal_shares() -> None:
+    labels = np.array([0] * 16 + [1] * 4)
+    assert label_prior(labels, 3, 1.0) == pytest.approx([0.8, 0.2, 0])
+    assert label_prior(labels, 3, 0.5) == pytest.approx([2 / 3, 1 / 3, 0])
+    assert label_prior(labels, 3, 0.0) == pytest.approx([0.5, 0.5, 0])
+
+
+def test_bank_size_is_a_multiple_of_the_members_within_limits() -> None:
+    config = BankConfig(multiple=4, min_images=100, max_images=1000)
+    assert [bank_size(config, n) for n in (10, 100, 10_000)] == [100, 400, 1000]
+
+
+def test_advance_below_the_size_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        _bank(tmp_path)[0].advance(39)
