@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from upcycle._settings import differences, resolve_yaml, to_yaml
+from upcycle._settings import differences, resolve, to_yaml
 from upcycle.config import Config
 from upcycle.errors import ResourceError, RunFolderError
 
@@ -74,6 +74,11 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(partial, path)
 
 
+def read_config(path: Path) -> Config:
+    """The configuration that a run or a saved model was made with."""
+    return resolve("quick", config_file=path, overrides=())
+
+
 def check_run(out: Path, config: Config) -> None:
     """Raise RunFolderError if `out` cannot hold this run: a file, somebody else's folder, or another configuration."""
     if out.exists() and not out.is_dir():
@@ -82,7 +87,7 @@ def check_run(out: Path, config: Config) -> None:
         return
     if not (out / "config.yaml").exists():
         raise RunFolderError(f"out must be an empty folder or an earlier run. Got {out} with other files in it. Choose another --out.")
-    old = resolve_yaml(out / "config.yaml")
+    old = read_config(out / "config.yaml")
     changed = [line for line in differences(old, config) if line.split(":")[0] not in _FREE_SETTINGS]
     if changed:
         raise RunFolderError(

@@ -82,9 +82,7 @@ class Bench:
 
     def classifier(self, stage: str) -> nn.Module:
         """The finished classifier of `stage` (teacher, baseline, student or plain)."""
-        net = self.network(self.shape.channels, self.shape.classes, self.shape.size)
-        net.load_state_dict(load_file(self.folder.stage(stage) / "model.safetensors"))
-        return net.to(self.device).eval()
+        return load_classifier(self.folder.stage(stage) / "model.safetensors", self.network, self.shape).to(self.device)
 
 
 def save_classifier(net: nn.Module, path: Path) -> None:
@@ -92,6 +90,13 @@ def save_classifier(net: nn.Module, path: Path) -> None:
     partial = path.with_suffix(".partial")
     save_file({name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}, partial)
     partial.replace(path)
+
+
+def load_classifier(path: Path, network: ClassifierFactory, shape: ImageShape) -> nn.Module:
+    """The network with the weights of `path`, in evaluation mode."""
+    net = network(shape.channels, shape.classes, shape.size)
+    net.load_state_dict(load_file(path))
+    return net.eval()
 
 
 def views_stage(bench: Bench, store: Store) -> Facts:

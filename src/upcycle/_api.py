@@ -1,0 +1,126 @@
+"""Three lines from arrays to a fitted object."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+
+from upcycle._settings import resolve, to_yaml
+from upcycle.config import Config
+from upcycle.data import from_arrays
+from upcycle.errors import DataError, UpcycleError
+from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.nets import classifier_factory, predict_logits
+from upcycle.runs._folder import read_config, write_json
+from upcycle.runs._pipeline import Summary, run_dataset
+from upcycle.runs._steps import load_classifier
+
+
+@final
+class Upcycler:
+    """Private labelled images in; a student that never saw one, and a generator of synthetic images, out.
+
+    >>> model = Upcycler(preset="quick").fit(images, labels)      # uint8 (n, side, side[, 1 or 3]), int (n,)
+    >>> model.predict(new_images), model.sample(100)
+
+    Settings are those of the command line: `Upcycler("quick", seed=1, settings={"generator.images": 200_000})`. `out` is the
+    run folder (resumable); without it a temporary one is used and lives as long as the object.
+    """
+
+    def __init__(
+        self,
+        preset: str = "quick",
+        *,
+        seed: int = 0,
+        settings: dict[str, object] | None = None,
+        out: str | Path | None = None,
+    ) -> None:
+        self.preset, self.seed, self.settings, self.out = preset, seed, settings, out
+
+    def fit(self, images: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None) -> Self:
+        """Run the whole road: splits, teacher, generator, student, audit, reports. Returns self.
+
+        `images` uint8 (n, side, side) or (n, side, side, 1 or 3); `labels` whole numbers (n,) from 0; `groups` (n,) keeps all
+        images of one patient on one side of every split. Raises DataError or ConfigError before any work.
+        """
+        overrides = [f"{key}={json.dumps(value)}" for key, value in (self.settings or {}).items()]
+        config = resolve(self.preset, config_file=None, overrides=overrides, seed=self.seed)
+        dataset = from_arrays(images, labels, groups, config=config.data, seed=config.seed)
+        self._temporary = tempfile.TemporaryDirectory(prefix="upcycle-") if self.out is None else None
+        folder = Path(self.out if self._temporary is None else self._temporary.name)  # type: ignore[arg-type]
+        self.summary_: Summary = run_dataset(dataset, folder, config)
+        private = folder / "private"
+        shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
+        self._open(config, shape, private / "student" / "model.safetensors", private / "generator")
+        self.audit_ = json.loads((private / "audit" / "audit.json").read_text())
+        return self
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Classes int64 (n,) of uint8 images."""
+        return np.asarray(self.predict_proba(images).argmax(1))
+
+    def predict_proba(self, images: np.ndarray) -> np.ndarray:
+        """Class probabilities float32 (n, classes) of uint8 images (n, side, side[, channels])."""
+        pixels = self._pixels(images)
+        logits = predict_logits(self.student_, torch.from_numpy(pixels), torch.device("cpu"))
+        return logits.softmax(1).numpy()
+
+    def sample(self, labels: int | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn."""
+        asked = np.arange(labels) % self._shape.classes if isinstance(labels, int) else np.asarray(labels, np.int64)
+        images = self.generator_.sample(asked, seed=seed, spread=self.config_.sampler.spread)
+        return images.transpose(0, 2, 3, 1), asked
+
+    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        """Accuracy of the student on real images, with its Clopper-Pearson interval."""
+        from upcycle.audit import accuracy_interval
+
+        right = self.predict(images) == np.asarray(labels).ravel()
+        low, high = accuracy_interval(right, self.config_.audit.confidence)
+        return {"accuracy": float(right.mean()), "low": low, "high": high, "images": len(right)}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write student and generator for `load`. This is for your own use: the generator is not audited for release."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "config.yaml").write_text(to_yaml(self._fitted_config()), encoding="utf-8")
+        shutil.copyfile(self._student_path, target / "student.safetensors")
+        shutil.copyfile(self.generator_.snapshots()[-1].path, target / self.generator_.snapshots()[-1].path.name)
+        write_json(target / "shape.json", self._shape.__dict__)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Upcycler:
+        """The object that `save` wrote. Opens weights and settings only, never code."""
+        source = Path(folder)
+        if not (source / "shape.json").exists():
+            raise UpcycleError(f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first.")
+        config = read_config(source / "config.yaml")
+        model = cls(config.preset, seed=config.seed)
+        shape = ImageShape(**json.loads((source / "shape.json").read_text()))
+        model._open(config, shape, source / "student.safetensors", source)
+        return model
+
+    def _fitted_config(self) -> Config:
+        if not hasattr(self, "config_"):
+            raise UpcycleError("Upcycler must be fitted first. Got an unfitted one. Call fit(images, labels).")
+        return self.config_
+
+    def _open(self, config: Config, shape: ImageShape, student: Path, generator: Path) -> None:
+        self.config_, self._shape, self._student_path = config, shape, student
+        self.student_ = load_classifier(student, classifier_factory(config.teacher), shape)
+        self.generator_ = EdmGenerator(shape, config.generator, config.sampler).load(generator)
+
+    def _pixels(self, images: np.ndarray) -> np.ndarray:
+        self._fitted_config()
+        pixels = images[..., None] if images.ndim == 3 else images
+        wanted = (self._shape.size, self._shape.size, self._shape.channels)
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+            raise DataError(f"images must be uint8 of shape (n, {', '.join(map(str, wanted))}). Got {images.dtype} {images.shape}.")
+        return np.ascontiguousarray(pixels)
