@@ -10,7 +10,7 @@ import numpy as np
 
 from upcycle.errors import DataError
 
-MIN_RECORDS: Final = 20
+MIN_RECORDS: Final = 16
 
 
 class AuditInputError(DataError):
@@ -118,7 +118,7 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     if members.shape != logits.shape[:1]:
         problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
         return problems
-    flags = _flag_problems(f"{name}: members", members, MIN_RECORDS)
+    flags = _flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags
     if target.groups is not None and not flags:
         problems += _group_problems(name, np.asarray(target.groups), members.astype(bool), folds)

@@ -1,13 +1,13 @@
 """Numbers with intervals from scores and membership: ROC, AUC (DeLong), TPR at low FPR, exact binomials. NumPy and SciPy only.
 
-Every score is oriented so that higher means "more likely a member". Rates are fractions, differences are points.
+Every score is oriented so that higher means "more likely a member". Rates and differences are fractions.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -38,9 +38,8 @@ class Rate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Limits of an interval without an estimate."""
+class Interval(NamedTuple):
+    """Limits of an interval, fractions."""
 
     low: float
     high: float
@@ -170,15 +169,14 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     return Interval(low, high)
 
 
-def accuracy_interval(correct: np.ndarray, confidence: float = 0.95) -> Rate:
-    """Accuracy with its Clopper-Pearson interval, fractions. `correct` bool (n,): was the test image classified rightly."""
+def accuracy_interval(correct: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Clopper-Pearson limits of the accuracy, fractions. `correct` bool (n,): was the test image classified rightly."""
     hits = _check_correct(correct)
-    limits = clopper_pearson(int(hits.sum()), len(hits), confidence)
-    return Rate(float(hits.mean()), limits.low, limits.high)
+    return clopper_pearson(int(hits.sum()), len(hits), confidence)
 
 
-def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, confidence: float = 0.95) -> Rate:
-    """Accuracy of a minus accuracy of b on the same images, in points (Newcombe 1998, paired, method 10).
+def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Limits of accuracy of a minus accuracy of b on the same images, fractions (Newcombe 1998, paired, method 10).
 
     Wilson limits of both accuracies, joined by square-and-add with their continuity-corrected correlation.
     """
@@ -192,7 +190,7 @@ def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, con
     phi = _correlation(both, only_a, only_b, none)
     down = _square_and_add(p - p_low, q_high - q, phi)
     up = _square_and_add(p_high - p, q - q_low, phi)
-    return Rate(100 * (p - q), 100 * (p - q - down), 100 * (p - q + up))
+    return Interval(p - q - down, p - q + up)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -269,9 +267,9 @@ def _correlation(both: int, only_a: int, only_b: int, none: int) -> float:
     margins = (both + only_a) * (only_b + none) * (both + only_b) * (only_a + none)
     if margins == 0:
         return 0.0
-    product = both * none - only_a * only_b
+    product = float(both * none - only_a * only_b)
     if product > 0:
-        product = max(product - (both + only_a + only_b + none) / 2, 0)  # type: ignore[assignment]
+        product = max(product - (both + only_a + only_b + none) / 2, 0.0)
     return product / math.sqrt(margins)
 
 

@@ -1,0 +1,65 @@
+"""Named instances of the configuration, by quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from upcycle.config import (
+    AuditConfig,
+    BankConfig,
+    ClassifierConfig,
+    Config,
+    GeneratorConfig,
+    ReleaseConfig,
+    SamplerConfig,
+    StudentConfig,
+)
+
+_SMOKE = Config(
+    preset="smoke",
+    teacher=ClassifierConfig(width=8, blocks=1, batch=64, min_images=4_000, max_images=6_000, validate_every=0.25),
+    generator=GeneratorConfig(channels=(16, 16), patch=1, images=4_000, batch=64, warmup_images=1_000, snapshots=2),
+    sampler=SamplerConfig(steps=4),
+    bank=BankConfig(multiple=1, min_images=500, max_images=1_000),
+    release=ReleaseConfig(synthetic_images=100),
+)
+
+_DEMO = Config(
+    preset="demo",
+    teacher=ClassifierConfig(width=24, blocks=1, batch=64, min_images=60_000, max_images=60_000),
+    generator=GeneratorConfig(channels=(48, 96), patch=1, images=150_000, batch=128, warmup_images=10_000),
+    bank=BankConfig(multiple=8, min_images=8_000, refresh=0.05),
+    release=ReleaseConfig(synthetic_images=1_000),
+)
+
+_QUICK = Config(
+    preset="quick",
+    teacher=ClassifierConfig(width=32, blocks=2, epochs=11, min_images=60_000, max_images=200_000),
+    generator=GeneratorConfig(channels=(48, 96), images=180_000),
+    bank=BankConfig(multiple=3, refresh=0.05),
+)
+
+_STANDARD = Config(
+    preset="standard",
+    teacher=ClassifierConfig(width=32, blocks=2, epochs=16, min_images=100_000, max_images=500_000),
+    generator=GeneratorConfig(channels=(64, 128), images=600_000),
+    bank=BankConfig(multiple=5, refresh=0.1),
+    student=StudentConfig(epochs=1.5),
+    plain=True,
+)
+
+_BEST = Config(
+    preset="best",
+    teacher=ClassifierConfig(width=64, blocks=3, epochs=60, min_images=400_000, max_images=4_000_000),
+    generator=GeneratorConfig(channels=(96, 192, 192), blocks=2, images=8_000_000, snapshots=8),
+    sampler=SamplerConfig(steps=8),
+    bank=BankConfig(multiple=10, max_images=1_000_000, refresh=0.2),
+    student=StudentConfig(epochs=2.0),
+    audit=AuditConfig(),
+    plain=True,
+)
+
+PRESETS: Mapping[str, Config] = MappingProxyType(
+    {config.preset: config for config in (_SMOKE, _DEMO, _QUICK, _STANDARD, _BEST)}
+)

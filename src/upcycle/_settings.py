@@ -1,0 +1,134 @@
+"""From a preset, a file, `--set` and flags to one configuration; and back to text and differences."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from upcycle._presets import PRESETS
+from upcycle.config import Config
+from upcycle.errors import ConfigError
+
+
+def resolve(preset: str, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
+    """The preset, changed by the YAML file, then by `a.b=value` overrides, then by `direct` values that are not None.
+
+    Raises ConfigError with every problem at once.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"preset must be one of {', '.join(PRESETS)}. Got {preset!r}.{_near(preset, list(PRESETS))}")
+    values = PRESETS[preset].model_dump()
+    problems: list[str] = []
+    layers = [_read_yaml(config_file) if config_file else {}, _overrides(overrides, problems)]
+    layers.append({key: value for key, value in direct.items() if value is not None})
+    for layer in layers:
+        _merge(values, layer, "", problems)
+    if problems:
+        raise ConfigError(*problems)
+    return _validated(values)
+
+
+def to_yaml(config: Config) -> str:
+    """YAML text of every setting."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """One line `name: old -> new` for every setting that differs."""
+    before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
+    return [f"{name}: {before[name]} -> {after[name]}" for name in before if before[name] != after[name]]
+
+
+def setting_names(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """Every dotted setting name."""
+    names = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += setting_names(inner, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"config must be a readable file. Got {path}: {error.strerror}. Check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config must be a YAML file. Got {path}, which does not parse. See docs/settings.md.") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"config must be a mapping of settings. Got {type(found).__name__} in {path}. See docs/settings.md.")
+    return found
+
+
+def _overrides(texts: Sequence[str], problems: list[str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark:
+            problems.append(f"--set must be name=value. Got {text!r}. For example --set generator.images=200000.")
+            continue
+        inner = layer
+        *parents, last = name.strip().split(".")
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = _value(value)
+    return layer
+
+
+def _value(text: str) -> Any:
+    """`text` as YAML; numbers such as 2e-3, which YAML 1.1 takes for words, become numbers."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, problems: list[str]) -> None:
+    for key, value in layer.items():
+        name = f"{prefix}{key}"
+        if key not in values:
+            problems.append(f"setting {name} must be a known one. Got {key!r}.{_near(name, setting_names())}")
+        elif isinstance(values[key], dict):
+            if isinstance(value, Mapping):
+                _merge(values[key], value, f"{name}.", problems)
+            else:
+                problems.append(f"setting {name} must be a group of settings. Got {value!r}. See docs/settings.md.")
+        else:
+            values[key] = value
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else " See docs/settings.md."
+
+
+def _validated(values: dict[str, Any]) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(*map(_plain, error.errors())) from None
+
+
+def _plain(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    allowed = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"setting {name} must be {allowed}. Got {problem['input']!r}. See docs/settings.md."

@@ -1,0 +1,24 @@
+"""upcycle train-teacher, train-generator, distil, audit, report: the same run, stopped earlier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from upcycle.cli._options import run_options, run_until
+
+
+def _command(name: str, until: str, text: str) -> click.Command:
+    def work(**options: Any) -> None:
+        run_until(until, **options)
+
+    work.__doc__ = f"{text}\n\nFinished stages are skipped; arguments are those of `upcycle run`."
+    return click.command(name)(run_options(work))
+
+
+train_teacher = _command("train-teacher", "teacher", "Read, split, and train the teacher on the members.")
+train_generator = _command("train-generator", "generator", "Run up to the generator.")
+distil = _command("distil", "student", "Run up to the student: bank, soft labels, distillation.")
+audit = _command("audit", "audit", "Run up to the audit: membership inference on student, baseline and teacher.")
+report = _command("report", "report", "Run up to the reports, the whole road.")

@@ -1,0 +1,136 @@
+"""What a run shows while it works: a live bar on a terminal, one plain line a minute elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TextIO, final
+
+
+class Display(Protocol):
+    """Told by a run what it is about to do and how far it is."""
+
+    def plan(self, lines: Sequence[str]) -> None: ...
+
+    def stage(self, name: str, total_images: int) -> None: ...
+
+    def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None: ...
+
+    def done(self, name: str, seconds: float) -> None:
+        """`seconds` 0 means that the stage had been finished before."""
+        ...
+
+
+@final
+class SilentDisplay:
+    """Shows nothing."""
+
+    def plan(self, lines: Sequence[str]) -> None: ...
+
+    def stage(self, name: str, total_images: int) -> None: ...
+
+    def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None: ...
+
+    def done(self, name: str, seconds: float) -> None: ...
+
+
+@final
+class PlainDisplay:
+    """One line at the start and end of a stage, and one a minute between."""
+
+    def __init__(self, stream: TextIO, *, every: float = 60.0) -> None:
+        self._stream, self._every = stream, every
+        self._name, self._total, self._pace = "", 0, _Pace()
+        self._last = time.monotonic()
+
+    def plan(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._say(line)
+
+    def stage(self, name: str, total_images: int) -> None:
+        self._name, self._total, self._pace = name, total_images, _Pace()
+        self._last = time.monotonic()
+
+    def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None:
+        self._pace.note(images_seen)
+        if time.monotonic() - self._last >= self._every:
+            self._last = time.monotonic()
+            self._say(f"{self._name:10} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}".rstrip())
+
+    def done(self, name: str, seconds: float) -> None:
+        self._say(f"{name:10} " + (f"finished in {_clock(seconds)}" if seconds else "was finished before"))
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+@final
+class RichDisplay:
+    """A live bar with rate, time left and the latest metrics."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        self._console = Console(file=stream, highlight=False)
+        self._live: Any = None
+        self._name, self._total, self._pace = "", 0, _Pace()
+
+    def plan(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._console.print(line, markup=False)
+
+    def stage(self, name: str, total_images: int) -> None:
+        self._name, self._total, self._pace = name, total_images, _Pace()
+        self._live = self._console.status(f"{name} ...")
+        self._live.start()
+
+    def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None:
+        self._pace.note(images_seen)
+        bar = _bar(images_seen, self._total)
+        self._live.update(f"{self._name} {bar} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}")
+
+    def done(self, name: str, seconds: float) -> None:
+        self._live.stop()
+        self._console.print(f"{name:10} " + (f"{_clock(seconds)}" if seconds else "was finished before"), markup=False)
+
+
+def make_display(stream: TextIO) -> Display:
+    """A live display on a terminal, plain lines elsewhere."""
+    return RichDisplay(stream) if stream.isatty() else PlainDisplay(stream)
+
+
+class _Pace:
+    """Images per second since the first report of this process, so that a resumed stage is not flattered."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self.rate = 0.0
+
+    def note(self, images_seen: int) -> None:
+        now = time.monotonic()
+        if self._first is None or images_seen < self._first[0]:
+            self._first = (images_seen, now)
+        elif now > self._first[1]:
+            self.rate = (images_seen - self._first[0]) / (now - self._first[1])
+
+
+def _progress(images_seen: int, total: int, pace: _Pace) -> str:
+    if not total:
+        return ""
+    left = f", {_clock((total - images_seen) / pace.rate)} left" if pace.rate else ""
+    rate = f" ({pace.rate:.0f}/s{left})" if pace.rate else ""
+    return f"{images_seen:,} of {total:,} images{rate}"
+
+
+def _bar(images_seen: int, total: int, width: int = 24) -> str:
+    filled = round(width * min(1.0, images_seen / total)) if total else 0
+    return "━" * filled + "╌" * (width - filled)
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

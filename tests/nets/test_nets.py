@@ -1,0 +1,88 @@
+"""Networks: shapes at odd sizes, folded inference, and views that keep pixels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upcycle.config import ClassifierConfig
+from upcycle.nets import Augmentation, UNet, augment, classifier_factory, for_inference, parameter_count, to_input
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 27), (1, 28), (3, 33), (1, 64)])
+def test_classifier_takes_every_square_size(channels: int, size: int) -> None:
+    net = classifier_factory(ClassifierConfig(width=8, blocks=1))(channels, 5, size)
+    assert net(torch.randn(2, channels, size, size)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(("size", "patch", "widths"), [(8, 1, (8, 16)), (27, 2, (8, 16)), (28, 2, (8, 16, 16)), (9, 3, (8,))])
+def test_unet_returns_its_input_shape_at_odd_sizes(size: int, patch: int, widths: tuple[int, ...]) -> None:
+    net = UNet(3, 4, widths=widths, blocks=2, patch=patch, dropout=0.1)
+    x = torch.randn(2, 3, size, size)
+    assert net(x, torch.zeros(2), torch.tensor([0, 4])).shape == x.shape
+
+
+def test_unet_starts_as_the_zero_function_so_that_early_steps_are_stable() -> None:
+    net = UNet(1, 2, widths=(8, 8), blocks=1, patch=2, dropout=0.0)
+    assert net(torch.randn(2, 1, 8, 8), torch.zeros(2), torch.zeros(2).long()).abs().max() == 0
+
+
+def test_unet_listens_to_class_and_noise_once_it_is_trained() -> None:
+    torch.manual_seed(0)
+    net = UNet(1, 2, widths=(8, 8), blocks=1, patch=2, dropout=0.0).eval()
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    x = torch.randn(1, 1, 8, 8)
+    base = net(x, torch.zeros(1), torch.zeros(1).long())
+    assert not torch.allclose(base, net(x, torch.zeros(1), torch.ones(1).long()))
+    assert not torch.allclose(base, net(x, torch.ones(1), torch.zeros(1).long()))
+
+
+def test_resnet20_of_the_paper_family_has_its_known_size() -> None:
+    net = classifier_factory(ClassifierConfig(width=64, blocks=3))(3, 10, 32)
+    assert parameter_count(net) == pytest.approx(4.3e6, rel=0.03)
+
+
+def test_folded_network_gives_the_same_logits() -> None:
+    torch.manual_seed(0)
+    net = classifier_factory(ClassifierConfig(width=8, blocks=2))(3, 5, 28)
+    for _ in range(3):
+        net(torch.randn(16, 3, 28, 28) * 2 + 1)
+    x = torch.randn(4, 3, 28, 28)
+    torch.testing.assert_close(for_inference(net)(x), net.eval()(x), atol=1e-4, rtol=1e-4)
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules()), "the original must stay as it is"
+
+
+def test_input_spans_minus_one_to_one_and_is_channels_last() -> None:
+    x = to_input(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), torch.device("cpu"))
+    assert x.shape == (1, 2, 1, 1) and x.flatten().tolist() == [-1.0, 1.0]
+    many = to_input(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), torch.device("cpu"))
+    assert many.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_no_augmentation_returns_the_images_themselves() -> None:
+    images = torch.randint(0, 255, (3, 5, 5, 1), dtype=torch.uint8)
+    assert augment(images, Augmentation(), torch.Generator()) is images
+
+
+def test_flips_are_exact_mirrors_and_both_sides_appear() -> None:
+    images = torch.arange(16, dtype=torch.uint8).view(1, 4, 4, 1).repeat(64, 1, 1, 1)
+    views = augment(images, Augmentation(horizontal=True), torch.Generator().manual_seed(0))
+    mirrored = (views == images.flip(2)).flatten(1).all(1)
+    assert ((views == images).flatten(1).all(1) ^ mirrored).all()
+    assert 0.2 < mirrored.float().mean() < 0.8
+
+
+@settings(max_examples=25, deadline=None)
+@given(shift=st.integers(1, 3), seed=st.integers(0, 1000))
+def test_a_shift_moves_the_image_and_repeats_its_edge(shift: int, seed: int) -> None:
+    image = torch.arange(36, dtype=torch.uint8).view(1, 6, 6, 1)
+    view = augment(image, Augmentation(shift), torch.Generator().manual_seed(seed))[0, :, :, 0]
+    moved = {
+        bytes(image[0, (torch.arange(6) + dy).clamp(0, 5)][:, (torch.arange(6) + dx).clamp(0, 5), 0].contiguous().numpy())
+        for dy in range(-shift, shift + 1)
+        for dx in range(-shift, shift + 1)
+    }
+    assert bytes(view.contiguous().numpy()) in moved

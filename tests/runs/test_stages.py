@@ -1,0 +1,118 @@
+"""Stages, plan and folder: idempotent, refused under changed inputs, planned before the work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from upcycle._presets import PRESETS
+from upcycle.errors import ResourceError, RunFolderError
+from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
+from upcycle.runs._plan import Budget, Plan, Rates, budget_for, scale_for, stage_seconds
+from upcycle.runs._stages import content_key, read_record, run_stage
+
+SMOKE = PRESETS["smoke"]
+RATES = Rates(classifier=1_000, labelling=3_000, generator=500, sampling=300)
+
+
+def test_finished_stage_is_not_done_again_and_other_inputs_are_refused(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def work() -> dict[str, object]:
+        calls.append(1)
+        return {"answer": 42}
+
+    first, fresh = run_stage(tmp_path, "key", work)
+    again, fresh_again = run_stage(tmp_path, "key", work)
+    assert (fresh, fresh_again, len(calls)) == (True, False, 1)
+    assert first == again and again.facts == {"answer": 42}
+    with pytest.raises(RunFolderError, match="other data"):
+        run_stage(tmp_path, "another key", work)
+
+
+def test_stage_that_fails_is_not_finished_but_its_time_counts(tmp_path: Path) -> None:
+    def fail() -> dict[str, object]:
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        run_stage(tmp_path, "key", fail)
+    assert read_record(tmp_path) is None
+    (tmp_path / "seconds.json").write_text("100.0")
+    record, _ = run_stage(tmp_path, "key", dict)
+    assert record.seconds >= 100
+
+
+def test_key_follows_content_not_order() -> None:
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert content_key({"a": 1}) != content_key({"a": 2})
+
+
+def test_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="empty folder"):
+        check_run(tmp_path, SMOKE)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_changed_setting_under_an_old_folder_shows_the_difference(tmp_path: Path) -> None:
+    open_run(tmp_path, SMOKE)
+    check_run(tmp_path, SMOKE)
+    check_run(tmp_path, SMOKE.model_copy(update={"device": "cpu", "threads": 1}))
+    changed = SMOKE.model_copy(update={"seed": 5})
+    with pytest.raises(RunFolderError, match=r"seed: 0 -> 5"):
+        check_run(tmp_path, changed)
+
+
+def test_second_process_in_one_folder_is_refused(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(RunFolderError, match="in use"), only_one(tmp_path):
+        pass
+    with only_one(tmp_path):
+        pass
+
+
+def test_full_disk_and_small_memory_are_said_before_any_work(tmp_path: Path) -> None:
+    check_disk(tmp_path / "not" / "yet", 1)
+    with pytest.raises(ResourceError, match="disk"):
+        check_disk(tmp_path, 10**18)
+    check_memory(1)
+    with pytest.raises(ResourceError, match="memory"):
+        check_memory(10**18)
+
+
+def test_metrics_survive_a_cut_line_and_a_repeated_row(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for images, loss in ((100, 2.0), (200, 1.0), (200, 1.0)):
+        folder.log_metrics("teacher", images, {"loss": loss})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"stage": "teac')
+    assert [row["loss"] for row in folder.curves()["teacher"]] == [2.0, 1.0]
+
+
+def test_baseline_never_sees_fewer_images_than_the_student() -> None:
+    for preset in PRESETS.values():
+        for members in (100, 10_000, 60_000):
+            budget = budget_for(preset, members)
+            assert budget.baseline >= budget.student
+            assert budget.drawn >= budget.bank
+
+
+@pytest.mark.parametrize("minutes", [3.0, 12.0, 60.0])
+def test_minutes_scale_the_plan_to_about_that_long(minutes: float) -> None:
+    config = PRESETS["quick"].model_copy(update={"minutes": minutes})
+    scale = scale_for(config, 5_000, RATES)
+    total = sum(stage_seconds(budget_for(config, 5_000, scale), RATES).values())
+    assert total == pytest.approx(minutes * 60, rel=0.1)
+
+
+def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:
+    budget = Budget(teacher=1, baseline=1, generator=1, student=1_000, bank=400, redrawn=40, epoch=250)
+    assert budget.drawn == 400 + 3 * 40
+
+
+def test_plan_survives_the_way_through_json() -> None:
+    budget = budget_for(SMOKE, 500)
+    plan = Plan(budget, stage_seconds(budget, RATES), RATES, 10, 20, 1.0)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert any("min" in line for line in plan.lines())
