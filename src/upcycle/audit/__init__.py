@@ -1,0 +1,62 @@
+"""How much a model gives away about who was in its training set: attacks, statistics, controls, verdict."""
+
+from upcycle.audit._attacks import AttackCard, attack_cards, cross_fit, forward_fit, learned_attacks, membership_folds
+from upcycle.audit._audit import audit_scores
+from upcycle.audit._controls import Control, blind_features
+from upcycle.audit._inputs import AuditInputError, TargetScores
+from upcycle.audit._result import AuditResult, AuditRow
+from upcycle.audit._signals import attack_features, signals
+from upcycle.audit._statistics import (
+    Interval,
+    NotResolvable,
+    Rate,
+    RocCurve,
+    accuracy_interval,
+    aop,
+    auc,
+    auc_p_value,
+    clopper_pearson,
+    delong_interval,
+    detectable_auc,
+    holm,
+    paired_difference_interval,
+    records_needed,
+    roc,
+    tpr_at_fpr,
+)
+from upcycle.audit._verdict import Verdict
+
+__all__ = [
+    "AttackCard",
+    "AuditInputError",
+    "AuditResult",
+    "AuditRow",
+    "Control",
+    "Interval",
+    "NotResolvable",
+    "Rate",
+    "RocCurve",
+    "TargetScores",
+    "Verdict",
+    "accuracy_interval",
+    "aop",
+    "attack_cards",
+    "attack_features",
+    "auc",
+    "auc_p_value",
+    "audit_scores",
+    "blind_features",
+    "clopper_pearson",
+    "cross_fit",
+    "delong_interval",
+    "detectable_auc",
+    "forward_fit",
+    "holm",
+    "learned_attacks",
+    "membership_folds",
+    "paired_difference_interval",
+    "records_needed",
+    "roc",
+    "signals",
+    "tpr_at_fpr",
+]

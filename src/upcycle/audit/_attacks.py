@@ -1,6 +1,6 @@
-"""The five attacks of the Knowledge Recycling family (toolkit of TensorFlow Privacy: threshold, logistic regression, random forest,
-k nearest neighbours, multilayer perceptron), fitted
-forward or crosswise: no record is scored by a model that saw it."""
+"""The five attacks of the Knowledge Recycling family (toolkit of TensorFlow Privacy: threshold, logistic regression,
+random forest, k nearest neighbours, multilayer perceptron), fitted forward or crosswise: no record is scored by a
+model that saw it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class AttackCard:
 
 
 _LEARNED_ACCESS: Final = "logits and label of each record; membership of the earlier folds"
-_LEARNED_ASSUMPTION: Final = "members and non-members were drawn by one coin flip; the attacker knows membership of other records"
+_LEARNED_ASSUMPTION: Final = (
+    "members and non-members were drawn by one coin flip; the attacker knows membership of other records"
+)
 
 
 def attack_cards() -> tuple[AttackCard, ...]:
@@ -83,13 +85,15 @@ def forward_fit(
     pairs: list[tuple[np.ndarray, np.ndarray]],
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Scores (n,) in (0, 1): fold k is judged by a model fitted on folds 0..k-1; fold 0 by `start` (n,), or NaN without it.
+    """Scores (n,) in (0, 1): fold k is judged by a model fitted on folds 0..k-1; fold 0 by `start` (n,), or NaN without
+    it.
 
-    These are the scores that intervals and p-values rest on. Ordinary cross-fitting is no such base: under the null its fold AUCs
-    are nearly copies of each other (model A judges B by the same chance difference by which model B judges A), the pooled AUC
-    spreads 1.3 to 1.8 times as far as Mann-Whitney says, and a 5 % test rings at 10-20 % (measured; see the tests). Going forward
-    only, each fold is judged by a rule fixed before its membership is looked at, so the parts add up as independent ones do.
-    Scores are midranks within the fold, (rank - 0.5) / size, which leave no trace of the fold: its model, its share of members.
+    These are the scores that intervals and p-values rest on. Ordinary cross-fitting is no such base: under the null its
+    fold AUCs are nearly copies of each other (model A judges B by the same chance difference by which model B judges
+    A), the pooled AUC spreads 1.3 to 1.8 times as far as Mann-Whitney says, and a 5 % test rings at 10-20 % (measured;
+    see the tests). Going forward only, each fold is judged by a rule fixed before its membership is looked at, so the
+    parts add up as independent ones do. Scores are midranks within the fold, (rank - 0.5) / size, which leave no trace
+    of the fold: its model, its share of members.
     """
     scores = np.full(len(members), np.nan)
     seen = np.empty(0, dtype=np.int64)
@@ -109,18 +113,22 @@ def cross_fit(
     members: np.ndarray,
     pairs: list[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
-    """Probability of membership (n,) of every record by an estimator fitted on all folds without it: the per-record risk.
+    """Probability of membership (n,) of every record by an estimator fitted on all folds without it: the per-record
+    risk.
 
     The prior is the share of members among the audited records. For ranking records, not for tests: see `forward_fit`.
     """
     probability = np.empty(len(members))
     for train, held_out in pairs:
-        probability[held_out] = _fit(estimator(), features[train], members[train]).predict_proba(features[held_out])[:, 1]
+        probability[held_out] = _fit(estimator(), features[train], members[train]).predict_proba(features[held_out])[
+            :, 1
+        ]
     return probability
 
 
 def _fit(model: Any, features: np.ndarray, members: np.ndarray) -> Any:
-    """The fitted model. A fixed iteration budget is part of an attack: one that has not converged is weaker, never wrong."""
+    """The fitted model. A fixed iteration budget is part of an attack: one that has not converged is weaker, never
+    wrong."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

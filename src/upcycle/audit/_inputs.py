@@ -1,4 +1,5 @@
-"""What an audit is given, and every way in which it can be unusable. Scores and membership in; nothing about how they were made."""
+"""What an audit is given, and every way in which it can be unusable. Scores and membership in; nothing about how they
+were made."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ class AuditInputError(DataError):
 
 @dataclass(frozen=True, eq=False)
 class TargetScores:
-    """One model's answers for the audited records. `logits` float (n, classes), finite, before any softmax; `labels` int (n,);
-    `members` bool (n,): was the record given to the pipeline; `groups` int (n,) or None: records of one group are of one
-    patient and lie wholly on one side."""
+    """One model's answers for the audited records. `logits` float (n, classes), finite, before any softmax; `labels`
+    int (n,); `members` bool (n,): was the record given to the pipeline; `groups` int (n,) or None: records of one
+    group are of one patient and lie wholly on one side."""
 
     logits: np.ndarray
     labels: np.ndarray
@@ -30,11 +31,12 @@ class TargetScores:
 
 
 def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """(float64 scores, bool members), both (n,), finite, with at least `least` records on each side. Raises AuditInputError."""
+    """(float64 scores, bool members), both (n,), finite, with at least `least` records on each side. Raises
+    AuditInputError."""
     scores, members = np.asarray(scores), np.asarray(members)
     if scores.ndim != 1 or scores.shape != members.shape:
         raise AuditInputError(
-            f"scores and members must be one-dimensional and equally long. Got shapes {scores.shape} and {members.shape}. "
+            f"scores and members must be one-dimensional and equally long. Got {scores.shape} and {members.shape}. "
             "Give one score and one flag per record."
         )
     problems = _flag_problems("members", members, least)
@@ -42,7 +44,9 @@ def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> 
         problems.append(f"scores must be numbers. Got {scores.dtype}. Convert them to float.")
     elif not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).sum())
-        problems.append(f"scores must be finite. Got {bad} NaN or infinite of {len(scores)}. Find the records that overflow.")
+        problems.append(
+            f"scores must be finite. Got {bad} NaN or infinite of {len(scores)}. Find the records that overflow."
+        )
     if problems:
         raise AuditInputError(*problems)
     return scores.astype(np.float64), members.astype(bool)
@@ -62,7 +66,9 @@ def check_targets(
 ) -> None:
     """Nothing, or AuditInputError with one line for every problem of every target."""
     if not targets:
-        raise AuditInputError("targets must name at least one model. Got none. Give the student and, for power, the teacher.")
+        raise AuditInputError(
+            "targets must name at least one model. Got none. Give the student and, for power, the teacher."
+        )
     problems: list[str] = []
     first_name, first = next(iter(targets.items()))
     for name, target in targets.items():
@@ -74,7 +80,9 @@ def check_targets(
             )
     n = len(np.asarray(first.members))
     if images is not None and (np.ndim(images) != 4 or len(images) != n):
-        problems.append(f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record.")
+        problems.append(
+            f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record."
+        )
     problems += _id_problems(ids, np.asarray(first.members))
     if problems:
         raise AuditInputError(*problems)
@@ -86,7 +94,9 @@ def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
     inside, outside = int(members.sum()), int((members == 0).sum())
     if min(inside, outside) == 0:
         only = "members" if inside else "non-members"
-        return [f"{what} must hold members and non-members. Got {only} only. Leave records out of the pipeline by a coin flip."]
+        return [
+            f"{what} must hold members and non-members. Got {only} only. Leave records out by a coin flip."
+        ]
     if min(inside, outside) < least:
         return [
             f"{what} must hold at least {least} records on each side. Got {inside} members and {outside} non-members. "
@@ -98,17 +108,23 @@ def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
 def _logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[str]:
     if logits.ndim != 2 or logits.shape[1] < 2 or logits.dtype.kind not in "fiu":
         return [
-            f"{prefix}logits must be numbers of shape (n, classes) with two or more classes. Got {logits.dtype} {logits.shape}. "
-            "Give the output before the softmax."
+            f"{prefix}logits must be numbers of shape (n, classes) with two or more classes. Got {logits.dtype} "
+            f"{logits.shape}. Give the output before the softmax."
         ]
     if labels.shape != logits.shape[:1]:
-        return [f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."]
+        return [
+            f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."
+        ]
     problems = []
     if not np.isfinite(logits).all():
         rows = int((~np.isfinite(logits)).any(axis=1).sum())
-        problems.append(f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model.")
+        problems.append(
+            f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model."
+        )
     if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
-        problems.append(f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels.")
+        problems.append(
+            f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels."
+        )
     return problems
 
 
@@ -116,7 +132,9 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     logits, labels, members = np.asarray(target.logits), np.asarray(target.labels), np.asarray(target.members)
     problems = _logit_problems(f"{name}: ", logits, labels)
     if members.shape != logits.shape[:1]:
-        problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
+        problems.append(
+            f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record."
+        )
         return problems
     flags = _flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags

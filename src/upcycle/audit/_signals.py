@@ -1,4 +1,5 @@
-"""One number per record out of a model's logits. Every signal is oriented so that HIGHER means MORE LIKELY A MEMBER. float64 throughout."""
+"""One number per record out of a model's logits. Every signal is oriented so that HIGHER means MORE LIKELY A MEMBER.
+float64 throughout."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ TOP: Final = 10
 
 
 def loss_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Minus the cross-entropy (n,), nats (Yeom et al. 2018); computed from the log-odds, so it keeps its digits near zero loss."""
+    """Minus the cross-entropy (n,), nats (Yeom et al. 2018); computed from the log-odds, so it keeps its digits near
+    zero loss."""
     return -np.logaddexp(0.0, -log_odds_signal(logits, labels))
 
 
@@ -41,7 +43,8 @@ def modified_entropy_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarra
 
 
 def log_odds_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Logit-scaled confidence log(p / (1 - p)) of the label (n,) (Carlini et al. 2022): its logit minus the logsumexp of the others."""
+    """Logit-scaled confidence log(p / (1 - p)) of the label (n,) (Carlini et al. 2022): its logit minus the logsumexp
+    of the others."""
     logits, labels = check_logits(logits, labels)
     rows = np.arange(len(logits))
     others = logits.copy()
@@ -73,8 +76,8 @@ def signals() -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
 def attack_features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """What a learned attack reads: float64 (n, features).
 
-    Columns: up to ten largest logits, as many log-probabilities, the six signals, logsumexp of the logits, rank of the label,
-    one-hot label.
+    Columns: up to ten largest logits, as many log-probabilities, the six signals, logsumexp of the logits, rank of the
+    label, one-hot label.
     """
     logits, labels = check_logits(logits, labels)
     ranked = -np.sort(-logits, axis=1)[:, :TOP]
@@ -106,7 +109,8 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _log_complement(logits: np.ndarray, log_p: np.ndarray) -> np.ndarray:
-    """log(1 - p) of every class (n, classes); the top class through the logsumexp of the others, where 1 - p would round to 0."""
+    """log(1 - p) of every class (n, classes); the top class through the logsumexp of the others, where 1 - p would
+    round to 0."""
     rows, top = np.arange(len(logits)), logits.argmax(axis=1)
     others = logits.copy()
     others[rows, top] = -np.inf

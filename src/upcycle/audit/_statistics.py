@@ -1,4 +1,5 @@
-"""Numbers with intervals from scores and membership: ROC, AUC (DeLong), TPR at low FPR, exact binomials. NumPy and SciPy only.
+"""Numbers with intervals from scores and membership: ROC, AUC (DeLong), TPR at low FPR, exact binomials. NumPy and
+SciPy only.
 
 Every score is oriented so that higher means "more likely a member". Rates and differences are fractions.
 """
@@ -89,9 +90,10 @@ def delong_interval(
 ) -> Rate:
     """AUC with DeLong's two-sided interval on the logit scale (DeLong 1988; fast midranks: Sun & Xu 2014).
 
-    With `groups` (n,) the variance is that of group sums (Obuchowski 1997) and Student's t replaces the normal. Where the variance
-    is zero (AUC exactly 0, 1, or 0.5 with constant scores) the interval is exact and conservative: min(members, non-members)
-    disjoint pairs all came out alike, so the share of pairs that do not is below 1 - (alpha/2)^(1/pairs).
+    With `groups` (n,) the variance is that of group sums (Obuchowski 1997) and Student's t replaces the normal. Where
+    the variance is zero (AUC exactly 0, 1, or 0.5 with constant scores) the interval is exact and conservative:
+    min(members, non-members) disjoint pairs all came out alike, so the share of pairs that do not is below 1 -
+    (alpha/2)^(1/pairs).
     """
     scores, members = check_scores(scores, members, least=2)
     value = auc(scores, members)
@@ -107,9 +109,11 @@ def delong_interval(
 
 
 def auc_p_value(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | None = None) -> float:
-    """One-sided p of "AUC is at most 0.5": Mann-Whitney, normal, with tie and continuity correction; 1 for constant scores.
+    """One-sided p of "AUC is at most 0.5": Mann-Whitney, normal, with tie and continuity correction; 1 for constant
+    scores.
 
-    With `groups` the standard error grows by the design effect of the grouped DeLong variance and the tail is Student's t.
+    With `groups` the standard error grows by the design effect of the grouped DeLong variance and the tail is Student's
+    t.
     """
     scores, members = check_scores(scores, members, least=2)
     m, n = int(members.sum()), int((~members).sum())
@@ -121,24 +125,23 @@ def auc_p_value(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | No
         return 1.0
     excess = (auc(scores, members) - 0.5) * m * n - 0.5
     if groups is None:
-        return 1 - _probability(excess / math.sqrt(spread))
+        return _probability(-excess / math.sqrt(spread))
     grouped, sides = _auc_variance(scores, members, groups)
     alone, _ = _auc_variance(scores, members, None)
     effect = max(grouped / alone, 1.0) if alone > 0 else 1.0
-    return 1 - _probability(excess / math.sqrt(spread * effect), sides - 1)
+    return _probability(-excess / math.sqrt(spread * effect), sides - 1)
 
 
-def tpr_at_fpr(
-    scores: np.ndarray, members: np.ndarray, fpr: float, confidence: float = 0.95
-) -> Rate | NotResolvable:
+def tpr_at_fpr(scores: np.ndarray, members: np.ndarray, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
     """Share of members found at a false positive rate of `fpr`; NotResolvable below three expected false positives.
 
-    `value`: the largest TPR whose empirical, block-tied FPR is <= fpr. `low`, `high` hold for the TPR at the *true* FPR, after the
-    choice of the threshold: `low` counts members above a non-member order statistic whose true FPR is <= fpr, `high` above one
-    whose true FPR is >= fpr (each with error alpha/4, by the Beta law of order statistics, free of the scores' law and
-    conservative under ties), then takes the one-sided Clopper-Pearson limit over the members (error alpha/4). So each limit
-    alone errs with at most (1 - confidence) / 2, and `low` > fpr is evidence of a leak. Thresholds depend on non-members only,
-    hence the binomial over the members is exact; records are taken as independent.
+    `value`: the largest TPR whose empirical, block-tied FPR is <= fpr. `low`, `high` hold for the TPR at the *true*
+    FPR, after the choice of the threshold: `low` counts members above a non-member order statistic whose true FPR is <=
+    fpr, `high` above one whose true FPR is >= fpr (each with error alpha/4, by the Beta law of order statistics, free
+    of the scores' law and conservative under ties), then takes the one-sided Clopper-Pearson limit over the members
+    (error alpha/4). So each limit alone errs with at most (1 - confidence) / 2, and `low` > fpr is evidence of a leak.
+    Thresholds depend on non-members only, hence the binomial over the members is exact; records are taken as
+    independent.
     """
     scores, members = check_scores(scores, members)
     outside, inside = np.sort(scores[~members])[::-1], scores[members]
@@ -158,11 +161,13 @@ def tpr_at_fpr(
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The exact binomial interval (Clopper & Pearson 1934), two-sided: each limit alone has error (1 - confidence) / 2."""
+    """The exact two-sided binomial interval (Clopper & Pearson 1934): each limit alone errs with (1 - confidence) / 2."""
     from scipy.special import betaincinv
 
     if not 0 <= successes <= trials or trials < 1:
-        raise AuditInputError(f"successes must be in 0..trials with trials >= 1. Got {successes} of {trials}. Count again.")
+        raise AuditInputError(
+            f"successes must be in 0..trials with trials >= 1. Got {successes} of {trials}. Count again."
+        )
     tail = (1 - confidence) / 2
     low = float(betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
@@ -182,7 +187,9 @@ def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, con
     """
     a, b = _check_correct(correct_a), _check_correct(correct_b)
     if len(a) != len(b):
-        raise AuditInputError(f"both classifiers must be scored on the same images. Got {len(a)} and {len(b)}. Pair them.")
+        raise AuditInputError(
+            f"both classifiers must be scored on the same images. Got {len(a)} and {len(b)}. Pair them."
+        )
     n = len(a)
     both, only_a, only_b, none = (int(x.sum()) for x in (a & b, a & ~b, ~a & b, ~a & ~b))
     p, q = (both + only_a) / n, (both + only_b) / n
@@ -194,7 +201,8 @@ def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, con
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values, in the order given: all below alpha may be rejected with family-wise error alpha."""
+    """Holm's step-down adjusted p-values, in the order given: all below alpha may be rejected with family-wise error
+    alpha."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
@@ -204,7 +212,8 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def aop(accuracy: float, auc: float) -> float:
-    """Accuracy Over Privacy with lambda = 2: accuracy / (2 max(auc, 0.5))^2, in the unit of `accuracy`. For comparison, never a verdict."""
+    """Accuracy Over Privacy with lambda = 2: accuracy / (2 max(auc, 0.5))^2, in the unit of `accuracy`. For comparison,
+    never a verdict."""
     return accuracy / (2 * max(auc, 0.5)) ** 2
 
 
@@ -248,7 +257,8 @@ def _group_variance(parts: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
 
 
 def _order_statistics(n: int, fpr: float, error: float) -> tuple[int, int]:
-    """Positions among n descending non-members whose exceedance probability is surely <= fpr (0: none is) and surely > fpr."""
+    """Positions among n descending non-members whose exceedance probability is surely <= fpr (0: none is) and surely >
+    fpr."""
     from scipy.special import bdtr
 
     counts = np.arange(n + 1)
@@ -282,7 +292,9 @@ def _wilson(p: float, n: int, confidence: float) -> tuple[float, float]:
 def _check_correct(correct: np.ndarray) -> np.ndarray:
     hits = np.asarray(correct)
     if hits.ndim != 1 or len(hits) == 0 or hits.dtype.kind != "b":
-        raise AuditInputError(f"correct must be booleans of shape (n,), n >= 1. Got {hits.dtype} {hits.shape}. Compare with labels.")
+        raise AuditInputError(
+            f"correct must be booleans of shape (n,), n >= 1. Got {hits.dtype} {hits.shape}. Compare with labels."
+        )
     return hits
 
 

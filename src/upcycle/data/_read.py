@@ -1,0 +1,168 @@
+"""One door for every kind of input: a Dataset with three splits, or every reason why not."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from upcycle.config import DataConfig
+from upcycle.data._files import Raw, read_digits, read_folder, read_idx, read_npz
+from upcycle.data._imageset import Dataset, ImageSet
+from upcycle.data._normalise import Findings, RawSplit, normalise
+from upcycle.data._split import cut
+from upcycle.errors import DataError
+
+
+def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | None = None) -> Dataset:
+    """The data set at `data`: an .npz, a folder of class folders, a folder of IDX files, or the word "digits".
+
+    Missing splits are cut off, stratified and by group. Raises DataError with every problem found, before anything is written.
+    """
+    findings = Findings()
+    groups = None if groups_csv is None else _read_groups(groups_csv)
+    name = "digits" if str(data) == "digits" else Path(data).stem
+    raws, class_names = _raw(str(data), findings, groups)
+    if groups is not None and not Path(data).is_dir():
+        raws = _number_groups(raws, groups, findings)
+    return _assemble(name, raws, class_names, config, seed, findings)
+
+
+def from_arrays(
+    images: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    config: DataConfig,
+    seed: int,
+    name: str = "arrays",
+) -> Dataset:
+    """As `read`, for arrays without splits: images (n, side, side[, 1 or 3]), labels (n,), groups (n,) or None."""
+    raw = RawSplit("all", np.asarray(images), np.asarray(labels), None if groups is None else np.asarray(groups))
+    return _assemble(name, [raw], None, config, seed, Findings())
+
+
+def _raw(data: str, findings: Findings, groups: dict[str, str] | None) -> Raw:
+    path = Path(data)
+    if data == "digits" and not path.exists():
+        return read_digits()
+    if path.is_dir():
+        return read_idx(path, findings) if any(path.glob("*-idx3-ubyte*")) else read_folder(path, findings, groups)
+    if not path.exists():
+        raise DataError(f"data must be an existing file or folder. Got {data}, which is not there. Check the path.")
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, findings)
+    raise DataError(f"data must be an .npz, a folder of class folders or IDX files, or digits. Got {data}. Convert it.")
+
+
+def _read_groups(path: Path) -> dict[str, str]:
+    """First column: file name relative to the folder, or row number; second: patient. One header line."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+    except (OSError, UnicodeDecodeError):
+        raise DataError(f"groups must be a readable CSV. Got {path}. Check the path.") from None
+    if not rows or any(len(row) < 2 for row in rows):
+        raise DataError(f"groups must be a CSV of two columns with a header. Got {path} without them. Write image,patient rows.")
+    return {row[0]: row[1] for row in rows}
+
+
+def _number_groups(raws: list[RawSplit], groups: dict[str, str], findings: Findings) -> list[RawSplit]:
+    """Group ids by row number, counted over the splits in the order train, validation, test."""
+    start, out = 0, []
+    for raw in raws:
+        ids = [groups.get(str(start + k)) for k in range(len(raw.labels))]
+        if None in ids:
+            findings.problem("the groups file", "complete", f"no row for image {start + ids.index(None)}", "Add it.")
+        out.append(RawSplit(raw.name, raw.images, raw.labels, np.array([str(i) for i in ids])))
+        start += len(ids)
+    return out
+
+
+def _assemble(
+    name: str,
+    raws: list[RawSplit],
+    class_names: tuple[str, ...] | None,
+    config: DataConfig,
+    seed: int,
+    findings: Findings,
+) -> Dataset:
+    found = {raw.name: normalise(raw, findings) for raw in raws}
+    sets = {key: value for key, value in found.items() if value is not None}
+    if not findings.problems:
+        findings.problems.extend(_disagreements(sets))
+    if not findings.problems:
+        class_names = class_names or tuple(map(str, range(1 + max(int(s.labels.max()) for s in sets.values()))))
+        findings.problems.extend(_class_problems(sets, class_names, config))
+    if findings.problems or class_names is None:
+        raise DataError(*findings.problems)
+    train, validation, test = _complete(sets, config, seed, findings)
+    problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
+    if problems:
+        raise DataError(*problems)
+    return Dataset(name, train, validation, test, class_names, tuple(findings.notes))
+
+
+def _disagreements(sets: dict[str, ImageSet]) -> Iterator[str]:
+    if not sets or ("all" not in sets and "train" not in sets):
+        yield f"data must have training images. Got {', '.join(sets) or 'nothing'}. Add train_images or images."
+        return
+    if "all" in sets and len(sets) > 1:
+        yield "data must have splits or none. Got images both with and without a split. Rename one of them."
+    empty = [name for name, split in sets.items() if len(split) == 0]
+    if empty:
+        yield f"every split must hold images. Got an empty {', '.join(empty)}. Add images or remove the split."
+    shapes = {split.images.shape[1:] for split in sets.values()}
+    if len(shapes) > 1:
+        yield f"all splits must have images of one size and channel count. Got {sorted(shapes)}. Convert them."
+    if len({split.groups is None for split in sets.values()}) > 1:
+        yield "group ids must be given for every split or for none. Got them for some. Add the missing ones."
+
+
+def _class_problems(sets: dict[str, ImageSet], class_names: tuple[str, ...], config: DataConfig) -> Iterator[str]:
+    labels = np.concatenate([split.labels for split in sets.values()])
+    counts = np.bincount(labels, minlength=len(class_names))
+    if len(class_names) < 2:
+        yield f"data must have at least two classes. Got only {class_names[0]!r}. Add another class."
+        return
+    if len(class_names) > max(len(labels) // 2, 2):
+        yield f"labels must be 0 to the number of classes minus one. Got values up to {labels.max()} for {len(labels)} images. Renumber them."
+        return
+    for name, count in zip(class_names, counts, strict=True):
+        if count == 0:
+            yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {name}. Renumber or remove it."
+        elif count < config.min_images_per_class:
+            yield f"every class must have at least {config.min_images_per_class} images. Got {count} of class {name}. Add images or merge classes."
+
+
+def _complete(
+    sets: dict[str, ImageSet], config: DataConfig, seed: int, findings: Findings
+) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Train, validation and test, the missing ones cut off the training images."""
+    train = sets["all"] if "all" in sets else sets["train"]
+    test, validation = sets.get("test"), sets.get("validation")
+    if test is None:
+        rest, part = cut(train, config.test_share, seed=seed, key="test")
+        train, test = train.take(rest), train.take(part)
+        findings.note(f"no test split was given: {len(test)} images were cut off, stratified")
+    if validation is None:
+        rest, part = cut(train, config.validation_share, seed=seed, key="validation")
+        train, validation = train.take(rest), train.take(part)
+        findings.note(f"no validation split was given: {len(validation)} images were cut off, stratified")
+    return train, validation, test
+
+
+def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iterator[str]:
+    pairs = (("train", train, "test", test), ("train", train, "validation", validation), ("validation", validation, "test", test))
+    for first, one, second, other in pairs:
+        if one.groups is not None and other.groups is not None:
+            shared = len(np.intersect1d(one.groups, other.groups))
+            if shared:
+                yield f"every group must be in one split. Got {shared} in both {first} and {second}. Move their images together."
+
+
+def _classes_in_train(train: ImageSet, class_names: tuple[str, ...]) -> Iterator[str]:
+    for label in np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0):
+        yield f"train split must hold every class. Got no image of class {class_names[label]}. Move some there."
