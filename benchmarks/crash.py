@@ -19,7 +19,16 @@ from pathlib import Path
 
 from benchmarks._results import write
 
-SETTINGS = ["--preset", "smoke", "--set", "generator.images=20000", "--set", "teacher.min_images=12000", "--set", "teacher.max_images=12000"]
+SETTINGS = [
+    "--preset",
+    "smoke",
+    "--set",
+    "generator.images=20000",
+    "--set",
+    "teacher.min_images=12000",
+    "--set",
+    "teacher.max_images=12000",
+]
 
 
 def start(out: Path) -> subprocess.Popen[bytes]:
@@ -39,7 +48,11 @@ def finish(out: Path) -> float:
 
 def fingerprints(out: Path) -> dict[str, str]:
     """Hash of everything a user takes away."""
-    files = ["release/student/model.safetensors", "private/baseline/model.safetensors", "private/teacher/model.safetensors"]
+    files = [
+        "release/student/model.safetensors",
+        "private/baseline/model.safetensors",
+        "private/teacher/model.safetensors",
+    ]
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in files}
 
 
@@ -59,7 +72,9 @@ def main() -> None:
         whole = Path(folder) / "whole"
         seconds = finish(whole)
         print(f"uninterrupted: {seconds:.0f} s", flush=True)
-        rows = [attempt(Path(folder) / f"killed-{k}", whole, chance.uniform(2, seconds)) for k in range(arguments.kills)]
+        rows = [
+            attempt(Path(folder) / f"killed-{k}", whole, chance.uniform(2, seconds)) for k in range(arguments.kills)
+        ]
     print(write("crash.json", rows))
     print(f"{sum(bool(row['identical']) for row in rows)} of {len(rows)} identical")
 

@@ -100,7 +100,9 @@ class Upcycler:
         """The object that `save` wrote. Opens weights and settings only, never code."""
         source = Path(folder)
         if not (source / "shape.json").exists():
-            raise UpcycleError(f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first.")
+            raise UpcycleError(
+                f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first."
+            )
         config = read_config(source / "config.yaml")
         model = cls(config.preset, seed=config.seed)
         shape = ImageShape(**json.loads((source / "shape.json").read_text()))
@@ -122,5 +124,7 @@ class Upcycler:
         pixels = images[..., None] if images.ndim == 3 else images
         wanted = (self._shape.size, self._shape.size, self._shape.channels)
         if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
-            raise DataError(f"images must be uint8 of shape (n, {', '.join(map(str, wanted))}). Got {images.dtype} {images.shape}.")
+            raise DataError(
+                f"images must be uint8 of shape (n, {', '.join(map(str, wanted))}). Got {images.dtype} {images.shape}."
+            )
         return np.ascontiguousarray(pixels)

@@ -26,7 +26,9 @@ def _listed_cores() -> int:
     except OSError:
         return 0
     fields = ("physical id", "core id")
-    rows = [[line.split(":")[1] for line in block.splitlines() if line.startswith(fields)] for block in text.split("\n\n")]
+    rows = [
+        [line.split(":")[1] for line in block.splitlines() if line.startswith(fields)] for block in text.split("\n\n")
+    ]
     return len({tuple(row) for row in rows if len(row) == 2})
 
 

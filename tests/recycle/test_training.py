@@ -70,7 +70,9 @@ def test_teacher_learns_and_keeps_its_best_look_at_validation() -> None:
 
 
 def test_equal_seeds_give_equal_weights_and_other_seeds_do_not() -> None:
-    first, same, other = (train_classifier(stripes(64), stripes(8), replace(RECIPE, budget=64), seed=s).net for s in (0, 0, 1))
+    first, same, other = (
+        train_classifier(stripes(64), stripes(8), replace(RECIPE, budget=64), seed=s).net for s in (0, 0, 1)
+    )
     pairs = list(zip(first.parameters(), same.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
@@ -109,7 +111,14 @@ def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
 
     def distil(name: str, **kwargs: object) -> torch.nn.Module:
         return train_student(
-            _bank(tmp_path / name), AskedLabels(2), recipe, moves, seed=3, ema=0.1, resume=tmp_path / name / "r.pt", **kwargs
+            _bank(tmp_path / name),
+            AskedLabels(2),
+            recipe,
+            moves,
+            seed=3,
+            ema=0.1,
+            resume=tmp_path / name / "r.pt",
+            **kwargs,
         ).net  # type: ignore[arg-type]
 
     straight = distil("a")
@@ -176,7 +185,9 @@ def test_flip_probe_allows_mirrors_that_keep_the_label_and_refuses_those_that_do
     sided = stripes(600)
     half = np.where(sided.labels[:, None, None], np.arange(8)[None, None] < 4, np.arange(8)[None, None] >= 4)
     images = np.where(half[..., None], np.minimum(sided.images, 60), sided.images)
-    left_right = ImageSet(np.broadcast_to(images.mean(0, keepdims=True) * 0, images.shape).astype(np.uint8).copy(), sided.labels)
+    left_right = ImageSet(
+        np.broadcast_to(images.mean(0, keepdims=True) * 0, images.shape).astype(np.uint8).copy(), sided.labels
+    )
     left_right.images[...] = np.where(half[..., None], 200, 30) + np.random.default_rng(0).integers(0, 25, images.shape)
     trials = {t.flip: t.safe for t in try_flips(left_right, replace(RECIPE, budget=None), seed=0, images=1_600)}
     assert trials == {"horizontal": False, "vertical": True}

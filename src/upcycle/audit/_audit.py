@@ -56,7 +56,7 @@ def audit_scores(
     negatives = negative_controls(clean, images=images, folds=folds, seed=seed)
     teacher = _primary(rows, "teacher")
     controls = negatives if teacher is None else (*negatives, positive_control("teacher", teacher))
-    verdicts = tuple(_judge(name, rows, teacher, negatives, confidence) for name in clean)
+    verdicts = tuple(_judge(name, target, rows, teacher, negatives, confidence) for name, target in clean.items())
     return AuditResult(tuple(rows), controls, verdicts, attack_cards(), folds, confidence, seed, arrays)
 
 
@@ -115,8 +115,8 @@ def _rows(name: str, target: TargetScores, scores: Mapping[str, np.ndarray], con
                 auc=area.value,
                 auc_low=area.low,
                 auc_high=area.high,
-                **_tpr_fields("tpr_at_1pct", tpr_at_fpr(values, members, 0.01, confidence)),
-                **_tpr_fields("tpr_at_01pct", tpr_at_fpr(values, members, 0.001, confidence)),
+                **_tpr_fields("tpr_at_1pct", tpr_at_fpr(values, members, 0.01, confidence), groups),
+                **_tpr_fields("tpr_at_01pct", tpr_at_fpr(values, members, 0.001, confidence), groups),
                 p_value=p,
                 p_holm=float(p_holm),
             )
@@ -124,21 +124,33 @@ def _rows(name: str, target: TargetScores, scores: Mapping[str, np.ndarray], con
     return rows
 
 
-def _tpr_fields(name: str, rate: Rate | NotResolvable) -> dict[str, Any]:
+def _tpr_fields(name: str, rate: Rate | NotResolvable, groups: np.ndarray | None) -> dict[str, Any]:
     if isinstance(rate, NotResolvable):
         return {name: None, f"{name}_low": None, f"{name}_high": None, f"{name}_note": str(rate)}
-    return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_note": None}
+    note = None if groups is None else "limits take records as independent, not groups"
+    return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_note": note}
 
 
 def _primary(rows: list[AuditRow], target: str) -> Rate | None:
     return next((Rate(r.auc, r.auc_low, r.auc_high) for r in rows if r.target == target and r.primary), None)
 
 
+def _units(target: TargetScores) -> tuple[int, int]:
+    """Independent records, or groups where there are some, among members and non-members."""
+    units = np.arange(len(target.members)) if target.groups is None else target.groups
+    return len(np.unique(units[target.members])), len(np.unique(units[~target.members]))
+
+
 def _judge(
-    name: str, rows: list[AuditRow], teacher: Rate | None, negatives: tuple[Control, ...], confidence: float
+    name: str,
+    target: TargetScores,
+    rows: list[AuditRow],
+    teacher: Rate | None,
+    negatives: tuple[Control, ...],
+    confidence: float,
 ) -> Verdict:
     own = [row for row in rows if row.target == name]
-    best = min(own, key=lambda row: row.p_holm)
+    best = min(own, key=lambda row: (row.p_holm, -row.auc))
     primary = next(row for row in own if row.primary)
     evidence = Evidence(
         target=name,
@@ -150,5 +162,6 @@ def _judge(
         attacks=len(own),
         n_members=primary.n_members,
         n_non_members=primary.n_non_members,
+        units=_units(target),
     )
     return judge(evidence, negatives, confidence)

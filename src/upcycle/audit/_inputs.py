@@ -94,9 +94,7 @@ def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
     inside, outside = int(members.sum()), int((members == 0).sum())
     if min(inside, outside) == 0:
         only = "members" if inside else "non-members"
-        return [
-            f"{what} must hold members and non-members. Got {only} only. Leave records out by a coin flip."
-        ]
+        return [f"{what} must hold members and non-members. Got {only} only. Leave records out by a coin flip."]
     if min(inside, outside) < least:
         return [
             f"{what} must hold at least {least} records on each side. Got {inside} members and {outside} non-members. "

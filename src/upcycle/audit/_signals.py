@@ -16,7 +16,7 @@ TOP: Final = 10
 def loss_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Minus the cross-entropy (n,), nats (Yeom et al. 2018); computed from the log-odds, so it keeps its digits near
     zero loss."""
-    return -np.logaddexp(0.0, -log_odds_signal(logits, labels))
+    return np.asarray(-np.logaddexp(0.0, -log_odds_signal(logits, labels)))
 
 
 def confidence_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def attack_features(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """float64 (n, classes)."""
-    return np.eye(classes)[labels]
+    return np.asarray(np.eye(classes)[labels])
 
 
 def _logsumexp(logits: np.ndarray) -> np.ndarray:

@@ -161,7 +161,7 @@ def tpr_at_fpr(scores: np.ndarray, members: np.ndarray, fpr: float, confidence: 
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The exact two-sided binomial interval (Clopper & Pearson 1934): each limit alone errs with (1 - confidence) / 2."""
+    """The exact two-sided binomial interval (Clopper & Pearson 1934): each limit errs with (1 - confidence) / 2."""
     from scipy.special import betaincinv
 
     if not 0 <= successes <= trials or trials < 1:

@@ -12,8 +12,10 @@ from upcycle.audit._statistics import Rate, detectable_auc, records_needed
 
 Word = Literal["LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"]
 MARGIN: Final = 0.55
-SCOPE: Final = "This is an average-record, population-level attack without canaries or shadow pipelines: "
+SCOPE: Final = (
+    "This is an average-record, population-level attack without canaries or shadow pipelines: "
     "it cannot certify the worst-case records."
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Verdict:
 class Evidence:
     """All that a verdict rests on. `primary` and `teacher`: AUC of the primary attack on the target and on the teacher
     (None: no teacher was given); `best_attack`, `best_auc`, `best_p`: the smallest Holm-adjusted p of the target's
-    `attacks` attacks."""
+    `attacks` attacks; `units`: independent records or groups among members and non-members, which set the power."""
 
     target: str
     primary: Rate
@@ -67,15 +69,16 @@ def _failure(failed: Sequence[Control]) -> str:
         f"{c.control} ({c.target}, {c.attack}) gave AUC {c.auc:.3f} [{c.auc_low:.3f}, {c.auc_high:.3f}]" for c in failed
     )
     return (
-        f"{len(failed)} control(s) that must hold 0.5 did not: {named}. Members and non-members "
-        "differ without any model, or the records are not independent: draw membership by coin flip inside one pool, per group, and audit again."
+        f"{len(failed)} control(s) that must hold 0.5 did not: {named}. Members and non-members differ without any "
+        "model, or the records are not independent: draw membership by coin flip inside one pool, per group, and "
+        "audit again."
     )
 
 
 def _leak(e: Evidence) -> str:
     return (
-        f"Membership shows: {e.best_attack} reached AUC {e.best_auc:.3f} (Holm-adjusted {_p(e.best_p)} over {e.attacks} "
-        f"attacks); the primary loss threshold gave {e.primary}."
+        f"Membership shows: {e.best_attack} reached AUC {e.best_auc:.3f} (Holm-adjusted {_p(e.best_p)} over "
+        f"{e.attacks} attacks); the primary loss threshold gave {e.primary}."
     )
 
 

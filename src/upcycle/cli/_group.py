@@ -21,7 +21,13 @@ _COMMANDS = {
     "audit": "Run up to the audit.",
     "report": "Run up to the reports; on a finished run, find them.",
 }
-_MODULES = {"train-teacher": "stages", "train-generator": "stages", "distil": "stages", "audit": "stages", "report": "stages"}
+_MODULES = {
+    "train-teacher": "stages",
+    "train-generator": "stages",
+    "distil": "stages",
+    "audit": "stages",
+    "report": "stages",
+}
 
 
 class LazyGroup(click.Group):
@@ -88,5 +94,7 @@ def _explain(error: Any) -> tuple[list[str], int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ["disk must have room left. Got a full one. Free some space; the same command resumes."], 2
     if isinstance(error, MemoryError):
-        return ["memory must suffice for the preset. Got none left. Use --preset quick or a smaller bank (--set bank.max_images=...)."], 2
+        return [
+            "memory must suffice for the preset. Got none left. Use --preset quick or a smaller bank (--set bank.max_images=...)."
+        ], 2
     return [], 1

@@ -28,11 +28,18 @@ def read_npz(path: Path, findings: Findings) -> Raw:
             arrays = {key: _array(file, key, path) for key in _relevant(file.files)}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError) as error:
         if isinstance(error, ValueError) and "pickle" in str(error).lower():
-            raise DataError(f"{path} must be plain arrays. Got Python objects, which would run code. Save numbers only.") from None
+            raise DataError(
+                f"{path} must be plain arrays. Got Python objects, which would run code. Save numbers only."
+            ) from None
         raise DataError(f"{path} must be a readable .npz. Got a damaged or foreign file. Copy it again.") from None
     found = [raw for prefix in ("train", "val", "test", "") if (raw := _npz_split(arrays, prefix, findings))]
     if not found and not findings.problems:
-        findings.problem(f"{path.name}", "an .npz with train_images or images", ", ".join(arrays) or "no such key", "See the quick start.")
+        findings.problem(
+            f"{path.name}",
+            "an .npz with train_images or images",
+            ", ".join(arrays) or "no such key",
+            "See the quick start.",
+        )
     return found, None
 
 
@@ -123,7 +130,10 @@ def _stack(images: list[np.ndarray], ids: list[str], findings: Findings) -> np.n
     if len(set(shapes)) > 1:
         odd = next(k for k, shape in enumerate(shapes) if shape != shapes[0])
         findings.problem(
-            "all images", f"of one size and channel count, as {ids[0]} {shapes[0]}", f"{ids[odd]} {shapes[odd]}", "Convert them."
+            "all images",
+            f"of one size and channel count, as {ids[0]} {shapes[0]}",
+            f"{ids[odd]} {shapes[odd]}",
+            "Convert them.",
         )
         return np.zeros((len(images), 8, 8), np.uint8)
     if not images:
@@ -135,7 +145,9 @@ def _stack(images: list[np.ndarray], ids: list[str], findings: Findings) -> np.n
 def _owners(ids: list[str], groups: dict[str, str], findings: Findings) -> np.ndarray:
     missing = [name for name in ids if name not in groups]
     if missing:
-        findings.problem("the groups file", "complete", f"no row for {missing[0]} ({len(missing)} missing)", "Add them.")
+        findings.problem(
+            "the groups file", "complete", f"no row for {missing[0]} ({len(missing)} missing)", "Add them."
+        )
     return np.array([groups.get(name, "") for name in ids])
 
 

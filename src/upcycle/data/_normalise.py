@@ -60,7 +60,9 @@ def _channels_last(raw: RawSplit, findings: Findings) -> np.ndarray:
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4:
-        findings.problem(what, "of shape (n, side, side) or (n, side, side, channels)", f"shape {raw.images.shape}", "Reshape them.")
+        findings.problem(
+            what, "of shape (n, side, side) or (n, side, side, channels)", f"shape {raw.images.shape}", "Reshape them."
+        )
         return images
     if images.shape[3] not in (1, 3):
         findings.problem(what, "grey or RGB (1 or 3 channels, last)", f"{images.shape[3]} channels", "Convert them.")
@@ -100,11 +102,15 @@ def _integers(name: str, images: np.ndarray, findings: Findings) -> np.ndarray |
 def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | None:
     if not np.isfinite(images).all():
         bad = int((~np.isfinite(images)).reshape(len(images), -1).any(1).sum())
-        findings.problem(f"{name} images", "free of NaN and infinity", f"{bad} images with some", "Repair or remove them.")
+        findings.problem(
+            f"{name} images", "free of NaN and infinity", f"{bad} images with some", "Repair or remove them."
+        )
         return None
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
     if low < 0 or high > 1:
-        findings.problem(f"{name} images", "uint8, 16-bit, or float in [0, 1]", f"float from {low:g} to {high:g}", "Rescale them.")
+        findings.problem(
+            f"{name} images", "uint8, 16-bit, or float in [0, 1]", f"float from {low:g} to {high:g}", "Rescale them."
+        )
         return None
     findings.note("float images in [0, 1] were rescaled to 8 bits")
     return np.round(images * 255).astype(np.uint8)
@@ -114,14 +120,18 @@ def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     what, labels = f"{raw.name} labels", raw.labels
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim != 1:
-        findings.problem(what, "one class per image", f"shape {raw.labels.shape}", "Several labels per image are not supported.")
+        findings.problem(
+            what, "one class per image", f"shape {raw.labels.shape}", "Several labels per image are not supported."
+        )
         return None
     if len(labels) != len(raw.images):
         findings.problem(what, f"as many as images ({len(raw.images)})", len(labels), "Check how the file was written.")
         return None
     if not np.issubdtype(labels.dtype, np.integer):
         shown = ", ".join(map(str, _first(labels)))
-        findings.problem(what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ...")
+        findings.problem(
+            what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ..."
+        )
         return None
     if len(labels) and int(labels.min()) < 0:
         findings.problem(what, "whole numbers from 0", int(labels.min()), "Number the classes 0, 1, 2 ...")

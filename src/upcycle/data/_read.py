@@ -65,7 +65,9 @@ def _read_groups(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         raise DataError(f"groups must be a readable CSV. Got {path}. Check the path.") from None
     if not rows or any(len(row) < 2 for row in rows):
-        raise DataError(f"groups must be a CSV of two columns with a header. Got {path} without them. Write image,patient rows.")
+        raise DataError(
+            f"groups must be a CSV of two columns with a header. Got {path} without them. Write image,patient rows."
+        )
     return {row[0]: row[1] for row in rows}
 
 
@@ -155,7 +157,11 @@ def _complete(
 
 
 def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iterator[str]:
-    pairs = (("train", train, "test", test), ("train", train, "validation", validation), ("validation", validation, "test", test))
+    pairs = (
+        ("train", train, "test", test),
+        ("train", train, "validation", validation),
+        ("validation", validation, "test", test),
+    )
     for first, one, second, other in pairs:
         if one.groups is not None and other.groups is not None:
             shared = len(np.intersect1d(one.groups, other.groups))

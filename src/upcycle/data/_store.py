@@ -54,7 +54,9 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         if not (folder / "manifest.json").exists():
-            raise RunFolderError(f"store must be complete. Got an unfinished one in {folder}. Run the same command again.")
+            raise RunFolderError(
+                f"store must be complete. Got an unfinished one in {folder}. Run the same command again."
+            )
         facts = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         for key in ("class_names", "notes"):
             facts[key] = tuple(facts[key])
@@ -99,7 +101,7 @@ class Store:
     def _load(self, name: str, *, mapped: bool = False) -> np.ndarray:
         path = self._folder / f"{name}.npy"
         refuse_sealed(path)
-        found: np.ndarray = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
         return found
 
 

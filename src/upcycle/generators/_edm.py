@@ -21,7 +21,9 @@ from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.nets import Augmentation, UNet, augment, to_input
 
-SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
+SIGMA_DATA = (
+    0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
+)
 _SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
 
@@ -219,7 +221,11 @@ class _Fit:
         torch.manual_seed(derive_seed(seed, "generator", "weights"))
         self.net = owner.build().train()
         self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=self.config.lr, betas=(0.9, 0.99), weight_decay=self.config.weight_decay, fused=True
+            self.net.parameters(),
+            lr=self.config.lr,
+            betas=(0.9, 0.99),
+            weight_decay=self.config.weight_decay,
+            fused=True,
         )
         self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
         self.checkpoint = Checkpoint(None if owner._folder is None else owner._folder / "resume.pt")

@@ -100,4 +100,3 @@ def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:  # ty
     np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape).flush()
     os.replace(partial, path)
     return np.lib.format.open_memmap(path, mode="r+")
-

@@ -86,7 +86,9 @@ def check_run(out: Path, config: Config) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     if not (out / "config.yaml").exists():
-        raise RunFolderError(f"out must be an empty folder or an earlier run. Got {out} with other files in it. Choose another --out.")
+        raise RunFolderError(
+            f"out must be an empty folder or an earlier run. Got {out} with other files in it. Choose another --out."
+        )
     old = read_config(out / "config.yaml")
     changed = [line for line in differences(old, config) if line.split(":")[0] not in _FREE_SETTINGS]
     if changed:
@@ -102,7 +104,9 @@ def open_run(out: Path, config: Config) -> RunFolder:
     run = RunFolder(out)
     run.private.mkdir(parents=True, exist_ok=True)
     run.release.mkdir(exist_ok=True)
-    (run.private / "DO_NOT_SHARE.txt").write_text("Everything in this folder derives from private images. Share release/ only.\n")
+    (run.private / "DO_NOT_SHARE.txt").write_text(
+        "Everything in this folder derives from private images. Share release/ only.\n"
+    )
     if not (out / "config.yaml").exists():
         partial = out / "config.partial"
         partial.write_text(to_yaml(config), encoding="utf-8")
@@ -134,7 +138,9 @@ def only_one(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunFolderError(f"out must not be in use. Got {root}, where another upcycle is at work. Wait for it or stop it.") from error
+            raise RunFolderError(
+                f"out must not be in use. Got {root}, where another upcycle is at work. Wait for it or stop it."
+            ) from error
         yield
 
 

@@ -31,7 +31,9 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     gap = 100 * (right["student"].mean() - right["baseline"].mean())
     low, high = paired_difference_interval(right["student"], right["baseline"], confidence)
     validation = store.validation()
-    looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
+    looks = {
+        name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)
+    }
     return {
         "test_images": len(test),
         "accuracy": accuracies,
@@ -48,9 +50,7 @@ def _logits(bench: Bench, stage: str, data: ImageSet) -> np.ndarray:
 def audit_stage(bench: Bench, store: Store) -> Facts:
     """Attack student, baseline and teacher with members and non-members of the same coin flip."""
     data, members, records = audit_records(store, bench.config.seed)
-    targets = {
-        name: TargetScores(_logits(bench, name, data), data.labels, members, data.groups) for name in JUDGED
-    }
+    targets = {name: TargetScores(_logits(bench, name, data), data.labels, members, data.groups) for name in JUDGED}
     audit = bench.config.audit
     result = audit_scores(
         targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images
@@ -69,7 +69,9 @@ def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.nda
     count = min(len(outside), len(inside))
     chosen = np.sort(numpy_rng(seed, "audit-members").permutation(len(inside))[:count])
     members = inside.take(chosen)
-    groups = None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
+    groups = (
+        None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
+    )
     both = ImageSet(
         np.concatenate([members.images, outside.images]), np.concatenate([members.labels, outside.labels]), groups
     )
@@ -87,7 +89,11 @@ def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
     ]
     leaks = {row["target"]: row for row in audit["rows"] if row.get("primary")}
     shown = [f"{name} AUC {_auc(leaks[name])}" for name in ("student", "teacher") if name in leaks]
-    return [*lines, f"leakage           {'   '.join(shown)}", f"verdict           {audit['verdict']}: {audit['sentence']}"]
+    return [
+        *lines,
+        f"leakage           {'   '.join(shown)}",
+        f"verdict           {audit['verdict']}: {audit['sentence']}",
+    ]
 
 
 def _share(values: list[float]) -> str:

@@ -106,7 +106,9 @@ def _run(
 
 def _store(folder: RunFolder, dataset: Dataset, config: Config) -> Store:
     """The private store, members and non-members drawn before anything is trained."""
-    key = content_key("store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed)
+    key = content_key(
+        "store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed
+    )
 
     def write() -> Facts:
         audit = config.audit
@@ -191,12 +193,30 @@ def _announced(bench: Bench, stage: _Stage, key: str) -> None:
 def _summary(bench: Bench, until: str) -> Summary:
     folder, following = bench.folder, dict(zip(UNTIL, UNTIL[1:], strict=False))
     if until != "report":
-        return Summary(folder.root, until, (f"{until} is ready in {folder.root}",), f"next: {_COMMANDS[following[until]]}")
+        return Summary(
+            folder.root,
+            until,
+            (f"{until} is ready in {folder.root}",),
+            f"next: {_COMMANDS[following[until]]} with the same arguments",
+        )
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None
     audit: dict[str, Any] = json.loads((folder.stage("audit") / "audit.json").read_text())
-    lines = (*headline(evaluation.facts, audit), f"reports           {folder.private / 'report.html'} (internal, do not share)")
-    return Summary(folder.root, until, (*lines, f"                  {folder.release / 'report.html'} (shareable)"), f"next: read the report, then share {folder.release}")
+    lines = (
+        *headline(evaluation.facts, audit),
+        f"reports           {folder.private / 'report.html'} (internal, do not share)",
+    )
+    return Summary(
+        folder.root,
+        until,
+        (*lines, f"                  {folder.release / 'report.html'} (shareable)"),
+        f"next: read the report, then share {folder.release}",
+    )
 
 
-_COMMANDS = {"generator": "upcycle train-generator", "student": "upcycle distil", "audit": "upcycle audit", "report": "upcycle report"}
+_COMMANDS = {
+    "generator": "upcycle train-generator",
+    "student": "upcycle distil",
+    "audit": "upcycle audit",
+    "report": "upcycle report",
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ import torch
 from upcycle._settings import to_yaml
 from upcycle.data import Store, sealed
 from upcycle.nets import predict_logits
-from upcycle.report import Evidence, write_reports
 from upcycle.runs._folder import write_json
 from upcycle.runs._judge import judged
 from upcycle.runs._stages import read_record
 from upcycle.runs._steps import Bench, Facts, save_classifier
+
+if TYPE_CHECKING:
+    from upcycle.report import Evidence
 
 _RELEASE_DRAWS = 1 << 40  # far from the bank's draws, so that no released image was a training image of the student
 _NOTICE = """What may leave, once you have read report.html and audit.json.
@@ -71,6 +73,8 @@ def _write_synthetic(bench: Bench, folder: Path, count: int) -> None:
 
 def report_stage(bench: Bench, store: Store) -> Facts:
     """The internal report beside the private half, the shareable one in the release."""
+    from upcycle.report import write_reports
+
     internal, shareable = bench.folder.private / "report.html", bench.folder.release / "report.html"
     write_reports(evidence(bench, store), internal=internal, shareable=shareable)
     return {"internal": "private/report.html", "shareable": "release/report.html"}
@@ -78,6 +82,8 @@ def report_stage(bench: Bench, store: Store) -> Facts:
 
 def evidence(bench: Bench, store: Store) -> Evidence:
     """Everything the reports show, read from the run folder."""
+    from upcycle.report import Evidence
+
     folder, meta = bench.folder, store.meta
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "report comes after evaluation"
@@ -109,7 +115,19 @@ def evidence(bench: Bench, store: Store) -> Evidence:
 
 def stage_minutes(bench: Bench) -> dict[str, float]:
     """Minutes of work of every finished stage, in the order of the road."""
-    order = ("store", "plan", "views", "teacher", "baseline", "generator", "student", "plain", "evaluation", "audit", "release")
+    order = (
+        "store",
+        "plan",
+        "views",
+        "teacher",
+        "baseline",
+        "generator",
+        "student",
+        "plain",
+        "evaluation",
+        "audit",
+        "release",
+    )
     found = {name: read_record(bench.folder.private / name) for name in order}
     return {name: record.seconds / 60 for name, record in found.items() if record is not None}
 
@@ -133,7 +151,11 @@ def _examples(bench: Bench, store: Store) -> dict[str, Any]:
         images = saved["train_images"]
         images = images[..., None] if images.ndim == 3 else images
         rows = _per_class(saved["train_labels"].ravel(), 10)
-        examples["synthetic_examples"] = (images[rows], saved["train_labels"].ravel()[rows], saved["train_soft_labels"][rows])
+        examples["synthetic_examples"] = (
+            images[rows],
+            saved["train_labels"].ravel()[rows],
+            saved["train_soft_labels"][rows],
+        )
     members = store.members()
     rows = _per_class(members.labels, 10)
     examples["real_examples"] = (members.images[rows], members.labels[rows])
