@@ -14,7 +14,7 @@ def image_hashes(images: np.ndarray) -> np.ndarray:
     """One 16-byte hash per image, dtype S16 (n,); equal exactly for byte-identical images."""
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
     digests = [
-        hashlib.blake2b(row, digest_size=15).digest() + b"\x01" for row in flat
+        hashlib.blake2b(row.data, digest_size=15).digest() + b"\x01" for row in flat
     ]  # no trailing zero byte, which S drops
     return np.array(digests, dtype="S16")
 

@@ -62,7 +62,7 @@ def _check_purity(generator: Generator, classes: int) -> None:
     far = generator.sample(labels, seed=5, indices=np.arange(7) + 2**40)
     assert not np.array_equal(far, whole), "another index must give another image"
     assert not np.array_equal(generator.sample(labels, seed=6), whole), "another seed must give other images"
-    state = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
     generator.sample(labels, seed=5)
     assert np.array_equal(state, np.random.get_state()[1]), "sampling must not use NumPy's global state"  # type: ignore[index]  # noqa: NPY002
 

@@ -40,7 +40,7 @@ def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
     """D(x; sigma) of x (n, channels, side, side) with sigma (n,) and labels (n,): Karras et al. 2022, eq. 7 and table 1."""
     s = sigma[:, None, None, None]
     total = (s**2 + SIGMA_DATA**2).sqrt()
-    inner = net(x / total, sigma.log() / 4, labels)
+    inner: Tensor = net(x / total, sigma.log() / 4, labels)
     return x * (SIGMA_DATA / total) ** 2 + inner * (s * SIGMA_DATA / total)
 
 
@@ -179,10 +179,10 @@ class EdmGenerator:
         def evaluate(state: Tensor, sigma: float) -> Tensor:
             return denoise(net, state, torch.full((len(padded),), sigma, device=self.device), y)
 
-        drawn = adams_bashforth(evaluate, x, sigmas, order=s.order)
+        drawn: Tensor = adams_bashforth(evaluate, x, sigmas, order=s.order)
         mean, scale = pixels[:-1].view(1, -1, 1, 1), pixels[-1]
         levels = ((drawn / scale + mean + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-        return levels[:count].cpu().contiguous().numpy()
+        return np.asarray(levels[:count].cpu().contiguous().numpy())
 
     def _network(self, snapshot: Snapshot | None) -> tuple[nn.Module, Tensor]:
         found = self.snapshots()

@@ -99,7 +99,7 @@ def predict_logits(net: nn.Module, images: Tensor, device: torch.device, *, batc
     from upcycle.nets._augment import to_input
 
     frozen = for_inference(net).to(device)
-    return torch.cat([frozen(to_input(part, device)).float().cpu() for part in images.split(batch)])
+    return torch.cat([frozen(to_input(part, device)).float().cpu() for part in torch.split(images, batch)])
 
 
 def parameter_count(net: nn.Module) -> int:

@@ -91,7 +91,7 @@ class Bank:
         return self
 
 
-def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:  # type: ignore[type-arg]
+def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     if path.exists():
         found = np.lib.format.open_memmap(path, mode="r+")
         if found.shape == shape and found.dtype == dtype:

@@ -78,5 +78,6 @@ def _no_class_suffers(labels: np.ndarray, right: np.ndarray, mirrored: np.ndarra
 def choose_augmentation(config: AugmentConfig, size: int, trials: list[FlipTrial]) -> Augmentation:
     """The views used in a run: the shift in pixels, and the flips asked for or, with "auto", those found safe."""
     safe = {trial.flip for trial in trials if trial.safe}
-    wanted = {"none": set(), "both": {"horizontal", "vertical"}, "auto": safe}.get(config.flip, {config.flip})
+    fixed: dict[str, list[Flip]] = {"none": [], "both": ["horizontal", "vertical"], "auto": list(safe)}
+    wanted = fixed[config.flip] if config.flip in fixed else [config.flip]
     return Augmentation(round(config.shift * size), "horizontal" in wanted, "vertical" in wanted)

@@ -117,7 +117,7 @@ def _renew_statistics(net: nn.Module, bank: Bank, recipe: Recipe) -> None:
             module.reset_running_stats()
             module.momentum = None
     net.train()
-    for part in torch.from_numpy(bank.images[:6_400]).split(128):
+    for part in torch.split(torch.from_numpy(bank.images[:6_400]), 128):
         net(to_input(part, recipe.device))
 
 

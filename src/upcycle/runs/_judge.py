@@ -25,7 +25,7 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     """Read the test split, for the first and last time; keep logits for the report."""
     test, confidence = store.test("evaluation"), bench.config.audit.confidence
     logits = {name: _logits(bench, name, test) for name in judged(bench)}
-    np.savez_compressed(bench.folder.stage("evaluation") / "predictions.npz", labels=test.labels, **logits)
+    np.savez_compressed(bench.folder.stage("evaluation") / "predictions.npz", **{"labels": test.labels, **logits})  # type: ignore[arg-type]
     right = {name: values.argmax(1) == test.labels for name, values in logits.items()}
     accuracies = {name: [float(hits.mean()), *accuracy_interval(hits, confidence)] for name, hits in right.items()}
     gap = 100 * (right["student"].mean() - right["baseline"].mean())
@@ -56,7 +56,8 @@ def audit_stage(bench: Bench, store: Store) -> Facts:
         targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images
     )
     folder = bench.folder.stage("audit")
-    np.savez_compressed(folder / "scores.npz", records=records, members=members, **result.scores_arrays())
+    arrays = {"records": records, "members": members, **result.scores_arrays()}
+    np.savez_compressed(folder / "scores.npz", **arrays)  # type: ignore[arg-type]
     write_json(folder / "audit.json", result.to_json())
     return {"verdict": result.verdict, "line": str(result)}
 
