@@ -72,9 +72,7 @@ def main() -> None:
         whole = Path(folder) / "whole"
         seconds = finish(whole)
         print(f"uninterrupted: {seconds:.0f} s", flush=True)
-        rows = [
-            attempt(Path(folder) / f"killed-{k}", whole, chance.uniform(2, seconds)) for k in range(arguments.kills)
-        ]
+        rows = [attempt(Path(folder) / f"killed-{k}", whole, chance.uniform(2, seconds)) for k in range(arguments.kills)]
     print(write("crash.json", rows))
     print(f"{sum(bool(row['identical']) for row in rows)} of {len(rows)} identical")
 

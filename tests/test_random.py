@@ -29,9 +29,7 @@ def test_noise_of_a_sample_depends_on_its_index_only_and_is_standard_normal() ->
 
 
 @given(n=st.integers(1, 50), start=st.integers(0, 500), sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5))
-def test_stream_does_not_depend_on_batch_size_and_every_pass_holds_every_record(
-    n: int, start: int, sizes: list[int]
-) -> None:
+def test_stream_does_not_depend_on_batch_size_and_every_pass_holds_every_record(n: int, start: int, sizes: list[int]) -> None:
     at, parts = start, []
     for size in sizes:
         parts.append(stream(n, 1, "x", at, size))
@@ -46,7 +44,7 @@ def test_checkpoint_keeps_tensors_and_refuses_code(tmp_path: Path) -> None:
     checkpoint.save({"w": torch.ones(2), "seen": 3})
     assert checkpoint.load()["seen"] == 3  # type: ignore[index]
     torch.save({"evil": Path("x")}, tmp_path / "resume.pt")
-    with pytest.raises(Exception, match="weights_only|Weights only"):
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
         checkpoint.load()
     checkpoint.remove()
     assert checkpoint.load() is None

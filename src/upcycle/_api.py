@@ -100,9 +100,7 @@ class Upcycler:
         """The object that `save` wrote. Opens weights and settings only, never code."""
         source = Path(folder)
         if not (source / "shape.json").exists():
-            raise UpcycleError(
-                f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first."
-            )
+            raise UpcycleError(f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first.")
         config = read_config(source / "config.yaml")
         model = cls(config.preset, seed=config.seed)
         shape = ImageShape(**json.loads((source / "shape.json").read_text()))

@@ -26,14 +26,12 @@ def _listed_cores() -> int:
     except OSError:
         return 0
     fields = ("physical id", "core id")
-    rows = [
-        [line.split(":")[1] for line in block.splitlines() if line.startswith(fields)] for block in text.split("\n\n")
-    ]
+    rows = [[line.split(":")[1] for line in block.splitlines() if line.startswith(fields)] for block in text.split("\n\n")]
     return len({tuple(row) for row in rows if len(row) == 2})
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device for `name`; "auto" takes an accelerator if there is one. Raises ConfigError for one that is not there."""
+    """The torch device for `name`; "auto" takes an accelerator if there is one. Raises ConfigError for a missing one."""
     if name == "auto":
         found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return torch.device("cpu") if found is None else found

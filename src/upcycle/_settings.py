@@ -70,13 +70,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"config must be a readable file. Got {path}: {error.strerror}. Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"config must be a YAML file. Got {path}, which does not parse. See docs/settings.md."
-        ) from error
+        raise ConfigError(f"config must be a YAML file. Got {path}, which does not parse. See docs/settings.md.") from error
     if not isinstance(found, dict):
-        raise ConfigError(
-            f"config must be a mapping of settings. Got {type(found).__name__} in {path}. See docs/settings.md."
-        )
+        raise ConfigError(f"config must be a mapping of settings. Got {type(found).__name__} in {path}. See docs/settings.md.")
     return found
 
 

@@ -39,19 +39,13 @@ class ClassifierConfig(_Section):
     min_images: int = Field(60_000, ge=1, description="... but at least so many images seen")
     max_images: int = Field(300_000, ge=1, description="... and at most so many")
     batch: int = Field(128, ge=2)
-    lr: float = Field(
-        0.1, gt=0, description="peak learning rate of Nesterov SGD, reached after `warmup`, then a cosine to 0"
-    )
+    lr: float = Field(0.1, gt=0, description="peak learning rate of Nesterov SGD, reached after `warmup`, then a cosine to 0")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.15, ge=0, lt=1, description="share of the images seen while the rate rises")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    validate_every: float = Field(
-        0.05, gt=0, le=1, description="share of the run between two looks at the validation split"
-    )
-    patience: int = Field(
-        0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best"
-    )
+    validate_every: float = Field(0.05, gt=0, le=1, description="share of the run between two looks at the validation split")
+    patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
 
 
 class GeneratorConfig(_Section):
@@ -66,16 +60,12 @@ class GeneratorConfig(_Section):
     lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup_images: int = Field(20_000, ge=0)
-    decay_share: float = Field(
-        0.4, ge=0, le=1, description="last share of the run in which the rate falls linearly to 0"
-    )
+    decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rate falls linearly to 0")
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training")
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training")
     label_drop: float = Field(0.1, ge=0, lt=1, description="share of training images shown without their class")
-    balance: float = Field(
-        0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)"
-    )
+    balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
     ema_stds: tuple[float, ...] = Field(
         (0.05, 0.10), min_length=1, description="relative widths of the power-function averages"
     )
@@ -103,17 +93,13 @@ class BankConfig(_Section):
     refresh: float = Field(
         0.1, ge=0, le=1, description="share of the bank drawn anew before each student epoch; 1 = the whole set"
     )
-    prior: float = Field(
-        0.5, ge=0, le=1, description="labels asked for ~ frequency^prior (1 = as in the data, 0 = equal)"
-    )
+    prior: float = Field(0.5, ge=0, le=1, description="labels asked for ~ frequency^prior (1 = as in the data, 0 = equal)")
 
 
 class StudentConfig(_Section):
     """Generative knowledge distillation."""
 
-    labels: Literal["soft", "hard"] = Field(
-        "soft", description="the teacher's soft labels, or the class asked for (plain CAS)"
-    )
+    labels: Literal["soft", "hard"] = Field("soft", description="the teacher's soft labels, or the class asked for (plain CAS)")
     temperature: float = Field(1.0, gt=0)
     epochs: float = Field(
         1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 the baseline is given as many"
@@ -127,9 +113,7 @@ class AuditConfig(_Section):
     non_member_share: float = Field(
         0.1, ge=0, lt=0.5, description="share of the training pool kept away from every model by coin flip"
     )
-    min_non_members: int = Field(
-        100, ge=0, description="at least so many, where the set allows (never above a quarter of it)"
-    )
+    min_non_members: int = Field(100, ge=0, description="at least so many, where the set allows (never above a quarter of it)")
     folds: int = Field(5, ge=2, description="folds of the cross-fitted attacks")
     confidence: float = Field(0.95, gt=0.5, lt=1)
 

@@ -17,9 +17,7 @@ def test_classifier_takes_every_square_size(channels: int, size: int) -> None:
     assert net(torch.randn(2, channels, size, size)).shape == (2, 5)
 
 
-@pytest.mark.parametrize(
-    ("size", "patch", "widths"), [(8, 1, (8, 16)), (27, 2, (8, 16)), (28, 2, (8, 16, 16)), (9, 3, (8,))]
-)
+@pytest.mark.parametrize(("size", "patch", "widths"), [(8, 1, (8, 16)), (27, 2, (8, 16)), (28, 2, (8, 16, 16)), (9, 3, (8,))])
 def test_unet_returns_its_input_shape_at_odd_sizes(size: int, patch: int, widths: tuple[int, ...]) -> None:
     net = UNet(3, 4, widths=widths, blocks=2, patch=patch, dropout=0.1)
     x = torch.randn(2, 3, size, size)
@@ -83,9 +81,7 @@ def test_a_shift_moves_the_image_and_repeats_its_edge(shift: int, seed: int) -> 
     image = torch.arange(36, dtype=torch.uint8).view(1, 6, 6, 1)
     view = augment(image, Augmentation(shift), torch.Generator().manual_seed(seed))[0, :, :, 0]
     moved = {
-        bytes(
-            image[0, (torch.arange(6) + dy).clamp(0, 5)][:, (torch.arange(6) + dx).clamp(0, 5), 0].contiguous().numpy()
-        )
+        bytes(image[0, (torch.arange(6) + dy).clamp(0, 5)][:, (torch.arange(6) + dx).clamp(0, 5), 0].contiguous().numpy())
         for dy in range(-shift, shift + 1)
         for dx in range(-shift, shift + 1)
     }

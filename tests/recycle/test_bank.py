@@ -27,9 +27,7 @@ class NumberGenerator:
     def snapshots(self) -> Sequence[Snapshot]:
         return [Snapshot(1, Path())]
 
-    def sample(
-        self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
         rows = np.arange(len(labels)) if indices is None else indices
         self.asked += rows.tolist()
         out = np.zeros((len(labels), 1, 2, 2), np.uint8)
@@ -76,9 +74,7 @@ def test_reopened_bank_draws_nothing_again_and_a_damaged_slot_is_redrawn(tmp_pat
 
 @settings(max_examples=20, deadline=None)
 @given(steps=st.lists(st.integers(40, 200), min_size=1, max_size=5))
-def test_bank_depends_on_where_it_is_not_on_the_way_there(
-    steps: list[int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_bank_depends_on_where_it_is_not_on_the_way_there(steps: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     walked, straight = (_bank(tmp_path_factory.mktemp("bank"))[0] for _ in range(2))
     for total in steps:
         walked.advance(total)

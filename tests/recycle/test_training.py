@@ -20,8 +20,8 @@ from upcycle.nets import Augmentation, classifier_factory, predict_logits
 from upcycle.recycle import (
     AskedLabels,
     Bank,
+    Distillation,
     Recipe,
-    Regeneration,
     Sampler,
     TeacherLabels,
     accuracy,
@@ -51,9 +51,7 @@ def stripes(n: int, seed: int = 0) -> ImageSet:
 class Painter:
     """A generator that knows the classes."""
 
-    def sample(
-        self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
         rows = np.arange(len(labels)) if indices is None else indices
         both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
         return np.stack(both).transpose(0, 3, 1, 2)
@@ -70,9 +68,7 @@ def test_teacher_learns_and_keeps_its_best_look_at_validation() -> None:
 
 
 def test_equal_seeds_give_equal_weights_and_other_seeds_do_not() -> None:
-    first, same, other = (
-        train_classifier(stripes(64), stripes(8), replace(RECIPE, budget=64), seed=s).net for s in (0, 0, 1)
-    )
+    first, same, other = (train_classifier(stripes(64), stripes(8), replace(RECIPE, budget=64), seed=s).net for s in (0, 0, 1))
     pairs = list(zip(first.parameters(), same.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
@@ -107,7 +103,7 @@ def test_stopped_teacher_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
 
 def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _eager(monkeypatch, student_module)
-    recipe, moves = replace(RECIPE, budget=10_240), Regeneration(epoch_images=640, per_epoch=16)
+    recipe, moves = replace(RECIPE, budget=10_240), Distillation(epoch_images=640, per_epoch=16, ema=0.1)
 
     def distil(name: str, **kwargs: object) -> torch.nn.Module:
         return train_student(
@@ -116,10 +112,9 @@ def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
             recipe,
             moves,
             seed=3,
-            ema=0.1,
             resume=tmp_path / name / "r.pt",
-            **kwargs,
-        ).net  # type: ignore[arg-type]
+            **kwargs,  # type: ignore[arg-type]
+        ).net
 
     straight = distil("a")
     with pytest.raises(_Stop):
@@ -131,7 +126,7 @@ def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
 def test_student_learns_real_classes_from_synthetic_images_and_a_teacher(tmp_path: Path) -> None:
     teacher = train_classifier(stripes(128), stripes(64, 1), RECIPE, seed=0).net
     student = train_student(
-        _bank(tmp_path), TeacherLabels(teacher), replace(RECIPE, budget=1_920), Regeneration(640, 16), seed=0
+        _bank(tmp_path), TeacherLabels(teacher), replace(RECIPE, budget=1_920), Distillation(640, 16), seed=0
     )
     assert student.validation_accuracy is None
     assert accuracy(student.net, stripes(64, 9), torch.device("cpu")) > 0.95
@@ -154,7 +149,7 @@ def test_soft_labels_are_computed_on_the_view_the_student_sees(tmp_path: Path) -
 
     recipe = replace(RECIPE, budget=32, augmentation=Augmentation(shift=2))
     bank = _bank(tmp_path)
-    train_student(bank, Spy(), recipe, Regeneration(64, 0), seed=0)
+    train_student(bank, Spy(), recipe, Distillation(64, 0), seed=0)
     stored = {bytes(image) for image in bank.images}
     back = ((seen[0] + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     assert sum(bytes(image) in stored for image in back) < len(back) / 2

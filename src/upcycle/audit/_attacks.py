@@ -120,9 +120,7 @@ def cross_fit(
     """
     probability = np.empty(len(members))
     for train, held_out in pairs:
-        probability[held_out] = _fit(estimator(), features[train], members[train]).predict_proba(features[held_out])[
-            :, 1
-        ]
+        probability[held_out] = _fit(estimator(), features[train], members[train]).predict_proba(features[held_out])[:, 1]
     return probability
 
 

@@ -70,8 +70,7 @@ def blind_features(labels: np.ndarray, classes: int, images: np.ndarray | None) 
         batch = images[start : start + 512].astype(np.float64)
         flat = batch.reshape(len(batch), -1, batch.shape[-1])
         steps = [
-            np.abs(np.diff(batch, axis=axis)).mean(axis=(1, 2)) if batch.shape[axis] > 1 else flat[:, 0] * 0
-            for axis in (1, 2)
+            np.abs(np.diff(batch, axis=axis)).mean(axis=(1, 2)) if batch.shape[axis] > 1 else flat[:, 0] * 0 for axis in (1, 2)
         ]
         moments.append(np.hstack([flat.mean(1), flat.std(1), flat.min(1), flat.max(1), *steps]))
         thumbnails.append(_block_means(_block_means(batch, rows, 1), columns, 2).reshape(len(batch), -1))

@@ -44,9 +44,7 @@ def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> 
         problems.append(f"scores must be numbers. Got {scores.dtype}. Convert them to float.")
     elif not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).sum())
-        problems.append(
-            f"scores must be finite. Got {bad} NaN or infinite of {len(scores)}. Find the records that overflow."
-        )
+        problems.append(f"scores must be finite. Got {bad} NaN or infinite of {len(scores)}. Find the records that overflow.")
     if problems:
         raise AuditInputError(*problems)
     return scores.astype(np.float64), members.astype(bool)
@@ -66,9 +64,7 @@ def check_targets(
 ) -> None:
     """Nothing, or AuditInputError with one line for every problem of every target."""
     if not targets:
-        raise AuditInputError(
-            "targets must name at least one model. Got none. Give the student and, for power, the teacher."
-        )
+        raise AuditInputError("targets must name at least one model. Got none. Give the student and, for power, the teacher.")
     problems: list[str] = []
     first_name, first = next(iter(targets.items()))
     for name, target in targets.items():
@@ -80,9 +76,7 @@ def check_targets(
             )
     n = len(np.asarray(first.members))
     if images is not None and (np.ndim(images) != 4 or len(images) != n):
-        problems.append(
-            f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record."
-        )
+        problems.append(f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record.")
     problems += _id_problems(ids, np.asarray(first.members))
     if problems:
         raise AuditInputError(*problems)
@@ -110,19 +104,13 @@ def _logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list
             f"{logits.shape}. Give the output before the softmax."
         ]
     if labels.shape != logits.shape[:1]:
-        return [
-            f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."
-        ]
+        return [f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."]
     problems = []
     if not np.isfinite(logits).all():
         rows = int((~np.isfinite(logits)).any(axis=1).sum())
-        problems.append(
-            f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model."
-        )
+        problems.append(f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model.")
     if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
-        problems.append(
-            f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels."
-        )
+        problems.append(f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels.")
     return problems
 
 
@@ -130,9 +118,7 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     logits, labels, members = np.asarray(target.logits), np.asarray(target.labels), np.asarray(target.members)
     problems = _logit_problems(f"{name}: ", logits, labels)
     if members.shape != logits.shape[:1]:
-        problems.append(
-            f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record."
-        )
+        problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
         return problems
     flags = _flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags

@@ -165,9 +165,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     from scipy.special import betaincinv
 
     if not 0 <= successes <= trials or trials < 1:
-        raise AuditInputError(
-            f"successes must be in 0..trials with trials >= 1. Got {successes} of {trials}. Count again."
-        )
+        raise AuditInputError(f"successes must be in 0..trials with trials >= 1. Got {successes} of {trials}. Count again.")
     tail = (1 - confidence) / 2
     low = float(betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
@@ -187,9 +185,7 @@ def paired_difference_interval(correct_a: np.ndarray, correct_b: np.ndarray, con
     """
     a, b = _check_correct(correct_a), _check_correct(correct_b)
     if len(a) != len(b):
-        raise AuditInputError(
-            f"both classifiers must be scored on the same images. Got {len(a)} and {len(b)}. Pair them."
-        )
+        raise AuditInputError(f"both classifiers must be scored on the same images. Got {len(a)} and {len(b)}. Pair them.")
     n = len(a)
     both, only_a, only_b, none = (int(x.sum()) for x in (a & b, a & ~b, ~a & b, ~a & ~b))
     p, q = (both + only_a) / n, (both + only_b) / n

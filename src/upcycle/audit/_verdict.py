@@ -119,11 +119,7 @@ def _records_for_teacher(e: Evidence, confidence: float) -> str:
 
 def _power(e: Evidence, confidence: float) -> str:
     least = detectable_auc(*e.units, (1 - confidence) / e.attacks)
-    seen = (
-        "it had no teacher to be tried on"
-        if e.teacher is None
-        else f"the same audit saw AUC {e.teacher} on the teacher"
-    )
+    seen = "it had no teacher to be tried on" if e.teacher is None else f"the same audit saw AUC {e.teacher} on the teacher"
     return (
         f"Power: {seen}; with {e.n_members} members and {e.n_non_members} non-members it finds an attack of AUC "
         f"{least:.3f} or more in 80 % of audits."

@@ -94,7 +94,5 @@ def _explain(error: Any) -> tuple[list[str], int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ["disk must have room left. Got a full one. Free some space; the same command resumes."], 2
     if isinstance(error, MemoryError):
-        return [
-            "memory must suffice for the preset. Got none left. Use --preset quick or a smaller bank (--set bank.max_images=...)."
-        ], 2
+        return ["memory must suffice for the preset. Got none left. Use a smaller preset or bank."], 2
     return [], 1

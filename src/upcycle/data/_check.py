@@ -33,9 +33,7 @@ class CheckReport:
         """Plain text, one fact a line."""
         kind = "grey" if self.channels == 1 else "RGB"
         totals = ", ".join(f"{sum(row)} {split}" for split, row in self.counts.items())
-        lines = [
-            f"data         {self.name}: {totals}; {self.size} x {self.size} {kind}, {len(self.class_names)} classes"
-        ]
+        lines = [f"data         {self.name}: {totals}; {self.size} x {self.size} {kind}, {len(self.class_names)} classes"]
         lines += [f"             {split:10} {self._row(row)}" for split, row in self.counts.items()]
         if self.groups:
             lines.append("groups       " + ", ".join(f"{count} in {split}" for split, count in self.groups.items()))
@@ -74,6 +72,6 @@ def _warnings(within: dict[str, int], between: dict[str, int], counts: dict[str,
     test = sum(counts["test"])
     if test < 500:
         warnings.append(
-            f"{test} test images: an accuracy near 0.9 has a 95 % interval of about +-{180 * (0.09 / max(test, 1)) ** 0.5:.0f} points"
+            f"{test} test images: an accuracy near 0.9 is known to about +-{180 * (0.09 / max(test, 1)) ** 0.5:.0f} points"
         )
     return warnings

@@ -145,9 +145,7 @@ def _stack(images: list[np.ndarray], ids: list[str], findings: Findings) -> np.n
 def _owners(ids: list[str], groups: dict[str, str], findings: Findings) -> np.ndarray:
     missing = [name for name in ids if name not in groups]
     if missing:
-        findings.problem(
-            "the groups file", "complete", f"no row for {missing[0]} ({len(missing)} missing)", "Add them."
-        )
+        findings.problem("the groups file", "complete", f"no row for {missing[0]} ({len(missing)} missing)", "Add them.")
     return np.array([groups.get(name, "") for name in ids])
 
 

@@ -102,9 +102,7 @@ def _integers(name: str, images: np.ndarray, findings: Findings) -> np.ndarray |
 def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | None:
     if not np.isfinite(images).all():
         bad = int((~np.isfinite(images)).reshape(len(images), -1).any(1).sum())
-        findings.problem(
-            f"{name} images", "free of NaN and infinity", f"{bad} images with some", "Repair or remove them."
-        )
+        findings.problem(f"{name} images", "free of NaN and infinity", f"{bad} images with some", "Repair or remove them.")
         return None
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
     if low < 0 or high > 1:
@@ -129,9 +127,7 @@ def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:
         return None
     if not np.issubdtype(labels.dtype, np.integer):
         shown = ", ".join(map(str, _first(labels)))
-        findings.problem(
-            what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ..."
-        )
+        findings.problem(what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ...")
         return None
     if len(labels) and int(labels.min()) < 0:
         findings.problem(what, "whole numbers from 0", int(labels.min()), "Number the classes 0, 1, 2 ...")

@@ -130,13 +130,15 @@ def _class_problems(sets: dict[str, ImageSet], class_names: tuple[str, ...], con
         yield f"data must have at least two classes. Got only {class_names[0]!r}. Add another class."
         return
     if len(class_names) > max(len(labels) // 2, 2):
-        yield f"labels must be 0 to the number of classes minus one. Got values up to {labels.max()} for {len(labels)} images. Renumber them."
+        got = f"values up to {labels.max()} for {len(labels)} images"
+        yield f"labels must be 0 to the number of classes minus one. Got {got}. Renumber them."
         return
     for name, count in zip(class_names, counts, strict=True):
         if count == 0:
-            yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {name}. Renumber or remove it."
+            yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {name}. Renumber them."
         elif count < config.min_images_per_class:
-            yield f"every class must have at least {config.min_images_per_class} images. Got {count} of class {name}. Add images or merge classes."
+            least = config.min_images_per_class
+            yield f"every class must have at least {least} images. Got {count} of class {name}. Add some or merge classes."
 
 
 def _complete(
@@ -166,7 +168,7 @@ def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iter
         if one.groups is not None and other.groups is not None:
             shared = len(np.intersect1d(one.groups, other.groups))
             if shared:
-                yield f"every group must be in one split. Got {shared} in both {first} and {second}. Move their images together."
+                yield f"every group must be in one split. Got {shared} in both {first} and {second}. Move them together."
 
 
 def _classes_in_train(train: ImageSet, class_names: tuple[str, ...]) -> Iterator[str]:

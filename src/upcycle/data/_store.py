@@ -54,9 +54,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         if not (folder / "manifest.json").exists():
-            raise RunFolderError(
-                f"store must be complete. Got an unfinished one in {folder}. Run the same command again."
-            )
+            raise RunFolderError(f"store must be complete. Got an unfinished one in {folder}. Run the same command again.")
         facts = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         for key in ("class_names", "notes"):
             facts[key] = tuple(facts[key])

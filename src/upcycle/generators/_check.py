@@ -26,9 +26,7 @@ def check_generator(
         _check_snapshots(fitted, budget)
         drawn = fitted.sample(labels[:5], seed=3)
         again = make(channels, size, classes).fit(images, labels, seed=1, budget=budget, resume=Path(folder))
-        assert np.array_equal(again.sample(labels[:5], seed=3), drawn), (
-            "a finished fit called again must change nothing"
-        )
+        assert np.array_equal(again.sample(labels[:5], seed=3), drawn), "a finished fit called again must change nothing"
     other = make(channels, size, classes).fit(images, labels, seed=1, budget=budget)
     assert np.array_equal(other.sample(labels[:5], seed=3), drawn), "equal seeds must give equal generators"
 
@@ -44,21 +42,15 @@ def _toy(channels: int, size: int, classes: int) -> tuple[np.ndarray, np.ndarray
 def _check_shape(generator: Generator, channels: int, size: int, classes: int) -> None:
     drawn = generator.sample(np.arange(5) % classes, seed=0)
     assert drawn.dtype == np.uint8, f"samples must be uint8. Got {drawn.dtype}."
-    assert drawn.shape == (5, channels, size, size), (
-        f"samples must have shape (n, channels, side, side). Got {drawn.shape}."
-    )
-    assert generator.sample(np.zeros(0, np.int64), seed=0).shape == (0, channels, size, size), (
-        "no labels must give no images"
-    )
+    assert drawn.shape == (5, channels, size, size), f"samples must have shape (n, channels, side, side). Got {drawn.shape}."
+    assert generator.sample(np.zeros(0, np.int64), seed=0).shape == (0, channels, size, size), "no labels must give no images"
 
 
 def _check_purity(generator: Generator, classes: int) -> None:
     labels = np.arange(7) % classes
     whole = generator.sample(labels, seed=5)
     picked = generator.sample(labels[[4, 2]], seed=5, indices=np.array([4, 2]))
-    assert np.array_equal(whole[[4, 2]], picked), (
-        "sample k must depend on (snapshot, seed, indices[k]) only, not on its batch"
-    )
+    assert np.array_equal(whole[[4, 2]], picked), "sample k must depend on (snapshot, seed, indices[k]) only, not on its batch"
     far = generator.sample(labels, seed=5, indices=np.arange(7) + 2**40)
     assert not np.array_equal(far, whole), "another index must give another image"
     assert not np.array_equal(generator.sample(labels, seed=6), whole), "another seed must give other images"

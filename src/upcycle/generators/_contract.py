@@ -24,7 +24,7 @@ class Snapshot:
 class Generator(Protocol):
     """A class-conditional image model.
 
-    `sample(labels)[k]` depends only on the snapshot, `seed` and `indices[k]` (default k): never on batch, process or device count.
+    `sample(labels)[k]` depends only on the snapshot, `seed` and `indices[k]` (default k): never on batch or process.
     """
 
     def fit(
@@ -47,8 +47,6 @@ class Generator(Protocol):
         """Snapshots in the order of images seen; the last is the end of training."""
         ...
 
-    def sample(
-        self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
         """uint8 (n, channels, height, width), one image for every label."""
         ...

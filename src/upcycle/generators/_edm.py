@@ -21,9 +21,7 @@ from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.nets import Augmentation, UNet, augment, to_input
 
-SIGMA_DATA = (
-    0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
-)
+SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
 _SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
 
@@ -200,7 +198,7 @@ class EdmGenerator:
 
 
 def pixel_statistics(images: np.ndarray) -> Tensor:
-    """float32 (channels + 1,): mean per channel on the [-1, 1] scale, then the factor that brings the deviation to SIGMA_DATA."""
+    """float32 (channels + 1,): mean per channel on the [-1, 1] scale, then the factor that makes the deviation SIGMA_DATA."""
     step = max(1, len(images) // 5000)
     levels = images[::step].astype(np.float64) / 127.5 - 1
     mean = levels.mean((0, 1, 2))

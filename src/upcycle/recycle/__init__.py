@@ -5,16 +5,16 @@ from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget
-from upcycle.recycle._student import Regeneration, soft_cross_entropy, train_student
+from upcycle.recycle._student import Distillation, soft_cross_entropy, train_student
 
 __all__ = [
     "AskedLabels",
     "Bank",
+    "Distillation",
     "Fitted",
     "FlipTrial",
     "Labeller",
     "Recipe",
-    "Regeneration",
     "Sampler",
     "TeacherLabels",
     "accuracy",

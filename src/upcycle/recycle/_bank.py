@@ -19,7 +19,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything needed to draw image number j: the generator, the spread and the label prior. Draw j is a pure function of j."""
+    """Everything needed to draw image number j: generator, spread and label prior. Draw j is a pure function of j."""
 
     generator: Generator
     prior: np.ndarray
@@ -75,7 +75,7 @@ class Bank:
         self.labels = _mapped(folder / "labels.npy", np.int64, (size,))
         self._ids = _mapped(folder / "ids.npy", np.int64, (size,))  # draw + 1; 0 = empty
 
-    def advance(self, total: int, report: Callable[[int], None] = lambda drawn: None) -> Self:
+    def advance(self, total: int, report: Callable[[int], None] = lambda _: None) -> Self:
         """Draw whatever of total-size .. total-1 is not there yet. Raises ValueError for total < size."""
         if total < self.size:
             raise ValueError(f"total must be at least the bank's size {self.size}. Got {total}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ class Recipe:
     network: ClassifierFactory
     classes: int
     config: ClassifierConfig
-    augmentation: Augmentation = Augmentation()
-    device: torch.device = torch.device("cpu")
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     budget: int | None = None
 
     def build(self, images: np.ndarray, seed: int, stage: str) -> nn.Module:

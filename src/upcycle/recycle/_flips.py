@@ -40,9 +40,7 @@ def paired_loss(right: np.ndarray, mirrored_right: np.ndarray, confidence: float
     return float(drop.mean()), float(drop.mean() + norm.ppf(confidence) * error)
 
 
-def try_flips(
-    members: ImageSet, recipe: Recipe, *, seed: int, images: int = 20_000, margin: float = 0.03
-) -> list[FlipTrial]:
+def try_flips(members: ImageSet, recipe: Recipe, *, seed: int, images: int = 20_000, margin: float = 0.03) -> list[FlipTrial]:
     """One trial per mirror axis. A probe learns half the members unflipped and is asked about the other half, as it is and
     mirrored; a class that only its side tells apart collapses at once. Neither validation nor test images are used."""
     order = numpy_rng(seed, "flip-probe").permutation(len(members))
@@ -79,5 +77,5 @@ def choose_augmentation(config: AugmentConfig, size: int, trials: list[FlipTrial
     """The views used in a run: the shift in pixels, and the flips asked for or, with "auto", those found safe."""
     safe = {trial.flip for trial in trials if trial.safe}
     fixed: dict[str, list[Flip]] = {"none": [], "both": ["horizontal", "vertical"], "auto": list(safe)}
-    wanted = fixed[config.flip] if config.flip in fixed else [config.flip]
+    wanted: list[Flip] = fixed[config.flip] if config.flip in fixed else [config.flip]  # type: ignore[list-item]  # noqa: SIM401
     return Augmentation(round(config.shift * size), "horizontal" in wanted, "vertical" in wanted)

@@ -28,7 +28,7 @@ class TeacherLabels:
         self._teacher, self._temperature = for_inference(teacher), temperature
 
     @torch.inference_mode()
-    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002 - the strategy's signature
         logits: Tensor = self._teacher(views)
         return (logits / self._temperature).softmax(dim=1)
 
@@ -40,5 +40,5 @@ class AskedLabels:
     def __init__(self, classes: int) -> None:
         self._classes = classes
 
-    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
         return F.one_hot(asked, self._classes).to(views.dtype)

@@ -22,11 +22,16 @@ from upcycle.recycle._optimiser import rate, set_rate, sgd
 
 
 @dataclass(frozen=True)
-class Regeneration:
-    """How the bank moves on: before epoch e it has drawn size + e * `per_epoch` images. An epoch is `epoch_images` seen."""
+class Distillation:
+    """How a student learns. Before epoch e the bank has drawn size + e * `per_epoch` images; an epoch is `epoch_images` seen.
+
+    `ema` above 0 returns the power-function average of that relative width instead of the last weights.
+    """
 
     epoch_images: int
     per_epoch: int
+    temperature: float = 1.0
+    ema: float = 0.0
 
     def total(self, size: int, images_seen: int) -> int:
         return size + (images_seen // self.epoch_images) * self.per_epoch
@@ -43,31 +48,24 @@ def train_student(
     bank: Bank,
     labeller: Labeller,
     recipe: Recipe,
-    regeneration: Regeneration,
+    how: Distillation,
     *,
     seed: int,
-    temperature: float = 1.0,
-    ema: float = 0.0,
     stage: str = "student",
     resume: Path | None = None,
     report: Report = silent,
 ) -> Fitted:
-    """A classifier that saw synthetic images only, `recipe.budget` of them; no image is chosen by looking at a private one.
-
-    `ema` above 0 returns the power-function average of that relative width instead of the last weights.
-    """
+    """A classifier that saw synthetic images only, `recipe.budget` of them; nothing is chosen by looking at a private image."""
     with torch.random.fork_rng(devices=[]):
-        return _distil(bank, labeller, recipe, regeneration, seed, temperature, ema, stage, Checkpoint(resume), report)
+        return _distil(bank, labeller, recipe, how, seed, stage, Checkpoint(resume), report)
 
 
-def _distil(  # noqa: PLR0913 - the loop's signature is its configuration
+def _distil(
     bank: Bank,
     labeller: Labeller,
     recipe: Recipe,
-    regeneration: Regeneration,
+    how: Distillation,
     seed: int,
-    temperature: float,
-    ema: float,
     stage: str,
     checkpoint: Checkpoint,
     report: Report,
@@ -75,13 +73,13 @@ def _distil(  # noqa: PLR0913 - the loop's signature is its configuration
     config, budget = recipe.config, recipe.budget or bank.size
     net = recipe.build(bank.images, seed, stage).train()
     optimizer = sgd(net, config)
-    average = PowerEma(net.parameters(), [ema] if ema else [])
+    average = PowerEma(net.parameters(), [how.ema] if how.ema else [])
     seen = _restore(checkpoint, net, optimizer, average)
     images, asked = torch.from_numpy(bank.images), torch.from_numpy(bank.labels)
     drawn = 0
 
     while seen < budget:
-        if drawn != (wanted := regeneration.total(bank.size, seen)):
+        if drawn != (wanted := how.total(bank.size, seen)):
             checkpoint.save(_state(net, optimizer, average, seen))  # the bank goes back only at a price
             bank.advance(wanted)
             drawn = wanted
@@ -90,7 +88,7 @@ def _distil(  # noqa: PLR0913 - the loop's signature is its configuration
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         target = labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen))
         set_rate(optimizer, rate(config, seen, budget))
-        loss = soft_cross_entropy(net(views), target.clone(), temperature)
+        loss = soft_cross_entropy(net(views), target.clone(), how.temperature)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -102,8 +100,8 @@ def _distil(  # noqa: PLR0913 - the loop's signature is its configuration
         if checkpoint.due():
             checkpoint.save(_state(net, optimizer, average, seen))
 
-    if ema:
-        average.copy_to(net, ema)
+    if how.ema:
+        average.copy_to(net, how.ema)
         _renew_statistics(net, bank, recipe)
     checkpoint.remove()
     return Fitted(net.eval(), seen, None)

@@ -150,7 +150,8 @@ def check_disk(out: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise ResourceError(
-            f"free disk space must be at least {needed / 1e6:.0f} MB. Got {free / 1e6:.0f} MB at {place}. Free some or choose another --out."
+            f"free disk space must be at least {needed / 1e6:.0f} MB. Got {free / 1e6:.0f} MB at {place}. "
+            "Free some or choose another --out."
         )
 
 

@@ -31,9 +31,7 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     gap = 100 * (right["student"].mean() - right["baseline"].mean())
     low, high = paired_difference_interval(right["student"], right["baseline"], confidence)
     validation = store.validation()
-    looks = {
-        name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)
-    }
+    looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
     return {
         "test_images": len(test),
         "accuracy": accuracies,
@@ -52,9 +50,7 @@ def audit_stage(bench: Bench, store: Store) -> Facts:
     data, members, records = audit_records(store, bench.config.seed)
     targets = {name: TargetScores(_logits(bench, name, data), data.labels, members, data.groups) for name in JUDGED}
     audit = bench.config.audit
-    result = audit_scores(
-        targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images
-    )
+    result = audit_scores(targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images)
     folder = bench.folder.stage("audit")
     arrays = {"records": records, "members": members, **result.scores_arrays()}
     np.savez_compressed(folder / "scores.npz", **arrays)  # type: ignore[arg-type]
@@ -70,12 +66,8 @@ def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.nda
     count = min(len(outside), len(inside))
     chosen = np.sort(numpy_rng(seed, "audit-members").permutation(len(inside))[:count])
     members = inside.take(chosen)
-    groups = (
-        None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
-    )
-    both = ImageSet(
-        np.concatenate([members.images, outside.images]), np.concatenate([members.labels, outside.labels]), groups
-    )
+    groups = None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
+    both = ImageSet(np.concatenate([members.images, outside.images]), np.concatenate([members.labels, outside.labels]), groups)
     flags = np.arange(len(both)) < count
     return both, flags, np.concatenate([chosen, np.arange(len(outside))])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,7 @@ def _run(
 
 def _store(folder: RunFolder, dataset: Dataset, config: Config) -> Store:
     """The private store, members and non-members drawn before anything is trained."""
-    key = content_key(
-        "store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed
-    )
+    key = content_key("store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed)
 
     def write() -> Facts:
         audit = config.audit
@@ -191,7 +190,7 @@ def _announced(bench: Bench, stage: _Stage, key: str) -> None:
 
 
 def _summary(bench: Bench, until: str) -> Summary:
-    folder, following = bench.folder, dict(zip(UNTIL, UNTIL[1:], strict=False))
+    folder, following = bench.folder, dict(pairwise(UNTIL))
     if until != "report":
         return Summary(
             folder.root,

@@ -145,9 +145,10 @@ class Plan:
         """What will be done and how long it takes, one line each."""
         b, s = self.budget, self.seconds
         return [
-            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; teacher sees {b.teacher:,} images, baseline {b.baseline:,}",
+            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; teacher sees {b.teacher:,} images,"
+            f" baseline {b.baseline:,}",
             f"generator    {self.generator_parameters / 1e6:.2f} M parameters; sees {b.generator:,} images",
-            f"student      sees {b.student:,} synthetic images from a bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
+            f"student      sees {b.student:,} synthetic images; bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
             "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items()) + " min",
             f"             about {sum(s.values()) / 60:.0f} min in all on this machine",
         ]

@@ -20,9 +20,9 @@ from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
     Bank,
+    Distillation,
     FlipTrial,
     Recipe,
-    Regeneration,
     Sampler,
     TeacherLabels,
     choose_augmentation,
@@ -68,9 +68,7 @@ class Bench:
 
     def generator(self) -> EdmGenerator:
         views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
-        return EdmGenerator(
-            self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views
-        )
+        return EdmGenerator(self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views)
 
     def sampler(self) -> Sampler:
         """The sampler of the finished generator; its label prior comes from the generator stage's counts."""
@@ -161,16 +159,21 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
             bank,
             _labeller(bench, plain),
             bench.recipe(budget.student, bench.augmentation()),
-            Regeneration(budget.epoch, 0 if plain else budget.redrawn),
+            _distillation(bench, plain),
             seed=config.seed,
-            temperature=1.0 if plain else config.student.temperature,
-            ema=config.student.ema,
             stage=stage,
             resume=folder / "resume.pt",
             report=bench.report(stage),
         )
         save_classifier(fitted.net, folder / "model.safetensors")
         return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
+
+
+def _distillation(bench: Bench, plain: bool) -> Distillation:
+    budget, student = bench.plan.budget, bench.config.student
+    if plain:
+        return Distillation(budget.epoch, 0)
+    return Distillation(budget.epoch, budget.redrawn, student.temperature, student.ema)
 
 
 def _labeller(bench: Bench, plain: bool) -> AskedLabels | TeacherLabels:

@@ -1,0 +1,270 @@
+"""The whole audit: right words, honest sentences, controls that bite, faults that are named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from upcycle.audit import AuditInputError, AuditResult, TargetScores, audit_scores, learned_attacks
+from upcycle.audit._statistics import Rate
+from upcycle.audit._verdict import Evidence, judge
+
+N, CLASSES = 150, 4
+
+
+def target(rng: np.random.Generator, leak: float, members: np.ndarray, groups: np.ndarray | None = None) -> TargetScores:
+    labels = np.arange(len(members)) % CLASSES
+    logits = rng.normal(size=(len(members), CLASSES))
+    logits[np.arange(len(members)), labels] += 2 + leak * members
+    return TargetScores(logits.astype(np.float32), labels, members, groups)
+
+
+def coin(n: int = N, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(np.arange(2 * n) < n)
+
+
+def targets(student: float, teacher: float, members: np.ndarray | None = None, seed: int = 1) -> dict[str, TargetScores]:
+    rng, flags = np.random.default_rng(seed), coin() if members is None else members
+    return {
+        "student": target(rng, student, flags),
+        "baseline": target(rng, teacher, flags),
+        "teacher": target(rng, teacher, flags),
+    }
+
+
+@pytest.fixture(scope="module")
+def leaking() -> AuditResult:
+    return audit_scores(targets(1.5, 1.5), seed=3)
+
+
+def test_a_leaking_student_leaks(leaking: AuditResult) -> None:
+    assert leaking.verdict == "LEAKS"
+    assert "Holm-adjusted" in leaking.sentence
+    assert [v.verdict for v in leaking.verdicts] == ["LEAKS"] * 3
+
+
+def test_five_attacks_meet_each_target_with_limits_around_each_estimate(leaking: AuditResult) -> None:
+    assert len(leaking.rows) == 15
+    models = {row.target: row.threat_model for row in leaking.rows}
+    assert models == {"student": "T1", "baseline": "T1 baseline", "teacher": "T5"}
+    for row in leaking.rows:
+        assert row.auc_low <= row.auc <= row.auc_high
+        assert (row.n_members, row.n_non_members, row.population) == (N, N, "clean")
+        assert row.tpr_at_1pct is None
+        assert (row.tpr_at_1pct_note, row.tpr_at_01pct_note) == ("needs 300 non-members", "needs 3000 non-members")
+        assert row.p_value <= row.p_holm <= 1
+    assert [row.primary for row in leaking.rows].count(True) == 3
+
+
+def test_a_clean_student_beside_a_leaking_teacher_is_clean_and_says_what_it_could_have_seen() -> None:
+    members = coin(900)
+    rng = np.random.default_rng(5)
+    both = {"student": target(rng, 0.0, members), "teacher": target(rng, 1.5, members)}
+    result = audit_scores(both, folds=3)
+    assert result.verdict == "NO LEAK FOUND"
+    for piece in ("on the teacher", "900 members and 900 non-members", "80 % of audits", "cannot certify the worst-case"):
+        assert piece in result.sentence
+    assert result.row("student").tpr_at_1pct is not None
+
+
+@pytest.mark.parametrize(("teacher", "reason"), [(1.5, "524 members and 524 non-members are needed"), (0.0, "teacher")])
+def test_a_small_or_powerless_audit_is_inconclusive_and_says_how_many_records_it_needs(teacher: float, reason: str) -> None:
+    result = audit_scores(targets(0.0, teacher, coin(60, 2), seed=4), folds=2)
+    assert result.verdict == "INCONCLUSIVE"
+    assert reason in result.sentence
+
+
+def test_without_a_teacher_nothing_is_called_clean() -> None:
+    result = audit_scores({"student": targets(0.0, 0.0, coin(700, 1))["student"]}, folds=2)
+    assert result.verdict == "INCONCLUSIVE"
+    assert "no teacher was given" in result.sentence
+
+
+def test_a_difference_between_the_halves_that_no_model_made_is_invalid() -> None:
+    members = coin()
+    images = np.random.default_rng(0).integers(0, 200, (2 * N, 8, 8, 1), dtype=np.uint8)
+    honest = audit_scores(targets(1.5, 1.5, members), images=images, folds=3)
+    assert honest.verdict == "LEAKS"
+    images[members] += 30  # the members came from a brighter scanner
+    biased = audit_scores(targets(1.5, 1.5, members), images=images, folds=3)
+    assert biased.verdict == "INVALID"
+    assert "blind, images and labels" in biased.sentence
+
+
+def test_members_of_other_classes_than_non_members_are_invalid_even_without_images() -> None:
+    rng, members = np.random.default_rng(0), coin()
+    labels = np.where(members, rng.integers(0, 2, 2 * N), rng.integers(2, 4, 2 * N))
+    logits = rng.normal(size=(2 * N, CLASSES))
+    result = audit_scores({"student": TargetScores(logits, labels, members)}, folds=3)
+    assert result.verdict == "INVALID"
+    assert [c.control for c in result.controls if not c.passed] == ["blind, labels only"]
+
+
+def test_controls_run_for_every_target_and_the_teacher_is_the_positive_one(leaking: AuditResult) -> None:
+    names = {(c.control, c.target) for c in leaking.controls}
+    for name in ("student", "baseline", "teacher"):
+        assert ("non-members vs non-members", name) in names
+        assert ("shuffled membership", name) in names
+    assert all(c.passed for c in leaking.controls)
+    assert leaking.controls[-1].control == "positive: teacher"
+
+
+def test_json_carries_schema_and_no_record_while_arrays_carry_scores_and_risk(leaking: AuditResult) -> None:
+    text = json.dumps(leaking.to_json())
+    data = json.loads(text)
+    assert data["schema_version"] == 1
+    assert data["verdict"] == "LEAKS"
+    assert {row["verdict"] for row in data["rows"]} == {"LEAKS"}
+    lengths = [len(v) for v in _lists(data)]
+    assert 2 * N not in lengths
+    assert N not in lengths
+    arrays = leaking.scores_arrays()
+    assert set(arrays) == {
+        f"{t}/{a}" for t in ("student", "baseline", "teacher") for a in ("loss threshold", "risk", *learned_attacks())
+    }
+    assert all(values.shape == (2 * N,) for values in arrays.values())
+    risk = arrays["student/risk"]
+    assert ((risk >= 0) & (risk <= 1)).all()
+    assert risk[coin()].mean() > risk[~coin()].mean() + 0.1
+
+
+def _lists(value: object) -> list[list[object]]:
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in _lists(item)]
+    if isinstance(value, list):
+        return [value, *(found for item in value for found in _lists(item))]
+    return []
+
+
+def test_one_line_says_the_result(leaking: AuditResult) -> None:
+    line = str(leaking)
+    assert line.startswith("LEAKS: student loss threshold AUC 0.")
+    assert "\n" not in line
+
+
+def test_same_seed_gives_the_same_audit(leaking: AuditResult) -> None:
+    assert audit_scores(targets(1.5, 1.5), seed=3).to_json() == leaking.to_json()
+
+
+def evidence(value: float, low: float, high: float, teacher: Rate | None, p: float) -> Evidence:
+    return Evidence("student", Rate(value, low, high), teacher, "random forest", 0.61, p, 5, 500, 500, (500, 500))
+
+
+SEEN, UNSEEN = Rate(0.7, 0.66, 0.74), Rate(0.51, 0.47, 0.55)
+
+
+@pytest.mark.parametrize(
+    ("case", "word"),
+    [
+        (evidence(0.6, 0.56, 0.64, SEEN, 0.001), "LEAKS"),
+        (evidence(0.5, 0.46, 0.54, SEEN, 0.049), "LEAKS"),
+        (evidence(0.5, 0.46, 0.54, SEEN, 0.051), "NO LEAK FOUND"),
+        (evidence(0.5, 0.46, 0.55, SEEN, 0.5), "INCONCLUSIVE"),
+        (evidence(0.5, 0.46, 0.54, UNSEEN, 0.5), "INCONCLUSIVE"),
+        (evidence(0.5, 0.46, 0.54, None, 0.5), "INCONCLUSIVE"),
+        (evidence(0.56, 0.49, 0.6, Rate(0.49, 0.46, 0.52), 0.5), "INCONCLUSIVE"),
+    ],
+)
+def test_verdict_follows_the_declared_rules_and_promises_nothing(case: Evidence, word: str) -> None:
+    verdict = judge(case, [], 0.95)
+    assert verdict.verdict == word
+    assert "Power:" in verdict.sentence
+    assert "cannot certify" in verdict.sentence
+
+
+def test_no_output_ever_promises_more_than_was_seen(leaking: AuditResult) -> None:
+    sentences = [
+        judge(evidence(v, v - 0.04, v + 0.04, t, p), [], 0.95).sentence
+        for v in (0.5, 0.53, 0.6)
+        for t in (SEEN, UNSEEN, None)
+        for p in (0.01, 0.9)
+    ]
+    text = " ".join([*sentences, str(leaking), json.dumps(leaking.to_json())]).lower()
+    for word in ("private", "immune", "safe", "guarantee"):
+        assert word not in text
+
+
+def test_false_verdict_of_a_leak_is_rare_on_clean_students() -> None:
+    """Statistics layer only: five ignorant attacks, Holm over them, then the verdict."""
+    from upcycle.audit import auc_p_value, holm
+
+    rng, members, audits = np.random.default_rng(9), np.arange(300) < 150, 300
+    words = []
+    for _ in range(audits):
+        p = min(holm(np.array([auc_p_value(rng.normal(size=300), members) for _ in range(5)])))
+        words.append(judge(evidence(0.5, 0.44, 0.56, SEEN, float(p)), [], 0.95).verdict)
+    assert words.count("LEAKS") / audits <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / audits)
+
+
+def test_patients_are_the_unit_when_groups_are_given() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(80), 4)
+    members = np.isin(groups, rng.permutation(80)[:40])
+    both = {name: target(rng, 1.5, members, groups) for name in ("student", "teacher")}
+    result = audit_scores(both, folds=4)
+    assert result.verdict == "LEAKS"
+    assert all(c.passed for c in result.controls)
+
+
+def broken(**changes: object) -> dict[str, TargetScores]:
+    good = target(np.random.default_rng(0), 0.0, coin(30))
+    fields = {"logits": good.logits, "labels": good.labels, "members": good.members, "groups": None} | changes
+    return {"student": TargetScores(**fields)}  # type: ignore[arg-type]
+
+
+GOOD = target(np.random.default_rng(0), 0.0, coin(30))
+NAN = np.where(np.arange(60)[:, None] == 7, np.nan, GOOD.logits)
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ({}, "targets must name at least one model"),
+        (broken(logits=NAN), "student: logits must be finite. Got NaN or infinity in 1 of 60 rows"),
+        (broken(labels=GOOD.labels[1:]), "student: labels must have shape"),
+        (broken(members=GOOD.members[1:]), "student: members must have shape"),
+        (broken(members=np.ones(60, dtype=bool)), "Got members only"),
+        (broken(members=np.arange(60) < 5), "at least 16 records on each side"),
+        (broken(groups=np.arange(30)), "student: groups must have shape"),
+        (broken(groups=np.arange(60) % 30), "wholly among the members or the non-members"),
+        (broken(groups=GOOD.members.astype(int)), "groups must number at least 10 on each side"),
+        (
+            broken() | {"teacher": target(np.random.default_rng(0), 0.0, coin(30, 8))},
+            "teacher: labels, members and groups must equal",
+        ),
+    ],
+)
+def test_unusable_targets_are_named_errors(case: dict[str, TargetScores], says: str) -> None:
+    with pytest.raises(AuditInputError) as caught:
+        audit_scores(case)
+    assert says in str(caught.value)
+
+
+def test_a_record_on_both_sides_or_twice_is_refused() -> None:
+    members = broken()["student"].members
+    ids = np.arange(60)
+    ids[np.flatnonzero(members)[0]] = ids[np.flatnonzero(~members)[0]]
+    with pytest.raises(AuditInputError, match="not both"):
+        audit_scores(broken(), ids=ids)
+    ids = np.arange(60)
+    ids[np.flatnonzero(members)[0]] = ids[np.flatnonzero(members)[1]]
+    with pytest.raises(AuditInputError, match="ids must be unique"):
+        audit_scores(broken(), ids=ids)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(AuditInputError) as caught:
+        audit_scores(broken(logits=NAN, members=np.ones(60, dtype=bool)), images=np.zeros((3, 2, 2, 1)), ids=np.zeros(2))
+    assert len(caught.value.problems) == 4
+    with pytest.raises(AuditInputError, match=r"(?s)folds.*confidence"):
+        audit_scores(broken(), folds=1, confidence=1.5)
+
+
+def test_importing_the_audit_loads_nothing_heavy() -> None:
+    code = "import sys, upcycle.audit; print([m for m in ('torch', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
