@@ -18,7 +18,9 @@ _NOTICE = "<!-- Written by scripts/render_docs.py. Change the code, then run it.
 
 def command_help() -> str:
     """The help text of every command."""
-    context = click.Context(cli, info_name="upcycle", terminal_width=100, max_content_width=100)
+    context = click.Context(
+        cli, info_name="upcycle", terminal_width=100, max_content_width=100, help_option_names=["-h", "--help"]
+    )
     parts = [f"# Command line\n\n{_NOTICE}\n```text\n{cli.get_help(context)}\n```\n"]
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)

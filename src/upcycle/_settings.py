@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,22 +17,30 @@ from upcycle.config import Config
 from upcycle.errors import ConfigError
 
 
-def resolve(preset: str, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
+def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
     """The preset, changed by the YAML file, then by `a.b=value` overrides, then by `direct` values that are not None.
 
-    Raises ConfigError with every problem at once.
+    A preset named in the file or an override is the one that is changed; without any, `quick` is. Raises ConfigError with
+    every problem at once.
     """
-    if preset not in PRESETS:
-        raise ConfigError(f"preset must be one of {', '.join(PRESETS)}. Got {preset!r}.{_near(preset, list(PRESETS))}")
-    values = PRESETS[preset].model_dump()
     problems: list[str] = []
     layers = [_read_yaml(config_file) if config_file else {}, _overrides(overrides, problems)]
     layers.append({key: value for key, value in direct.items() if value is not None})
+    named = [layer.pop("preset") for layer in layers if "preset" in layer]
+    values = _preset(str([preset or "quick", *named][-1])).model_dump()
     for layer in layers:
         _merge(values, layer, "", problems)
+    problems += _not_finite(values)
     if problems:
         raise ConfigError(*problems)
     return _validated(values)
+
+
+def _preset(name: str) -> Config:
+    if name not in PRESETS:
+        known = [preset for preset in PRESETS if preset != "smoke"]  # that one is for tests
+        raise ConfigError(f"preset must be one of {', '.join(known)}. Got {name!r}.{_near(name, known)}")
+    return PRESETS[name]
 
 
 def to_yaml(config: Config) -> str:
@@ -80,25 +90,28 @@ def _overrides(texts: Sequence[str], problems: list[str]) -> dict[str, Any]:
     layer: dict[str, Any] = {}
     for text in texts:
         name, mark, value = text.partition("=")
-        if not mark:
+        if not mark or not name.strip():
             problems.append(f"--set must be name=value. Got {text!r}. For example --set generator.images=200000.")
             continue
         inner = layer
         *parents, last = name.strip().split(".")
         for parent in parents:
-            inner = inner.setdefault(parent, {})
+            if not isinstance(inner.get(parent), dict):
+                inner[parent] = {}
+            inner = inner[parent]
         inner[last] = _value(value)
     return layer
 
 
 def _value(text: str) -> Any:
     """`text` as YAML; numbers such as 2e-3, which YAML 1.1 takes for words, become numbers."""
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text  # its type is wrong then, and the message shows it
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             return float(value)
-        except ValueError:
-            return value
     return value
 
 
@@ -106,7 +119,7 @@ def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, proble
     for key, value in layer.items():
         name = f"{prefix}{key}"
         if key not in values:
-            problems.append(f"setting {name} must be a known one. Got {key!r}.{_near(name, setting_names())}")
+            problems += _unknown(name, value)
         elif isinstance(values[key], dict):
             if isinstance(value, Mapping):
                 _merge(values[key], value, f"{name}.", problems)
@@ -114,6 +127,21 @@ def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, proble
                 problems.append(f"setting {name} must be a group of settings. Got {value!r}. See docs/settings.md.")
         else:
             values[key] = value
+
+
+def _unknown(name: str, value: object) -> list[str]:
+    """One line for every leaf below an unknown name, so that the suggestion can be a whole setting."""
+    if isinstance(value, Mapping) and value:
+        return [line for key, inner in value.items() for line in _unknown(f"{name}.{key}", inner)]
+    return [f"setting {name} must be a known one. Got {name.split('.')[-1]!r}.{_near(name, setting_names())}"]
+
+
+def _not_finite(values: Mapping[str, Any]) -> list[str]:
+    return [
+        f"setting {name} must be a finite number. Got {value}. See docs/settings.md."
+        for name, value in _flat(values)
+        if isinstance(value, float) and not math.isfinite(value)
+    ]
 
 
 def _near(name: str, known: Sequence[str]) -> str:
@@ -130,5 +158,26 @@ def _validated(values: dict[str, Any]) -> Config:
 
 def _plain(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
-    allowed = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"setting {name} must be {allowed}. Got {problem['input']!r}. See docs/settings.md."
+    return f"setting {name} must be {_allowed(problem)}. Got {problem['input']!r}. See docs/settings.md."
+
+
+def _allowed(problem: Any) -> str:
+    """What a setting may be, without the validator's jargon."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    for prefix, allowed in _ALLOWED.items():
+        if kind.startswith(prefix):
+            return allowed
+    if kind == "literal_error":
+        return f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+    if kind == "too_short":
+        return f"a list of at least {context['min_length']}"
+    return str(problem["msg"].removeprefix("Input should be "))
+
+
+_ALLOWED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a word",
+    "tuple": "a list such as [64, 128]",
+}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import difflib
+import os
 import sys
 from importlib import import_module, metadata
-from typing import Any
 
 import click
 
-from upcycle.errors import UpcycleError
+from upcycle.cli._errors import explain
 
 _COMMANDS = {
     "demo": "The whole job on a small real data set, in minutes.",
@@ -43,6 +43,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"command must be one of {', '.join(_COMMANDS)}. Got {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -67,32 +74,16 @@ def main(args: list[str] | None = None) -> None:
     """Entry point. User errors end in a line each and exit code 2; bugs keep their traceback."""
     try:
         sys.exit(cli.main(args, prog_name="upcycle", standalone_mode=False) or 0)
-    except Exception as error:
-        lines, code = _explain(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (Exception, KeyboardInterrupt) as error:
+        lines, code = explain(error)
         if not lines:
             raise
         for line in lines:
-            click.echo(f"upcycle: error: {line}", err=True)
+            click.echo(f"upcycle: error: {line}" if code == 2 else f"upcycle: {line}", err=True)
         sys.exit(code)
-    except KeyboardInterrupt:
-        _stopped()
-
-
-def _stopped() -> None:
-    click.echo("upcycle: stopped. The same command resumes.", err=True)
-    sys.exit(130)
-
-
-def _explain(error: Any) -> tuple[list[str], int]:
-    """The lines and the exit code for an error the user can mend; no lines for a bug."""
-    if isinstance(error, UpcycleError):
-        return list(error.problems), 2
-    if isinstance(error, click.Abort):
-        return ["stopped. The same command resumes."], 130
-    if isinstance(error, click.ClickException):
-        return [error.format_message()], 2
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ["disk must have room left. Got a full one. Free some space; the same command resumes."], 2
-    if isinstance(error, MemoryError):
-        return ["memory must suffice for the preset. Got none left. Use a smaller preset or bank."], 2
-    return [], 1

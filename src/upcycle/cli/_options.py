@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from upcycle.errors import ConfigError
 
 Command = Callable[..., Any]
 
@@ -17,7 +20,7 @@ def run_options(command: Command) -> Command:
     options = [
         click.argument("data"),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; made, or resumed."),
-        click.option("--preset", default="quick", show_default=True, help="Quality: quick, standard or best."),
+        click.option("--preset", help="Quality: quick, standard or best (default: quick)."),
         click.option("--minutes", type=float, help="Scale the work so that the run takes about so long."),
         click.option("--device", help="auto, cpu, cuda, mps ... (default: auto)"),
         click.option("--seed", type=int, help="Seed of everything (default: 0)."),
@@ -34,7 +37,7 @@ def run_until(
     until: str,
     data: str,
     out: Path,
-    preset: str,
+    preset: str | None,
     config: Path | None,
     overrides: tuple[str, ...],
     groups: Path | None,
@@ -44,11 +47,16 @@ def run_until(
     from upcycle._settings import resolve
 
     settings = resolve(preset, config_file=config, overrides=overrides, **direct)
+    if preset and settings.preset != preset:
+        raise ConfigError(
+            f"preset must be named once. Got --preset {preset} and {settings.preset!r} among the other settings. Leave one out."
+        )
 
     from upcycle.runs import run
     from upcycle.runs._display import make_display
 
-    summary = run(data, out, settings, until=until, groups_csv=groups, display=make_display(sys.stdout))
+    with contextlib.closing(make_display(sys.stdout)) as display:
+        summary = run(data, out, settings, until=until, groups_csv=groups, display=display)
     click.echo()
     for line in summary.lines():
         click.echo(line)

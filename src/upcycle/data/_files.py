@@ -24,7 +24,7 @@ Raw = tuple[list[RawSplit], tuple[str, ...] | None]
 def read_npz(path: Path, findings: Findings) -> Raw:
     """Keys `{train,val,test}_images` and `_labels` as in MedMNIST, or `images` and `labels`; group ids optional."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {key: _array(file, key, path) for key in _relevant(file.files)}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError) as error:
         if isinstance(error, ValueError) and "pickle" in str(error).lower():

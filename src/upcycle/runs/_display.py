@@ -20,6 +20,12 @@ class Display(Protocol):
         """`seconds` 0 means that the stage had been finished before."""
         ...
 
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None:
+        """Leave the stream as it was found; also after an interrupt."""
+        ...
+
 
 @final
 class SilentDisplay:
@@ -33,6 +39,10 @@ class SilentDisplay:
 
     def done(self, name: str, seconds: float) -> None: ...
 
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
 
 @final
 class PlainDisplay:
@@ -40,7 +50,7 @@ class PlainDisplay:
 
     def __init__(self, stream: TextIO, *, every: float = 60.0) -> None:
         self._stream, self._every = stream, every
-        self._name, self._total, self._pace = "", 0, _Pace()
+        self._name, self._total, self._pace, self._started = "", 0, _Pace(), False
         self._last = time.monotonic()
 
     def plan(self, lines: Sequence[str]) -> None:
@@ -48,17 +58,25 @@ class PlainDisplay:
             self._say(line)
 
     def stage(self, name: str, total_images: int) -> None:
-        self._name, self._total, self._pace = name, total_images, _Pace()
+        self._name, self._total, self._pace, self._started = name, total_images, _Pace(), False
         self._last = time.monotonic()
 
     def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None:
         self._pace.note(images_seen)
+        if not self._started:  # said here and not by stage(), which is also called for a stage that was finished before
+            self._started = True
+            self._say(f"{self._name:10} at work")
         if time.monotonic() - self._last >= self._every:
             self._last = time.monotonic()
             self._say(f"{self._name:10} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}".rstrip())
 
     def done(self, name: str, seconds: float) -> None:
         self._say(f"{name:10} " + (f"finished in {_clock(seconds)}" if seconds else "was finished before"))
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def close(self) -> None: ...
 
     def _say(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -80,18 +98,29 @@ class RichDisplay:
             self._console.print(line, markup=False)
 
     def stage(self, name: str, total_images: int) -> None:
+        self.close()
         self._name, self._total, self._pace = name, total_images, _Pace()
         self._live = self._console.status(f"{name} ...")
         self._live.start()
 
     def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None:
         self._pace.note(images_seen)
+        if self._live is None:
+            return
         bar = _bar(images_seen, self._total)
         self._live.update(f"{self._name} {bar} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}")
 
     def done(self, name: str, seconds: float) -> None:
-        self._live.stop()
+        self.close()
         self._console.print(f"{name:10} " + (f"{_clock(seconds)}" if seconds else "was finished before"), markup=False)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def make_display(stream: TextIO) -> Display:
