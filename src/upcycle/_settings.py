@@ -30,10 +30,10 @@ def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence
     values = _preset(str([preset or "quick", *named][-1])).model_dump()
     for layer in layers:
         _merge(values, layer, "", problems)
-    problems += _not_finite(values)
-    if problems:
+    config = _validated(values, problems)
+    if problems or config is None:
         raise ConfigError(*problems)
-    return _validated(values)
+    return config
 
 
 def _preset(name: str) -> Config:
@@ -149,11 +149,15 @@ def _near(name: str, known: Sequence[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else " See docs/settings.md."
 
 
-def _validated(values: dict[str, Any]) -> Config:
+def _validated(values: dict[str, Any], problems: list[str]) -> Config | None:
+    """The configuration, or None and a line in `problems` for every value out of range."""
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(*map(_plain, error.errors())) from None
+        problems += map(_plain, error.errors())
+        return None
+    problems += _not_finite(values)
+    return config
 
 
 def _plain(problem: Any) -> str:
