@@ -27,20 +27,23 @@ format: $(VENV)/.dev
 docs: $(VENV)/.installed
 	$(BIN)/python scripts/render_docs.py
 
-# Torch comes first and alone: an unpinned one would bring several GB of accelerator libraries.
+# Torch comes first and alone, so that nothing that follows can replace it. TORCH=... chooses another build or a local wheel.
 $(VENV)/.torch:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python must be 3.11 or later. Got " + sys.version.split()[0] + ". Set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet '$(TORCH)' || $(BIN)/python -m pip install --quiet 'torch>=2.6'
+	$(BIN)/python -m pip install --quiet '$(TORCH)' || \
+		(echo '$(TORCH) is not to be had here: taking another torch' && $(BIN)/python -m pip install --quiet 'torch>=2.6')
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . || \
+		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --editable .)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev || \
+		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --group dev)
 	touch $@
 
 clean:

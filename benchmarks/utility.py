@@ -21,7 +21,8 @@ from upcycle.runs._stages import read_record
 
 def row_of(folder: Path, dataset: str, preset: str, seed: int) -> dict[str, object]:
     """One row from a finished run folder."""
-    records = {path.name: read_record(path) for path in sorted((folder / "private").iterdir()) if path.is_dir()}
+    stages = [path for path in sorted((folder / "private").iterdir()) if path.is_dir() and path.name != "store"]
+    records = {path.name: read_record(path) for path in stages}
     done = {name: record for name, record in records.items() if record is not None}
     facts = done["evaluation"].facts
     audit = json.loads((folder / "private" / "audit" / "audit.json").read_text())

@@ -116,7 +116,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
 def stage_minutes(bench: Bench) -> dict[str, float]:
     """Minutes of work of every finished stage, in the order of the road."""
     order = (
-        "store",
+        "data",
         "plan",
         "views",
         "teacher",

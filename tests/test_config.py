@@ -1,0 +1,132 @@
+"""From preset, file, overrides and flags to one configuration: who wins, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from upcycle._presets import PRESETS
+from upcycle._settings import differences, resolve, setting_names, to_yaml
+from upcycle.config import Config
+from upcycle.errors import ConfigError
+
+
+def problems(*overrides: str, preset: str | None = "quick", config_file: Path | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolve(preset, config_file=config_file, overrides=overrides)
+    return list(caught.value.problems)
+
+
+def test_every_preset_is_named_after_itself_and_comes_back_unchanged() -> None:
+    for name, preset in PRESETS.items():
+        assert preset.preset == name
+        assert resolve(name, config_file=None, overrides=()) == preset
+
+
+def test_flag_beats_override_beats_file_beats_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("seed: 1\nminutes: 10\ngenerator:\n  images: 1000\n  batch: 32\n")
+    found = resolve("quick", config_file=file, overrides=["generator.images=2000", "minutes=20"], minutes=30.0, seed=None)
+    assert (found.seed, found.minutes, found.generator.images, found.generator.batch) == (1, 30.0, 2000, 32)
+    assert found.teacher == PRESETS["quick"].teacher
+
+
+def test_preset_named_in_a_file_is_taken_whole_and_not_as_a_label(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: best\nseed: 3\n")
+    found = resolve(None, config_file=file, overrides=())
+    assert found.generator == PRESETS["best"].generator and found.seed == 3
+    assert resolve(None, config_file=None, overrides=()).preset == "quick"
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_written_configuration_reads_back_equal(preset: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(to_yaml(PRESETS[preset]))
+    assert resolve("quick", config_file=file, overrides=()) == PRESETS[preset]
+
+
+@given(name=st.sampled_from(setting_names()))
+def test_every_setting_can_be_set_to_what_it_is(name: str) -> None:
+    value: object = PRESETS["standard"]
+    for part in name.split("."):
+        value = getattr(value, part)
+    text = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True)
+    assert (
+        resolve("standard", config_file=None, overrides=[f"{name}={text.removesuffix('...').strip()}"]) == PRESETS["standard"]
+    )
+
+
+def test_numbers_in_scientific_notation_are_numbers() -> None:
+    assert resolve("quick", config_file=None, overrides=["generator.lr=2e-4"]).generator.lr == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "generator.chanels=3",
+            "setting generator.chanels must be a known one. Got 'chanels'. Did you mean 'generator.channels'?",
+        ),
+        (
+            "generater.images=3",
+            "setting generater.images must be a known one. Got 'images'. Did you mean 'generator.images'?",
+        ),
+        ("bank.refresh=2", "setting bank.refresh must be less than or equal to 1. Got 2. See docs/settings.md."),
+        ("teacher.width=2.5", "setting teacher.width must be a whole number. Got 2.5. See docs/settings.md."),
+        ("teacher.lr=fast", "setting teacher.lr must be a number. Got 'fast'. See docs/settings.md."),
+        ("student.labels=firm", "setting student.labels must be one of soft, hard. Got 'firm'. See docs/settings.md."),
+        (
+            "generator.channels=64,128",
+            "setting generator.channels must be a list such as [64, 128]. Got '64,128'. See docs/settings.md.",
+        ),
+        ("generator.channels=[]", "setting generator.channels must be a list of at least 1. Got []. See docs/settings.md."),
+        ("generator=3", "setting generator must be a group of settings. Got 3. See docs/settings.md."),
+        ("plain=perhaps", "setting plain must be true or false. Got 'perhaps'. See docs/settings.md."),
+        ("generator.p_mean=nan", "setting generator.p_mean must be a finite number. Got nan. See docs/settings.md."),
+        ("seed=[1", "setting seed must be a whole number. Got '[1'. See docs/settings.md."),
+        ("seed", "--set must be name=value. Got 'seed'. For example --set generator.images=200000."),
+    ],
+)
+def test_bad_setting_is_one_plain_line(override: str, line: str) -> None:
+    assert problems(override) == [line]
+
+
+def test_all_problems_come_at_once() -> None:
+    assert len(problems("generator.chanels=3", "bank.refresh=2", "teacher.width=1", "x")) == 4
+
+
+def test_unknown_preset_names_the_nearest() -> None:
+    assert problems(preset="standart") == [
+        "preset must be one of demo, quick, standard, best. Got 'standart'. Did you mean 'standard'?"
+    ]
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "a: !!python/object/apply:os.system ['true']", "\xff"])
+def test_file_that_is_no_mapping_of_settings_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(text.encode("latin-1"))
+    (line,) = problems(config_file=file)
+    assert line.startswith("config must be a ") and "Got " in line
+
+
+def test_missing_file_is_one_line(tmp_path: Path) -> None:
+    (line,) = problems(config_file=tmp_path / "nowhere.yaml")
+    assert line.startswith("config must be a readable file. Got ")
+
+
+def test_differences_name_the_settings_and_nothing_else() -> None:
+    old = PRESETS["quick"]
+    new = old.model_copy(update={"generator": old.generator.model_copy(update={"images": 7})})
+    assert differences(old, new) == [f"generator.images: {old.generator.images} -> 7"]
+    assert differences(old, old) == []
+
+
+def test_configuration_cannot_be_changed_after_the_fact() -> None:
+    with pytest.raises(ValidationError):
+        Config().seed = 1  # type: ignore[misc]
