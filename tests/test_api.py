@@ -9,7 +9,7 @@ import pytest
 
 import upcycle
 from tests.conftest import blobs
-from upcycle import Upcycler, UpcycleError
+from upcycle import UpcycleError, Upcycler
 
 SMALL = {"threads": 1, "audit.min_non_members": 40, "release.synthetic_images": 20, "generator.images": 2_000}
 

@@ -171,7 +171,9 @@ def test_npz_that_needs_pickle_is_refused_without_running_it(tmp_path: Path) -> 
 
 
 def test_unreadable_and_truncated_images_are_named(tmp_path: Path) -> None:
-    root = folder_of_classes(tmp_path / "set", np.random.default_rng(0).integers(0, 255, (60, 32, 32), dtype=np.uint8), LABELS[:60])
+    root = folder_of_classes(
+        tmp_path / "set", np.random.default_rng(0).integers(0, 255, (60, 32, 32), dtype=np.uint8), LABELS[:60]
+    )
     (root / "a" / "000.png").write_bytes((root / "a" / "000.png").read_bytes()[:300])
     (root / "b" / "001.png").write_text("not an image")
     error = refused(root, "readable")

@@ -46,7 +46,9 @@ def test_coin_flips_depend_on_the_seed_and_are_fair_to_every_record() -> None:
     for seed in range(300):
         times_out[draw_members(pool, share=0.2, at_least=0, seed=seed)[1]] += 1
     assert abs(times_out / 300 - 0.2).max() < 0.1
-    assert np.array_equal(draw_members(pool, share=0.2, at_least=0, seed=1)[0], draw_members(pool, share=0.2, at_least=0, seed=1)[0])
+    assert np.array_equal(
+        draw_members(pool, share=0.2, at_least=0, seed=1)[0], draw_members(pool, share=0.2, at_least=0, seed=1)[0]
+    )
 
 
 def test_every_class_keeps_a_member() -> None:
@@ -103,7 +105,7 @@ def test_sealed_store_cannot_be_opened_by_anyone(store: Store, tmp_path: Path) -
         lambda: np.memmap(path),
         lambda: path.open("rb"),
         lambda: os.open(path, os.O_RDONLY),
-        lambda: open(tmp_path / "store" / ".." / "store" / "train_images.npy"),
+        lambda: (tmp_path / "store" / ".." / "store" / "train_images.npy").open(),
         store.members,
         store.validation,
         lambda: store.test("evaluation"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"baseline": "#0072b2", "teacher": "#d55e00", "student": "#009e73", "plain": "#cc79a7", "generator": "#8a6fd1"}
 _GREY = "#7d8590"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "upcycle",
     "font.size": 9,

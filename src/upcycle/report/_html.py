@@ -17,9 +17,14 @@ from upcycle.report._metrics import confusion, recalls, reliability_bins, scores
 _VERDICTS = {
     "LEAKS": ("bad", "The attack tells members from non-members better than chance allows."),
     "NO LEAK FOUND": ("good", "The attacks run here found nothing, although they do find the teacher's leak."),
-    "INCONCLUSIVE": ("unsure", "The attacks found nothing, but they could have missed a leak: too few records, or a teacher that hardly leaks."),
+    "INCONCLUSIVE": (
+        "unsure",
+        "The attacks found nothing, but they could have missed a leak: too few records, or a teacher that hardly leaks.",
+    ),
     "INVALID": ("bad", "A control of the audit failed. Its numbers must not be used."),
 }
+
+_FIGURES = ("curves", "per_class", "confusions", "reliability", "attacks", "roc", "minutes")
 
 
 def write_reports(evidence: Evidence, *, internal: Path, shareable: Path) -> None:
@@ -37,7 +42,11 @@ def render(evidence: Evidence, *, internal: bool) -> str:
 
     shown = evidence if internal else evidence.shareable()
     environment = Environment(
-        loader=PackageLoader("upcycle.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("upcycle.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     pictures = {name: Markup(svg) for name, svg in _pictures(shown).items()}
     return environment.get_template("report.html.j2").render(
@@ -87,7 +96,12 @@ def _headline(evidence: Evidence) -> list[dict[str, str]]:
 
 def _card(label: str, values: Triple, note: str, digits: int = 3, sign: str = "") -> dict[str, str]:
     low, high = (f"{v:{sign}.{digits}f}" for v in values[1:])
-    return {"label": label, "value": f"{values[0]:{sign}.{digits}f}", "interval": f"95 % interval {low} to {high}", "note": note}
+    return {
+        "label": label,
+        "value": f"{values[0]:{sign}.{digits}f}",
+        "interval": f"95 % interval {low} to {high}",
+        "note": note,
+    }
 
 
 def _auc(row: Mapping[str, Any]) -> Triple:
@@ -115,8 +129,8 @@ def _metrics(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _pictures(evidence: Evidence) -> dict[str, str]:
-    """Name -> SVG of every figure the evidence allows."""
-    found, names, labels = dict[str, str](), _names(evidence), evidence.test_labels
+    """Name -> SVG of every figure; empty text where the evidence does not allow it."""
+    found, names, labels = dict.fromkeys(_FIGURES, ""), _names(evidence), evidence.test_labels
     if evidence.curves:
         found["curves"] = figures.learning_curves(evidence.curves)
     if labels is not None and evidence.logits:

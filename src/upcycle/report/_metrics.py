@@ -25,7 +25,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
-    """Accuracy, balanced accuracy, macro F1 and AUROC by scikit-learn; calibration error over ten equal bins (Guo et al. 2017)."""
+    """Accuracy, balanced accuracy, macro F1 and AUROC by scikit-learn; calibration error over ten bins (Guo et al. 2017)."""
     from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
     predicted, probabilities = logits.argmax(1), softmax(logits)
