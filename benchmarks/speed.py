@@ -76,7 +76,7 @@ def bare(shapes: list[Shape], batch: int, *, train: bool) -> float:
     return total
 
 
-def loop_rate(work: Callable[[int], int], few: int, many: int, repeats: int = 3) -> float:
+def loop_rate(work: Callable[[int], int], few: int, many: int, repeats: int = 5) -> float:
     """Images per second of a whole loop, its set-up taken off; `work` takes batches and returns images. Median of repeats."""
     work(1)
     rates = []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from upcycle.config import ClassifierConfig
 from upcycle.nets import Augmentation, UNet, augment, classifier_factory, for_inference, parameter_count, to_input
+from upcycle.nets._unet import dropout
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 27), (1, 28), (3, 33), (1, 64)])
@@ -86,3 +87,15 @@ def test_a_shift_moves_the_image_and_repeats_its_edge(shift: int, seed: int) -> 
         for dx in range(-shift, shift + 1)
     }
     assert bytes(view.contiguous().numpy()) in moved
+
+
+def test_dropout_keeps_the_mean_drops_its_share_and_leaves_no_pattern() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(64, 8, 9, 9).to(memory_format=torch.channels_last)
+    out = dropout(x, 0.25)
+    dropped = out == 0
+    assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert out[~dropped].unique().tolist() == pytest.approx([4 / 3])
+    by_byte = dropped.permute(0, 2, 3, 1).reshape(-1, 8).float().mean(0)
+    assert by_byte.tolist() == pytest.approx([0.25] * 8, abs=0.03), "every byte of a draw must be random"
+    assert out.is_contiguous(memory_format=torch.channels_last)

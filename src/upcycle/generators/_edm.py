@@ -118,6 +118,7 @@ class EdmGenerator:
     ) -> Self:
         """See Generator.fit. `images` uint8 (n, height, width, channels)."""
         self._folder, self._drawn = resume, None
+        self._memory.clear()
         with torch.random.fork_rng(devices=[]):
             _Fit(self, images, labels, seed, budget, report).run()
         return self
