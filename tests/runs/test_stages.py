@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from upcycle._presets import PRESETS
@@ -116,3 +117,19 @@ def test_plan_survives_the_way_through_json() -> None:
     plan = Plan(budget, stage_seconds(budget, RATES), RATES, 10, 20, 1.0)
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     assert any("min" in line for line in plan.lines())
+
+
+def test_set_too_small_for_its_audit_is_refused_before_any_work(tmp_path: Path) -> None:
+    from tests.conftest import blobs
+    from upcycle.data import from_arrays
+    from upcycle.errors import DataError
+    from upcycle.runs import run_dataset
+
+    images, labels = blobs(72)
+    dataset = from_arrays(images, labels, config=SMOKE.data, seed=0)
+    with pytest.raises(DataError, match="non-members for the audit must be at least 16"):
+        run_dataset(dataset, tmp_path / "run", SMOKE)
+    assert not (tmp_path / "run").exists()
+    grouped = from_arrays(*blobs(240), np.arange(240) // 24, config=SMOKE.data, seed=0)
+    with pytest.raises(DataError, match="groups"):
+        run_dataset(grouped, tmp_path / "run", SMOKE)

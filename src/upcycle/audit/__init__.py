@@ -3,7 +3,7 @@
 from upcycle.audit._attacks import AttackCard, attack_cards, cross_fit, forward_fit, learned_attacks, membership_folds
 from upcycle.audit._audit import audit_scores
 from upcycle.audit._controls import Control, blind_features
-from upcycle.audit._inputs import AuditInputError, TargetScores
+from upcycle.audit._inputs import MIN_RECORDS, AuditInputError, TargetScores
 from upcycle.audit._result import AuditResult, AuditRow
 from upcycle.audit._signals import attack_features, signals
 from upcycle.audit._statistics import (
@@ -27,6 +27,7 @@ from upcycle.audit._statistics import (
 from upcycle.audit._verdict import Verdict
 
 __all__ = [
+    "MIN_RECORDS",
     "AttackCard",
     "AuditInputError",
     "AuditResult",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from upcycle._machine import choose_device, tune_process
+from upcycle.audit import MIN_RECORDS
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, read, write_store
-from upcycle.errors import ConfigError
+from upcycle.errors import ConfigError, DataError
 from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
@@ -91,11 +94,14 @@ def _run(
     shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
     check_memory(2 * sum(s.images.nbytes for s in dataset.splits().values()) + 1_200_000_000)
     check_disk(out, sum(s.images.nbytes for s in dataset.splits().values()) + 50_000_000)
-    report = check(dataset)
-    display.plan(report.lines())
+    flips = draw_members(
+        dataset.train, share=config.audit.non_member_share, at_least=config.audit.min_non_members, seed=config.seed
+    )
+    check_audit_size(dataset, flips[1], config)
+    display.plan(check(dataset).lines())
     folder = open_run(out, config)
     with only_one(out):
-        store = _store(folder, dataset, config)
+        store = _store(folder, dataset, config, flips)
         plan = _plan(folder, store, config, shape, device)
         records = sum(len(s) for s in dataset.splits().values())
         check_disk(out, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
@@ -105,17 +111,29 @@ def _run(
         return _walk(bench, store, until)
 
 
-def _store(folder: RunFolder, dataset: Dataset, config: Config) -> Store:
-    """The private store, members and non-members drawn before anything is trained."""
+def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) -> None:
+    """Raise DataError, before any work, if the coin flips leave too few non-members for the audit at the end."""
+    least = max(MIN_RECORDS, 2 * config.audit.folds)
+    if len(non_members) < least:
+        raise DataError(
+            f"non-members for the audit must be at least {least}. "
+            f"Got {len(non_members)} of {len(dataset.train)} training images. Add images, or raise audit.non_member_share."
+        )
+    groups = dataset.train.groups
+    if groups is not None and (found := len(np.unique(groups[non_members]))) < 2 * config.audit.folds:
+        raise DataError(
+            f"non-members for the audit must be of at least {2 * config.audit.folds} groups. Got {found}. "
+            "Add groups, or lower audit.folds."
+        )
+
+
+def _store(folder: RunFolder, dataset: Dataset, config: Config, flips: tuple[np.ndarray, np.ndarray]) -> Store:
+    """The private store, with the members and non-members that were drawn before anything is trained."""
     key = content_key("store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed)
 
     def write() -> Facts:
-        audit = config.audit
-        members, outside = draw_members(
-            dataset.train, share=audit.non_member_share, at_least=audit.min_non_members, seed=config.seed
-        )
-        write_store(folder.store, dataset, members, outside)
-        return {"members": len(members), "non_members": len(outside)}
+        write_store(folder.store, dataset, *flips)
+        return {"members": len(flips[0]), "non_members": len(flips[1])}
 
     run_stage(folder.stage("data"), key, write)
     return Store(folder.store)
@@ -123,10 +141,6 @@ def _store(folder: RunFolder, dataset: Dataset, config: Config) -> Store:
 
 def dataset_fingerprint(dataset: Dataset) -> str:
     """Hash of every image, label and group."""
-    import hashlib
-
-    import numpy as np
-
     digest = hashlib.blake2b(digest_size=16)
     for split in dataset.splits().values():
         for array in (split.images, split.labels, split.groups):
