@@ -123,7 +123,7 @@ def _crash() -> str:
         return ""
     same = sum(bool(row["identical"]) for row in result["rows"])
     return (
-        f"Killed with `kill -9` at {len(result['rows'])} random moments and resumed, the student was identical bit for bit to that "
+        f"Killed with `kill -9` at {len(result['rows'])} random moments and resumed, the student was bit for bit that "
         f"of an uninterrupted run {same} times. {_source(result, 'crash.json')}"
     )
 

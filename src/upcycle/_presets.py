@@ -43,8 +43,8 @@ _QUICK = Config(
 _STANDARD = Config(
     preset="standard",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=16, min_images=100_000, max_images=500_000),
-    generator=GeneratorConfig(channels=(64, 128), images=600_000),
-    bank=BankConfig(multiple=5, refresh=0.1),
+    generator=GeneratorConfig(channels=(64, 128), images=500_000),
+    bank=BankConfig(multiple=5, refresh=0.05),
     student=StudentConfig(epochs=1.5),
     plain=True,
 )
