@@ -133,3 +133,14 @@ def test_set_too_small_for_its_audit_is_refused_before_any_work(tmp_path: Path) 
     grouped = from_arrays(*blobs(240), np.arange(240) // 24, config=SMOKE.data, seed=0)
     with pytest.raises(DataError, match="groups"):
         run_dataset(grouped, tmp_path / "run", SMOKE)
+
+
+def test_larger_presets_and_images_are_planned_with_more_memory() -> None:
+    from upcycle.generators import ImageShape
+    from upcycle.runs._plan import memory_bytes
+
+    small, large = ImageShape(3, 28, 8), ImageShape(3, 224, 8)
+    quick, best = PRESETS["quick"], PRESETS["best"]
+    assert 1e9 < memory_bytes(quick, small, 10**7) < 2e9
+    assert memory_bytes(quick, small, 10**7) < memory_bytes(best, small, 10**7)
+    assert memory_bytes(best, large, 10**7) > 64e9

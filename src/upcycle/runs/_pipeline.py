@@ -23,7 +23,7 @@ from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._judge import audit_stage, evaluation_stage, headline
-from upcycle.runs._plan import Plan, disk_bytes, make_plan
+from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import release_stage, report_stage
 from upcycle.runs._stages import content_key, read_record, run_stage
 from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, views_stage
@@ -92,8 +92,9 @@ def _run(
 ) -> Summary:
     tune_process(config.threads)
     shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
-    check_memory(2 * sum(s.images.nbytes for s in dataset.splits().values()) + 1_200_000_000)
-    check_disk(out, sum(s.images.nbytes for s in dataset.splits().values()) + 50_000_000)
+    image_bytes = sum(s.images.nbytes for s in dataset.splits().values())
+    check_memory(memory_bytes(config, shape, image_bytes))
+    check_disk(out, image_bytes + 50_000_000)
     flips = draw_members(
         dataset.train, share=config.audit.non_member_share, at_least=config.audit.min_non_members, seed=config.seed
     )

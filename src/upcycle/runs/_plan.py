@@ -165,6 +165,16 @@ def make_plan(config: Config, shape: ImageShape, members: int, device: torch.dev
     return Plan(budget, stage_seconds(budget, rates), rates, counts[0], counts[1], scale)
 
 
+def memory_bytes(config: Config, shape: ImageShape, image_bytes: int) -> int:
+    """Bytes of memory a run takes at its peak, roughly: libraries, the images twice, and the U-Net's activations in training.
+
+    A residual block keeps about 15 maps of its width for the backward pass; a level has about 2 blocks + 2 of them.
+    """
+    unet, side = config.generator, shape.size / config.generator.patch
+    maps = sum(width / 4**level for level, width in enumerate(unet.channels)) * (2 * unet.blocks + 2) * 15
+    return int(800e6 + 2 * image_bytes + 4 * unet.batch * side**2 * maps)
+
+
 def disk_bytes(budget: Budget, shape: ImageShape, records: int, parameters: int, snapshots: int) -> int:
     """Bytes a run writes: store, bank, snapshots and resume state, and some for reports."""
     image = shape.channels * shape.size**2
