@@ -55,6 +55,23 @@ def test_release_holds_student_synthetic_set_and_audit(finished: tuple[Path, str
     assert len({row["attack"] for row in audit["rows"]}) >= 5
 
 
+def test_released_student_loads_alone_and_answers_as_the_evaluated_one_did(finished: tuple[Path, str]) -> None:
+    import torch
+
+    import upcycle as package
+
+    out = finished[0]
+    student = package.load_student(out / "release" / "student")
+    images = np.load(out / "private" / "store" / "test_images.npy")
+    with torch.inference_mode():
+        logits = student(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1).numpy()
+    saved = np.load(out / "private" / "evaluation" / "predictions.npz", allow_pickle=False)
+    assert logits == pytest.approx(saved["student"], abs=1e-3)
+    assert json.loads((out / "release" / "student" / "config.json").read_text())["class_names"] == [str(k) for k in range(10)]
+    with pytest.raises(package.UpcycleError, match="release/student"):
+        package.load_student(out)
+
+
 def test_no_private_image_is_in_the_release(finished: tuple[Path, str]) -> None:
     from sklearn.datasets import load_digits
 

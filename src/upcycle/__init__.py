@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upcycle._api import Upcycler
+    from upcycle._api import Upcycler, load_student
     from upcycle.config import Config
     from upcycle.errors import UpcycleError
     from upcycle.generators import check_generator
@@ -17,10 +17,11 @@ _PUBLIC = {
     "UpcycleError": "upcycle.errors",
     "Upcycler": "upcycle._api",
     "check_generator": "upcycle.generators",
+    "load_student": "upcycle._api",
     "run": "upcycle.runs",
 }
 
-__all__ = ["Config", "UpcycleError", "Upcycler", "check_generator", "run"]
+__all__ = ["Config", "UpcycleError", "Upcycler", "check_generator", "load_student", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
@@ -13,7 +14,8 @@ from upcycle.data._split import image_hashes
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Facts about a data set. `counts` is split -> images per class; `duplicates` are byte-identical images."""
+    """Facts about a data set. `counts` is split -> images per class; duplicates are byte-identical images:
+    `within` counts those beyond the first, `between` the images of the second split that the first one has too."""
 
     name: str
     size: int
@@ -49,7 +51,7 @@ def check(dataset: Dataset) -> CheckReport:
     splits = dataset.splits()
     hashes = {name: image_hashes(split.images) for name, split in splits.items()}
     within = {name: len(found) - len(np.unique(found)) for name, found in hashes.items()}
-    between = {f"{a} and {b}": len(np.intersect1d(hashes[a], hashes[b])) for a, b in combinations(hashes, 2)}
+    between = {f"{a} and {b}": int(np.isin(hashes[b], hashes[a]).sum()) for a, b in combinations(hashes, 2)}
     groups = {name: len(np.unique(split.groups)) for name, split in splits.items() if split.groups is not None}
     counts = {name: np.bincount(split.labels, minlength=dataset.classes).tolist() for name, split in splits.items()}
     return CheckReport(
@@ -62,16 +64,28 @@ def check(dataset: Dataset) -> CheckReport:
         within,
         between,
         dataset.notes,
-        tuple(_warnings(within, between, counts)),
+        (*_copies(within, between), *_two_labels(dataset, hashes), *_thin_splits(counts, dataset.class_names)),
     )
 
 
-def _warnings(within: dict[str, int], between: dict[str, int], counts: dict[str, list[int]]) -> list[str]:
-    warnings = [f"{n} images of {split} repeat another of it" for split, n in within.items() if n]
-    warnings += [f"the same image is in {pair}: {n} times" for pair, n in between.items() if n]
+def _copies(within: dict[str, int], between: dict[str, int]) -> Iterator[str]:
+    yield from (f"{n} images of {split} repeat another of it" for split, n in within.items() if n)
+    yield from (f"the same image is in {pair}: {n} times" for pair, n in between.items() if n)
+
+
+def _two_labels(dataset: Dataset, hashes: dict[str, np.ndarray]) -> Iterator[str]:
+    labels = np.concatenate([split.labels for split in dataset.splits().values()])
+    images = np.unique(np.concatenate(list(hashes.values())), return_inverse=True)[1]
+    classes_of_image = np.bincount(np.unique(np.stack([images, labels], 1), axis=0)[:, 0])
+    if several := int((classes_of_image > 1).sum()):
+        yield f"{several} images have copies of another class"
+
+
+def _thin_splits(counts: dict[str, list[int]], class_names: tuple[str, ...]) -> Iterator[str]:
+    for split in ("validation", "test"):
+        absent = [name for name, count in zip(class_names, counts[split], strict=True) if count == 0]
+        if absent:
+            yield f"{split} has no image of class {', '.join(absent)}"
     test = sum(counts["test"])
-    if test < 500:
-        warnings.append(
-            f"{test} test images: an accuracy near 0.9 is known to about +-{180 * (0.09 / max(test, 1)) ** 0.5:.0f} points"
-        )
-    return warnings
+    if test < 500:  # 95 % interval of a share near 0.9, in points
+        yield f"{test} test images: an accuracy near 0.9 is known to about +-{196 * (0.09 / max(test, 1)) ** 0.5:.0f} points"

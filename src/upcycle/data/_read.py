@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from upcycle.config import DataConfig
-from upcycle.data._files import Raw, read_digits, read_folder, read_idx, read_npz
+from upcycle.data._files import holds_idx, read_digits, read_idx, read_npz
+from upcycle.data._folder import read_folder
+from upcycle.data._groups import by_row_number, group_numbers, read_groups
 from upcycle.data._imageset import Dataset, ImageSet
-from upcycle.data._normalise import Findings, RawSplit, normalise
+from upcycle.data._normalise import Findings, Raw, RawSplit, normalise, pixel_depth
 from upcycle.data._split import cut
 from upcycle.errors import DataError
 
@@ -22,11 +23,12 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | 
     Missing splits are cut off, stratified and by group. Raises DataError with every problem found, before anything is written.
     """
     findings = Findings()
-    groups = None if groups_csv is None else _read_groups(groups_csv)
-    name = "digits" if str(data) == "digits" else Path(data).stem
+    groups = None if groups_csv is None else read_groups(groups_csv, findings)
+    path = Path(data)
+    name = "digits" if str(data) == "digits" else path.name if path.is_dir() else path.stem
     raws, class_names = _raw(str(data), findings, groups)
-    if groups is not None and not Path(data).is_dir():
-        raws = _number_groups(raws, groups, findings)
+    if groups is not None and (not path.is_dir() or holds_idx(path)):
+        raws = by_row_number(raws, groups, findings)
     return _assemble(name, raws, class_names, config, seed, findings)
 
 
@@ -49,38 +51,12 @@ def _raw(data: str, findings: Findings, groups: dict[str, str] | None) -> Raw:
     if data == "digits" and not path.exists():
         return read_digits()
     if path.is_dir():
-        return read_idx(path, findings) if any(path.glob("*-idx3-ubyte*")) else read_folder(path, findings, groups)
+        return read_idx(path, findings) if holds_idx(path) else read_folder(path, findings, groups)
     if not path.exists():
         raise DataError(f"data must be an existing file or folder. Got {data}, which is not there. Check the path.")
     if path.suffix.lower() == ".npz":
         return read_npz(path, findings)
     raise DataError(f"data must be an .npz, a folder of class folders or IDX files, or digits. Got {data}. Convert it.")
-
-
-def _read_groups(path: Path) -> dict[str, str]:
-    """First column: file name relative to the folder, or row number; second: patient. One header line."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-    except (OSError, UnicodeDecodeError):
-        raise DataError(f"groups must be a readable CSV. Got {path}. Check the path.") from None
-    if not rows or any(len(row) < 2 for row in rows):
-        raise DataError(
-            f"groups must be a CSV of two columns with a header. Got {path} without them. Write image,patient rows."
-        )
-    return {row[0]: row[1] for row in rows}
-
-
-def _number_groups(raws: list[RawSplit], groups: dict[str, str], findings: Findings) -> list[RawSplit]:
-    """Group ids by row number, counted over the splits in the order train, validation, test."""
-    start, out = 0, []
-    for raw in raws:
-        ids = [groups.get(str(start + k)) for k in range(len(raw.labels))]
-        if None in ids:
-            findings.problem("the groups file", "complete", f"no row for image {start + ids.index(None)}", "Add it.")
-        out.append(RawSplit(raw.name, raw.images, raw.labels, np.array([str(i) for i in ids])))
-        start += len(ids)
-    return out
 
 
 def _assemble(
@@ -91,7 +67,8 @@ def _assemble(
     seed: int,
     findings: Findings,
 ) -> Dataset:
-    found = {raw.name: normalise(raw, findings) for raw in raws}
+    bits = pixel_depth(raws, findings)
+    found = {raw.name: _image_set(raw, bits, findings) for raw in raws}
     sets = {key: value for key, value in found.items() if value is not None}
     if not findings.problems:
         findings.problems.extend(_disagreements(sets))
@@ -105,6 +82,13 @@ def _assemble(
     if problems:
         raise DataError(*problems)
     return Dataset(name, train, validation, test, class_names, tuple(findings.notes))
+
+
+def _image_set(raw: RawSplit, bits: int, findings: Findings) -> ImageSet | None:
+    content = normalise(raw, bits, findings)
+    n_images = len(raw.images) if raw.images.ndim else 0
+    groups = None if raw.groups is None else group_numbers(raw.name, raw.groups, n_images, findings)
+    return None if content is None or (groups is None) != (raw.groups is None) else ImageSet(*content, groups)
 
 
 def _disagreements(sets: dict[str, ImageSet]) -> Iterator[str]:
@@ -146,16 +130,21 @@ def _complete(
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Train, validation and test, the missing ones cut off the training images."""
     train = sets["all"] if "all" in sets else sets["train"]
-    test, validation = sets.get("test"), sets.get("validation")
-    if test is None:
-        rest, part = cut(train, config.test_share, seed=seed, key="test")
-        train, test = train.take(rest), train.take(part)
-        findings.note(f"no test split was given: {len(test)} images were cut off, stratified")
-    if validation is None:
-        rest, part = cut(train, config.validation_share, seed=seed, key="validation")
-        train, validation = train.take(rest), train.take(part)
-        findings.note(f"no validation split was given: {len(validation)} images were cut off, stratified")
-    return train, validation, test
+    shares = {"test": config.test_share, "validation": config.validation_share}
+    parts = {}
+    for name, share in shares.items():
+        if name in sets:
+            parts[name] = sets[name]
+            continue
+        rest, part = cut(train, share, seed=seed, key=name)
+        if len(part) == 0:
+            raise DataError(
+                f"{name} split must be cut whole by group. Got too few groups, or groups of too many classes, to cut one "
+                f"and keep every class in train. Give a {name} split or finer groups."
+            )
+        train, parts[name] = train.take(rest), train.take(part)
+        findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")
+    return train, parts["validation"], parts["test"]
 
 
 def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iterator[str]:

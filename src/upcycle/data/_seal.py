@@ -30,7 +30,10 @@ def refuse_sealed(path: str | Path) -> None:
 
 @contextlib.contextmanager
 def sealed(folder: Path) -> Iterator[None]:
-    """While active, opening anything in `folder` raises SealedError, whoever tries (open, os.open, numpy, memory maps)."""
+    """While active, opening anything in `folder` raises SealedError: open, os.open, numpy, memory maps, in every thread.
+
+    Python reports what it opens itself. Not seen: files opened before, other processes, and native code with its own `fopen`.
+    """
     if not _installed:
         sys.addaudithook(_hook)
         _installed.append(True)

@@ -9,6 +9,8 @@ import numpy as np
 from upcycle._random import numpy_rng
 from upcycle.data._imageset import ImageSet
 
+_ATTEMPTS = 100  # a draw that breaks a rule is drawn again, from its own seed, so often
+
 
 def image_hashes(images: np.ndarray) -> np.ndarray:
     """One 16-byte hash per image, dtype S16 (n,); equal exactly for byte-identical images."""
@@ -39,38 +41,69 @@ def _connected(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def cut(data: ImageSet, share: float, *, seed: int, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted index arrays (rest, part), `part` about `share` of the records, stratified by class and whole by unit."""
-    unit = units(data)
-    numbers, first = np.unique(unit, return_index=True)
-    order = numpy_rng(seed, "split", key).permutation(len(numbers))
-    sizes = np.bincount(unit, minlength=int(unit.max()) + 1)[numbers]
-    label = data.labels[first]  # a unit counts for the class of its first record
+    """Sorted index arrays (rest, part), `part` about `share` of the records, stratified by class and whole by unit.
+
+    `part` has at least one unit of every class that has two. A draw that takes all of a class is drawn again; `part` is empty
+    where none was found that does not.
+    """
+    unit = np.unique(units(data), return_inverse=True)[1]
+    for attempt in range(_ATTEMPTS):
+        keys = ("split", key, attempt) if attempt else ("split", key)
+        part = _stratified(unit, data.labels, share, numpy_rng(seed, *keys))[unit]
+        if np.isin(data.labels, data.labels[~part]).all():
+            return np.flatnonzero(~part), np.flatnonzero(part)
+    return np.arange(len(data)), np.arange(0)
+
+
+def _stratified(unit: np.ndarray, labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """bool (units,): the units chosen, about `share` of the records of each class."""
+    numbers, first, sizes = np.unique(unit, return_index=True, return_counts=True)
+    order = rng.permutation(len(numbers))
+    label = labels[first]  # a unit counts for the class of its first record
     chosen = np.zeros(len(numbers), bool)
     for value in np.unique(label):
         mine = order[label[order] == value]
         reached = np.cumsum(sizes[mine])
-        target = share * reached[-1]
-        chosen[mine[reached - sizes[mine] / 2 <= target]] = True
+        chosen[mine[reached - sizes[mine] / 2 <= share * reached[-1]]] = True
         if len(mine) > 1 and chosen[mine].all():
             chosen[mine[-1]] = False
-    part = np.isin(unit, numbers[chosen])
-    return np.flatnonzero(~part), np.flatnonzero(part)
+        elif len(mine) > 1 and not chosen[mine].any():
+            chosen[mine[np.argmin(sizes[mine])]] = True
+    return chosen
 
 
 def draw_members(train: ImageSet, *, share: float, at_least: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Sorted index arrays (members, non_members) by coin flips over whole units.
 
     About max(share * n, at_least) records stay out, never more than a quarter. Every class keeps a member: a draw that would
-    empty one is drawn again. Not stratified: a stratified draw would not be independent between records.
+    empty one, or that a large unit cut short by more than half, is drawn again. Not stratified: a stratified draw would not be
+    independent between records.
     """
-    unit, n = units(train), len(train)
-    target = min(max(share * n, at_least), n / 4) if share > 0 else 0.0
-    numbers = np.unique(unit)
-    sizes = np.bincount(unit, minlength=int(unit.max()) + 1)[numbers]
-    for attempt in range(100):
-        order = numpy_rng(seed, "members", attempt).permutation(len(numbers))
-        reached = np.cumsum(sizes[order])
-        outside = np.isin(unit, numbers[order[reached <= round(target)]])
-        if len(np.unique(train.labels[~outside])) == len(np.unique(train.labels)):
-            break
-    return np.flatnonzero(~outside), np.flatnonzero(outside)
+    unit, n = np.unique(units(train), return_inverse=True)[1], len(train)
+    target = min(round(max(share * n, at_least)), n // 4) if share > 0 else 0
+    best = np.zeros(n, bool)
+    for attempt in range(_ATTEMPTS):
+        outside = _flip(unit, target, numpy_rng(seed, "members", attempt))
+        if np.isin(train.labels, train.labels[~outside]).all():
+            best = outside if outside.sum() > best.sum() else best
+            if 2 * outside.sum() >= target:
+                break
+    else:
+        # many classes of one unit each: one unit of every class stays in, the others are flipped once more
+        best = max(best, _flip(unit, target, numpy_rng(seed, "members", "kept"), _kept(unit, train.labels, seed)), key=np.sum)
+    return np.flatnonzero(~best), np.flatnonzero(best)
+
+
+def _flip(unit: np.ndarray, target: int, rng: np.random.Generator, kept: np.ndarray | None = None) -> np.ndarray:
+    """bool (n,): the records left out, whole units in random order up to `target` records; never a unit in `kept`."""
+    sizes = np.bincount(unit)
+    order = rng.permutation(len(sizes))
+    if kept is not None:
+        order = order[~np.isin(order, kept)]
+    return np.isin(unit, order[np.cumsum(sizes[order]) <= target])
+
+
+def _kept(unit: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """One unit of every class, by chance."""
+    shuffled = numpy_rng(seed, "members", "keepers").permutation(len(unit))
+    return unit[shuffled[np.unique(labels[shuffled], return_index=True)[1]]]

@@ -32,7 +32,11 @@ class StoreMeta:
 
 def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members: np.ndarray) -> None:
     """Write `dataset` and the coin flips into `folder`; the manifest comes last, so a store without one is unfinished."""
+    refuse_sealed(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)  # from here until the end the store is unfinished
+    for old in folder.glob("*.npy"):
+        old.unlink()
     for name, split in dataset.splits().items():
         np.save(folder / f"{name}_images.npy", np.ascontiguousarray(split.images))
         np.save(folder / f"{name}_labels.npy", split.labels.astype(np.int64))
@@ -99,7 +103,10 @@ class Store:
     def _load(self, name: str, *, mapped: bool = False) -> np.ndarray:
         path = self._folder / f"{name}.npy"
         refuse_sealed(path)
-        found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
+        try:
+            found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
+        except (ValueError, EOFError, FileNotFoundError):
+            raise RunFolderError(f"store must be whole. Got a missing or damaged {path}. Start in a new run folder.") from None
         return found
 
 

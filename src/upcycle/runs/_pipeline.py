@@ -134,7 +134,7 @@ def _store(folder: RunFolder, dataset: Dataset, config: Config, flips: tuple[np.
 
     def write() -> Facts:
         write_store(folder.store, dataset, *flips)
-        return {"members": len(flips[0]), "non_members": len(flips[1])}
+        return {"members": len(flips[0]), "non_members": len(flips[1]), "class_names": list(dataset.class_names)}
 
     run_stage(folder.stage("data"), key, write)
     return Store(folder.store)

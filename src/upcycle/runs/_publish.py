@@ -11,11 +11,11 @@ import torch
 
 from upcycle._settings import to_yaml
 from upcycle.data import Store, sealed
-from upcycle.nets import predict_logits
+from upcycle.nets import ResidualClassifier, predict_logits
 from upcycle.runs._folder import write_json
 from upcycle.runs._judge import judged
 from upcycle.runs._stages import read_record
-from upcycle.runs._steps import Bench, Facts, save_classifier
+from upcycle.runs._steps import RESIDUAL, Bench, Facts, save_classifier
 
 if TYPE_CHECKING:
     from upcycle.report import Evidence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _RELEASE_DRAWS = 1 << 40  # far from the bank's draws, so that no released image was a training image of the student
 _NOTICE = """What may leave, once you have read report.html and audit.json.
 
-student/     the classifier: model.safetensors and config.json
+student/     the classifier: model.safetensors and config.json; in Python: upcycle.load_student("student")
 synthetic/   synthetic images with the teacher's soft labels
 audit.json   membership inference against the student. It does not cover the synthetic set, its soft labels or the generator,
              and an average-record audit says nothing about the most exposed records.
@@ -47,14 +47,16 @@ def release_stage(bench: Bench) -> Facts:
 
 
 def _student_config(bench: Bench) -> dict[str, Any]:
-    shape, teacher = bench.shape, bench.config.teacher
+    shape, teacher, data = bench.shape, bench.config.teacher, read_record(bench.folder.stage("data"))
+    net = bench.classifier("student")
     return {
-        "network": "residual-classifier",
+        "network": RESIDUAL if isinstance(net, ResidualClassifier) else type(net).__name__,
         "width": teacher.width,
         "blocks": teacher.blocks,
         "channels": shape.channels,
         "size": shape.size,
         "classes": shape.classes,
+        "class_names": [] if data is None else data.facts["class_names"],
         "input": "uint8 / 127.5 - 1",
     }
 

@@ -36,6 +36,7 @@ from upcycle.runs._folder import RunFolder
 from upcycle.runs._plan import Plan
 
 Facts = dict[str, Any]
+RESIDUAL = "residual-classifier"  # how a release names our own network family
 
 
 @dataclass(frozen=True)
