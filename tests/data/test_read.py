@@ -266,6 +266,20 @@ def test_image_in_train_and_test_is_found_and_reported(write_npz: Write) -> None
     assert json.loads(json.dumps(report.to_json()))["counts"]["train"] == [40, 40, 40]
 
 
+def test_copies_count_per_image_and_copies_of_another_class_are_warned_of(write_npz: Write) -> None:
+    arrays = medmnist()
+    arrays["test_images"][[0, 3, 6]] = arrays["train_images"][0]
+    arrays["test_images"][1] = arrays["train_images"][0]  # class 1, its copies are class 0
+    report = check(load(write_npz(**arrays)))
+    assert report.duplicates_between["train and test"] == 4
+    assert "1 images have copies of another class" in report.warnings
+
+
+def test_split_without_a_class_is_warned_of(write_npz: Write) -> None:
+    report = check(load(write_npz(**medmnist(val_labels=np.zeros((30, 1), np.uint8)))))
+    assert "validation has no image of class 1, 2" in report.warnings
+
+
 def test_arrays_are_read_like_files() -> None:
     dataset = from_arrays(IMAGES, LABELS, np.arange(240) // 2, config=CONFIG, seed=0)
     assert dataset.train.groups is not None and dataset.size == 8

@@ -90,6 +90,39 @@ def test_unfinished_store_is_not_opened(store: Store, tmp_path: Path) -> None:
         Store(tmp_path / "store")
 
 
+def test_store_written_anew_keeps_nothing_of_the_old_one(store: Store, tmp_path: Path) -> None:
+    dataset = from_arrays(*blobs(120), config=DataConfig(), seed=0)
+    write_store(tmp_path / "store", dataset, *draw_members(dataset.train, share=0.2, at_least=0, seed=0))
+    assert Store(tmp_path / "store").members().groups is None
+    assert Store(tmp_path / "store").fingerprint != store.fingerprint
+
+
+def test_store_cut_off_while_it_was_written_anew_is_unfinished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    dataset = from_arrays(*blobs(120), config=DataConfig(), seed=0)
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        write_store(tmp_path / "store", dataset, np.arange(3), np.arange(3))
+    with pytest.raises(RunFolderError, match="complete"):
+        Store(tmp_path / "store")
+
+
+def test_damaged_store_is_one_line(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "store" / "validation_images.npy"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(RunFolderError, match="validation_images"):
+        store.validation()
+
+
+def test_images_of_the_store_are_mapped_and_not_read(store: Store) -> None:
+    assert isinstance(store.validation().images, np.memmap)
+    assert not isinstance(store.members().images, np.memmap)
+
+
 def test_test_split_serves_one_purpose_only(store: Store, tmp_path: Path) -> None:
     first = store.test("evaluation")
     assert len(Store(tmp_path / "store").test("evaluation")) == len(first)

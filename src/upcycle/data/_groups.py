@@ -48,7 +48,7 @@ def owners_of(ids: list[str], groups: dict[str, str], findings: Findings) -> np.
     if missing:
         got = f"no row for {missing[0]} ({len(missing)} missing)"
         findings.problem("the groups file", "complete, below one header line", got, "Add them.")
-    return np.array([groups.get(name, "") for name in ids], dtype=np.str_)
+    return np.array([groups.get(name) or name for name in ids], dtype=np.str_)
 
 
 def by_row_number(raws: list[RawSplit], groups: dict[str, str], findings: Findings) -> list[RawSplit]:

@@ -108,8 +108,8 @@ def _integers(name: str, images: np.ndarray, bits: int, findings: Findings) -> n
     if low < 0 or high > 65535:
         findings.problem(f"{name} images", "between 0 and 65535", f"values from {low} to {high}", "Rescale them.")
         return None
-    table = np.round(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
-    return table[images]
+    table: np.ndarray = np.round(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
+    return np.asarray(table[images])
 
 
 def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | None:

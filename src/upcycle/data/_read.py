@@ -139,8 +139,8 @@ def _complete(
         rest, part = cut(train, share, seed=seed, key=name)
         if len(part) == 0:
             raise DataError(
-                f"{name} split must be cut whole by group. Got too few groups, or groups of too many classes, to cut one "
-                f"and keep every class in train. Give a {name} split or finer groups."
+                f"{name} split must be cut by whole groups and leave every class in train. Got too few groups (patients, or "
+                f"identical images) for that. Give a {name} split or finer groups."
             )
         train, parts[name] = train.take(rest), train.take(part)
         findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")
