@@ -144,3 +144,11 @@ def test_larger_presets_and_images_are_planned_with_more_memory() -> None:
     assert 1e9 < memory_bytes(quick, small, 10**7) < 2e9
     assert memory_bytes(quick, small, 10**7) < memory_bytes(best, small, 10**7)
     assert memory_bytes(best, large, 10**7) > 64e9
+
+
+@pytest.mark.parametrize("verdict", ["LEAKS", "INVALID"])
+def test_run_whose_audit_speaks_against_it_does_not_end_with_advice_to_share(verdict: str, tmp_path: Path) -> None:
+    from upcycle.runs._pipeline import advice
+
+    assert "do not share" in advice(verdict, tmp_path)
+    assert "do not share" not in advice("INCONCLUSIVE", tmp_path)

@@ -26,12 +26,13 @@ _DAMAGED = (
 def read_npz(path: Path, findings: Findings) -> Raw:
     """Keys `{train,val,test}_images` and `_labels` as in MedMNIST, or `images` and `labels`; group ids optional."""
     try:
-        if not zipfile.is_zipfile(path):
-            path.open("rb").close()  # a file that may not be opened has a better reason
-            raise ValueError("not a zip archive")
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file.files)
-            arrays = {key: _array(file, key, path) for key in keys if key in _known_keys()}
+        with path.open("rb") as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
+            if not zipfile.is_zipfile(handle):
+                raise ValueError("not a zip archive")
+            handle.seek(0)
+            with np.load(handle, allow_pickle=False) as file:
+                keys = list(file.files)
+                arrays = {key: _array(file, key, path) for key in keys if key in _known_keys()}
     except _DAMAGED as error:
         reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
         raise DataError(f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again.") from None

@@ -205,27 +205,28 @@ def _announced(bench: Bench, stage: _Stage, key: str) -> None:
 
 
 def _summary(bench: Bench, until: str) -> Summary:
-    folder, following = bench.folder, dict(pairwise(UNTIL))
+    folder = bench.folder
     if until != "report":
-        return Summary(
-            folder.root,
-            until,
-            (f"{until} is ready in {folder.root}",),
-            f"next: {_COMMANDS[following[until]]} with the same arguments",
-        )
+        command = _COMMANDS[dict(pairwise(UNTIL))[until]]
+        return Summary(folder.root, until, (f"{until} is ready in {folder.root}",), f"next: {command} with the same arguments")
     evaluation = read_record(folder.stage("evaluation"))
-    assert evaluation is not None
+    assert evaluation is not None, "evaluation comes before the report"
     audit: dict[str, Any] = json.loads((folder.stage("audit") / "audit.json").read_text())
     lines = (
         *headline(evaluation.facts, audit),
         f"reports           {folder.private / 'report.html'} (internal, do not share)",
+        f"                  {folder.release / 'report.html'} (shareable)",
     )
-    return Summary(
-        folder.root,
-        until,
-        (*lines, f"                  {folder.release / 'report.html'} (shareable)"),
-        f"next: read the report, then share {folder.release}",
-    )
+    return Summary(folder.root, until, lines, advice(str(audit["verdict"]), folder.release))
+
+
+def advice(verdict: str, release: Path) -> str:
+    """The next step after an audit with this verdict."""
+    if verdict == "LEAKS":
+        return f"next: do not share {release}; the audit found a leak. Read the internal report"
+    if verdict == "INVALID":
+        return f"next: do not share {release}; a control of the audit failed. Read the internal report"
+    return f"next: read the internal report and docs/sharp-edges.md, then decide whether to share {release}"
 
 
 _COMMANDS = {
