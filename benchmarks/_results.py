@@ -35,6 +35,9 @@ def commit() -> str:
     return f"{head}+changes" if changed else head
 
 
+MEASURED = commit()  # of the code as it was loaded, which may be hours before a result is written
+
+
 def write(name: str, rows: list[dict[str, Any]], *, same: tuple[str, ...] = ()) -> Path:
     """Write results/`name`; with `same`, rows of an earlier file that differ in these fields are kept."""
     path = RESULTS / name
@@ -43,7 +46,7 @@ def write(name: str, rows: list[dict[str, Any]], *, same: tuple[str, ...] = ()) 
     kept = [row for row in old if tuple(row.get(key) for key in same) not in fresh]
     shown = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]  # no path of somebody's machine
     command = " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(shlex.quote, shown)])
-    result = {"machine": machine(), "commit": commit(), "date": time.strftime("%Y-%m-%d"), "command": command}
+    result = {"machine": machine(), "commit": MEASURED, "date": time.strftime("%Y-%m-%d"), "command": command}
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({**result, "rows": [*kept, *rows]}, indent=1) + "\n")
     return path
