@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks._results import write
+from benchmarks._results import MEASURED, write
 from upcycle._settings import resolve
 from upcycle.runs import run
 from upcycle.runs._display import PlainDisplay
@@ -32,6 +32,7 @@ def row_of(folder: Path, dataset: str, preset: str, seed: int) -> dict[str, obje
         "dataset": dataset,
         "preset": preset,
         "seed": seed,
+        "commit": MEASURED,
         "generator": "edm",
         "baseline_accuracy": accuracy["baseline"],
         "teacher_accuracy": accuracy["teacher"],
