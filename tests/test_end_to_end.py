@@ -111,6 +111,13 @@ def test_killed_run_resumes_to_the_same_student_bit_for_bit(finished: tuple[Path
         assert digest(out / name) == digest(finished[0] / name)
 
 
+def test_synthetic_set_was_checked_for_copies(finished: tuple[Path, str]) -> None:
+    found = json.loads((finished[0] / "private" / "copies" / "copies.json").read_text())
+    assert found["images"] == 100 and found["identical"] == 0
+    assert found["closer_low"] <= found["closer"] <= found["closer_high"]
+    assert "Copies of private images" in (finished[0] / "release" / "report.html").read_text()
+
+
 def test_test_split_was_read_for_the_evaluation_only(finished: tuple[Path, str]) -> None:
     mark = json.loads((finished[0] / "private" / "store" / "test_read.json").read_text())
     assert mark == {"purpose": "evaluation"}

@@ -3,6 +3,7 @@
 from upcycle.audit._attacks import AttackCard, attack_cards, cross_fit, forward_fit, learned_attacks, membership_folds
 from upcycle.audit._audit import audit_scores
 from upcycle.audit._controls import Control, blind_features
+from upcycle.audit._copies import CopyReport, find_copies, nearest_two
 from upcycle.audit._inputs import MIN_RECORDS, AuditInputError, TargetScores
 from upcycle.audit._result import AuditResult, AuditRow
 from upcycle.audit._signals import attack_features, signals
@@ -33,6 +34,7 @@ __all__ = [
     "AuditResult",
     "AuditRow",
     "Control",
+    "CopyReport",
     "Interval",
     "NotResolvable",
     "Rate",
@@ -51,10 +53,12 @@ __all__ = [
     "cross_fit",
     "delong_interval",
     "detectable_auc",
+    "find_copies",
     "forward_fit",
     "holm",
     "learned_attacks",
     "membership_folds",
+    "nearest_two",
     "paired_difference_interval",
     "records_needed",
     "roc",

@@ -28,6 +28,7 @@ class Evidence:
     accuracies: Mapping[str, Triple] = field(default_factory=dict)
     gap_points: Triple | None = None
     audit: Mapping[str, Any] | None = None
+    copies: Mapping[str, float] | None = None
     roc: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     synthetic_examples: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     real_examples: tuple[np.ndarray, np.ndarray] | None = None

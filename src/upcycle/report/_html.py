@@ -59,6 +59,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
         audit=shown.audit or {},
         rows=[dict(row) for row in (shown.audit or {}).get("rows", [])],
         controls=[dict(control) for control in (shown.audit or {}).get("controls", [])],
+        copies=shown.copies or {},
         metrics=_metrics(shown),
         pictures=pictures,
         grids=_grids(shown),

@@ -22,7 +22,7 @@ from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
-from upcycle.runs._judge import audit_stage, evaluation_stage, headline
+from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import release_stage, report_stage
 from upcycle.runs._stages import content_key, read_record, run_stage
@@ -182,6 +182,7 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
         _Stage("audit", 0, lambda: audit_stage(bench, store)),
         _Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
         _Stage("release", 0, lambda: release_stage(bench)),
+        _Stage("copies", 0, lambda: copies_stage(bench, store)),
         _Stage("report", 0, lambda: report_stage(bench, store)),
     ]
 

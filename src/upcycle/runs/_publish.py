@@ -110,9 +110,14 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         accuracies={name: tuple(values) for name, values in facts["accuracy"].items()},
         gap_points=tuple(facts["gap_points"]),
         audit=json.loads((folder.stage("audit") / "audit.json").read_text()),
+        copies=_copies(folder.stage("copies") / "copies.json"),
         roc=_roc(folder.stage("audit") / "scores.npz"),
         **_examples(bench, store),
     )
+
+
+def _copies(path: Path) -> dict[str, float] | None:
+    return dict(json.loads(path.read_text())) if path.exists() else None
 
 
 def stage_minutes(bench: Bench) -> dict[str, float]:
