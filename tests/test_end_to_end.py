@@ -53,6 +53,7 @@ def test_release_holds_student_synthetic_set_and_audit(finished: tuple[Path, str
     audit = json.loads((release / "audit.json").read_text())
     assert {row["target"] for row in audit["rows"]} == {"student", "baseline", "teacher"}
     assert len({row["attack"] for row in audit["rows"]}) >= 5
+    assert "seed" not in audit["plan"], "the seed repeats the coin flips"
 
 
 def test_released_student_loads_alone_and_answers_as_the_evaluated_one_did(finished: tuple[Path, str]) -> None:

@@ -1,198 +1,262 @@
-"""The two pages: what they say, what the shareable one must not, and how they look to a browser."""
+"""The two pages: what they say, what the shareable one must not, and what becomes of incomplete or hostile evidence."""
 
 from __future__ import annotations
 
 import base64
-import io
 import re
-import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from upcycle.report import Evidence, render, write_reports
-from upcycle.report._figures import image_grid
-from upcycle.report._metrics import confusion, recalls, reliability_bins, scores
 
-NAMES = ("cat", "dog", "<script>alert(1)</script>")
+from .conftest import COPY, MARK, SECRETS, audit_row
 
-
-def audit_row(target: str, attack: str = "loss threshold", **changes: object) -> dict[str, object]:
-    row: dict[str, object] = {
-        "target": target,
-        "attack": attack,
-        "primary": attack == "loss threshold",
-        "n_members": 100,
-        "n_non_members": 100,
-        "auc": 0.61,
-        "auc_low": 0.55,
-        "auc_high": 0.67,
-        "tpr_at_1pct": None,
-        "tpr_at_1pct_low": None,
-        "tpr_at_1pct_high": None,
-        "p_holm": 0.02,
-    }
-    return row | changes
+BOTH = pytest.mark.parametrize("kind", ["internal", "shareable"])
+Decoder = Callable[[str], list[np.ndarray]]
 
 
-@pytest.fixture
-def evidence() -> Evidence:
-    rng = np.random.default_rng(0)
-    labels = np.arange(90) % 3
-    logits = {m: rng.normal(0, 1, (90, 3)) + 3 * np.eye(3)[labels] for m in ("baseline", "teacher", "student")}
-    images = rng.integers(0, 150, (12, 8, 8, 1), dtype=np.uint8)
-    rows = [
-        audit_row("student"),
-        audit_row("teacher"),
-        audit_row("student", "random forest", tpr_at_1pct=0.1, tpr_at_1pct_low=0.0, tpr_at_1pct_high=0.2),
-    ]
-    control = {
-        "control": "shuffled",
-        "target": "student",
-        "attack": "a",
-        "auc": 0.5,
-        "auc_low": 0.4,
-        "auc_high": 0.6,
-        "passed": True,
-    }
-    return Evidence(
-        title="st-mary-hospital: quick run",
-        dataset={
-            "name": "st-mary-hospital",
-            "size": 8,
-            "channels": 1,
-            "class_names": NAMES,
-            "counts": {"train": [4, 5, 6]},
-            "notes": ("patient-4711 repaired",),
-        },
-        config_yaml="seed: 0",
-        environment={"upcycle": "0.1.0", "libraries": {"torch": "2.13"}},
-        minutes={"teacher": 1.5},
-        curves={
-            "teacher": [{"images": 10, "loss": 2.0, "validation_accuracy": 0.4}],
-            "generator": [{"images": 10, "loss": 0.4}],
-        },
-        test_labels=labels,
-        logits=logits,
-        accuracies=dict.fromkeys(logits, (0.9, 0.85, 0.95)),
-        gap_points=(-1.5, -3.0, 0.5),
-        audit={"verdict": "LEAKS", "sentence": "The best attack reached 0.61.", "rows": rows, "controls": [control]},
-        roc={"student": (np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.3, 1.0]))},
-        synthetic_examples=(images, np.arange(12) % 3, np.eye(3)[np.arange(12) % 3]),
-        real_examples=(np.full((6, 8, 8, 1), 173, np.uint8), np.arange(6) % 3),
-    )
+class Outline(HTMLParser):
+    """Headings in order, ids, and whether every tag is closed by its own end."""
+
+    EMPTY = frozenset({"meta", "img", "line", "circle", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.EMPTY:
+            assert self.open.pop() == tag
 
 
-def pictures_in(page: str) -> list[np.ndarray]:
-    found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in found]
-
-
-def test_first_screen_says_the_three_numbers_and_the_verdict(evidence: Evidence) -> None:
-    page = render(evidence, internal=True)
+@BOTH
+def test_first_screen_says_the_three_numbers_and_the_verdict(pages: dict[str, str], kind: str) -> None:
+    first = pages[kind].split('id="details"')[0]
     for words in (
-        "0.900",
-        "-1.50",
+        "88.1 %",
+        "90 % interval 80.0 to 94.0 %",
+        "90.0 % (85.0 to 95.0)",
+        "−1.50",
+        "−3.00 to +0.50",
+        "no difference was shown",
         "0.610",
+        "0.830 (0.550 to 0.870)",
+        "61 times in 100",
         "LEAKS",
         "The best attack reached 0.61.",
+        "What it means",
         "What it does not mean",
-        "must not leave",
+        "1,200 records that were used and 100 that were not",
     ):
-        assert words in page
+        assert words in first, words
 
 
-def test_shareable_report_shows_nothing_private(evidence: Evidence) -> None:
-    internal, shared = render(evidence, internal=True), render(evidence, internal=False)
-    for secret in ("st-mary-hospital", "patient-4711"):
-        assert secret in internal and secret not in shared
-    marked = [any((p == 173).all(2).any() for p in pictures_in(page)) for page in (internal, shared)]
-    assert marked == [True, False]
-    assert len(pictures_in(shared)) == 1
+def test_internal_report_warns_before_anything_else(pages: dict[str, str]) -> None:
+    body = pages["internal"].split("<body>")[1]
+    assert body.index("must not leave") < body.index("<header>")
+    assert "What this report leaves out" in pages["shareable"] and "must not leave" not in pages["shareable"]
 
 
-def test_hostile_class_names_stay_text(evidence: Evidence) -> None:
-    for internal in (True, False):
-        page = render(evidence, internal=internal)
-        assert "<script" not in page and "&lt;script&gt;" in page
+def test_shareable_report_shows_nothing_private(pages: dict[str, str], pictures_in: Decoder) -> None:
+    for secret in SECRETS:
+        assert secret in pages["internal"] and secret not in pages["shareable"], secret
+    decoded = b"".join(base64.b64decode(text) for text in re.findall(r"base64,([A-Za-z0-9+/=]+)", pages["shareable"]))
+    assert not any(secret.encode() in decoded for secret in SECRETS)
+    for mark, count in ((MARK, 6), (COPY, 3)):
+        marked = {kind: sum(bool((p == mark).any()) for p in pictures_in(page)) for kind, page in pages.items()}
+        assert marked == {"internal": count, "shareable": 0}
+    assert len(pictures_in(pages["shareable"])) == 12
 
 
-def test_page_needs_no_network_and_no_script(evidence: Evidence) -> None:
-    page = render(evidence, internal=True)
-    assert "default-src 'none'" in page
-    assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace('xlink:href="#', 'href="#'))
+def test_shareable_report_gives_no_seed_that_would_repeat_the_coin_flip(pages: dict[str, str]) -> None:
+    assert "987654" in pages["internal"] and "987654" not in pages["shareable"]
 
 
-def test_every_figure_has_a_text_alternative(evidence: Evidence) -> None:
-    page = render(evidence, internal=True)
-    assert page.count("<svg role=") == page.count('class="figure"') >= 6
-    assert all(label for label in re.findall(r'<svg role="img" aria-label="([^"]*)"', page))
+def test_shareable_report_gives_no_small_count(pages: dict[str, str]) -> None:
+    assert "<td>4</td>" in pages["internal"]
+    assert "<td>4</td>" not in pages["shareable"] and "<td>under 10</td>" in pages["shareable"]
+    assert "<td>600</td>" in pages["shareable"]
 
 
-def test_same_evidence_gives_the_same_bytes(evidence: Evidence, tmp_path: Path) -> None:
+def test_part_added_to_the_evidence_stays_inside_until_it_is_let_out(evidence: Evidence) -> None:
+    shared = evidence.shareable()
+    assert (shared.real_examples, shared.nearest, shared.exposed) == (None, None, None)
+    assert set(shared.dataset) == {"name", "size", "channels", "class_names", "counts"}
+    assert shared.audit is not None and not {"per_record"} & set(shared.audit)
+    assert "record_names" not in shared.audit["rows"][0]
+
+
+@BOTH
+def test_hostile_class_names_stay_text(pages: dict[str, str], kind: str) -> None:
+    assert "<script" not in pages[kind] and "&lt;script&gt;" in pages[kind]
+    assert "$dog^{" in pages[kind]
+
+
+@BOTH
+def test_hostile_text_of_an_audit_stays_text(evidence: Evidence, kind: str) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    audit = {"verdict": evil, "sentence": evil, "rows": [audit_row(evil, evil)], "controls": [{"control": evil}]}
+    page = render(Evidence(title=evil, dataset={"name": evil}, config_yaml=evil, audit=audit), internal=kind == "internal")
+    assert "<img src=x" not in page and "&lt;img src=x" in page
+
+
+@BOTH
+def test_page_needs_no_network_and_no_script(pages: dict[str, str], kind: str) -> None:
+    page = pages[kind]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert not re.findall(r'(?:src|href|data|action)="(?!data:image/png;base64,|#)', page)
+    assert not re.search(r"https?:|url\((?!#)|@import|<(?:script|iframe|object|link|form)\b|\son\w+=", page)
+
+
+@BOTH
+def test_page_is_well_formed_and_its_headings_skip_no_level(pages: dict[str, str], kind: str) -> None:
+    outline = Outline(pages[kind])
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+
+
+@BOTH
+def test_every_figure_and_table_can_be_heard(pages: dict[str, str], kind: str) -> None:
+    page = pages[kind]
+    assert page.count("<svg ") == len(re.findall(r'<svg [^>]*role="img"[^>]*aria-label="[^"]+"', page)) >= 9
+    assert page.count("<table>") == page.count("<caption>")
+    assert len(re.findall("<th[ >]", page)) == len(re.findall('<th scope="(?:col|row)"', page))
+    assert all('alt="' in image for image in re.findall("<img[^>]*>", page))
+
+
+def test_details_are_folded_below_the_first_screen(pages: dict[str, str]) -> None:
+    assert pages["internal"].count("<details>") == 8 and "<details open" not in pages["internal"]
+    assert pages["shareable"].count("<details>") == 7
+
+
+def test_same_evidence_gives_the_same_bytes(evidence: Evidence, pages: dict[str, str], tmp_path: Path) -> None:
     write_reports(evidence, internal=tmp_path / "a.html", shareable=tmp_path / "b.html")
-    assert (tmp_path / "a.html").read_text() == render(evidence, internal=True)
-    assert (tmp_path / "b.html").read_text() == render(evidence, internal=False)
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == pages["internal"]
+    assert (tmp_path / "b.html").read_text(encoding="utf-8") == pages["shareable"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "b.html"]
 
 
-def test_run_that_has_little_to_show_still_has_a_page(evidence: Evidence) -> None:
-    bare = Evidence(title="bare", dataset=evidence.dataset)
-    page = render(bare, internal=True)
-    assert "NOT AUDITED" in page and "<svg" not in page
-    assert "NOT AUDITED" in render(replace(evidence, audit=None, roc={}), internal=False)
+def test_failed_rendering_leaves_the_old_reports(evidence: Evidence, tmp_path: Path) -> None:
+    for name in ("a.html", "b.html"):
+        (tmp_path / name).write_text("old")
+    broken = replace(evidence, logits={"student": np.zeros((3, 3))})  # fits no test label
+    with pytest.raises(ValueError):
+        write_reports(broken, internal=tmp_path / "a.html", shareable=tmp_path / "b.html")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.html": "old", "b.html": "old"}
 
 
-@pytest.mark.parametrize("word", ["LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"])
-def test_no_verdict_claims_privacy(evidence: Evidence, word: str) -> None:
-    page = render(replace(evidence, audit={"verdict": word, "sentence": "", "rows": [], "controls": []}), internal=False)
-    assert not re.search(r"\b(immune|anonymous|is private|are private)\b", page)
+@BOTH
+def test_run_that_has_nothing_to_show_still_has_a_page(kind: str) -> None:
+    page = render(Evidence(title="bare"), internal=kind == "internal")
+    assert "NOT AUDITED" in page and page.count("not measured") == 3 and "<svg" not in page
+    assert Outline(page).open == []
 
 
-def test_grid_places_every_image_unchanged() -> None:
-    images = np.random.default_rng(0).integers(0, 255, (4, 8, 8, 3), dtype=np.uint8)
-    sheet = pictures_in(image_grid(images, np.array([0, 0, 1, 1]), per_row=2))[0]
-    assert sheet.shape == (17, 17, 3)
-    assert np.array_equal(sheet[:8, :8], images[0]) and np.array_equal(sheet[9:, 9:], images[3])
+@BOTH
+def test_check_for_copies_is_shown_with_what_no_copying_would_give(pages: dict[str, str], kind: str) -> None:
+    section = pages[kind].split("Copies of private images")[1].split("</details>")[0]
+    for words in ("0 identical of 2000", "2,000", "1.2 %", "51.7 % [49.0 %, 54.0 %]", "50 %", "21.2", "–", "cannot acquit"):
+        assert words in section, words
+    assert "were only checked for copies" in pages[kind]
 
 
-def test_figures_of_merit_equal_their_definitions() -> None:
-    labels = np.array([0, 0, 0, 1])
-    logits = np.log(np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.25, 0.75]]))
-    found = scores(logits, labels)
-    assert found.accuracy == 0.75 and found.balanced_accuracy == pytest.approx((2 / 3 + 1) / 2)
-    assert found.macro_f1 == pytest.approx((0.8 + 2 / 3) / 2) and found.auroc == 1.0
-    assert confusion(logits, labels) == pytest.approx(np.array([[2 / 3, 1 / 3], [0, 1]]))
-    assert [row[0] for row in recalls(logits, labels)] == pytest.approx([2 / 3, 1.0])
-    confidence, accuracy, share = reliability_bins(logits, labels)
-    assert (share * np.abs(confidence - accuracy)).sum() == pytest.approx(found.calibration_error)
-    assert found.calibration_error == pytest.approx((abs(1.45 - 1) + 0.2 + 0.1) / 4)
+def test_shareable_report_with_identical_copies_says_so_instead_of_inviting(evidence: Evidence) -> None:
+    found = render(replace(evidence, logits={}, copies={"identical": 3.0, "images": 2000}), internal=False)
+    assert "Do not share yet: 3 of the synthetic images are byte-identical" in found
+    assert "shows no private image" not in found
 
 
-def test_browser_sees_no_error_no_request_and_no_overflow(evidence: Evidence, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    write_reports(evidence, internal=tmp_path / "a.html", shareable=tmp_path / "b.html")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=chromium, args=flags)
-        for name in ("a.html", "b.html"):
-            for width in (390, 1440):
-                page = browser.new_page(viewport={"width": width, "height": 900})
-                errors: list[str] = []
-                requests: list[str] = []
-                page.on("console", lambda message, errors=errors: errors.append(message.text))
-                page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-                page.on("request", lambda request, requests=requests: requests.append(request.url))
-                page.goto((tmp_path / name).as_uri())
-                page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
-                assert errors == []
-                assert all(url.startswith(("file:", "data:")) for url in requests)
-                page.close()
-        browser.close()
+PARTS = (
+    "config_yaml",
+    "environment",
+    "minutes",
+    "curves",
+    "logits",
+    "accuracies",
+    "roc",
+    "audit",
+    "copies",
+    "dataset",
+    "gap_points",
+)
+
+
+@pytest.mark.parametrize("part", [*PARTS, "test_labels", "synthetic_examples", "real_examples", "nearest", "exposed"])
+def test_any_part_may_be_missing(part: str) -> None:
+    labels = np.arange(6) % 2
+    whole = Evidence(
+        title="t",
+        dataset={"class_names": ("a", "b"), "counts": {"train": [3, 3]}},
+        accuracies={"student": (0.5, 0.4, 0.6)},
+        gap_points=(1.0, 0.5, 1.5),
+        test_labels=labels,
+        logits={"student": np.eye(2)[labels]},
+        audit={"verdict": "LEAKS", "rows": [audit_row("student")]},
+        synthetic_examples=(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2), np.eye(2)),
+    )
+    assert "upcycle report" in render(replace(whole, **{part: None}), internal=True)
+
+
+@pytest.mark.parametrize("key", ["auc", "auc_low", "target", "attack", "primary", "n_members", "tpr_at_1pct_note", "p_holm"])
+def test_audit_row_without_a_key_costs_a_cell_and_not_the_report(key: str) -> None:
+    row = {name: value for name, value in audit_row("student", unheard_of=[1]).items() if name != key}
+    page = render(Evidence(title="t", audit={"verdict": "INCONCLUSIVE", "rows": [row, None, "x"]}), internal=True)
+    assert "INCONCLUSIVE" in page and ("–" in page or key in ("tpr_at_1pct_note", "primary", "p_holm", "target", "attack"))
+
+
+def test_accuracy_without_an_interval_is_given_one() -> None:
+    labels = np.zeros(10, int)
+    page = render(Evidence(title="t", test_labels=labels, logits={"student": np.eye(2)[labels]}), internal=True)
+    assert "100.0 %" in page and "95 % interval 69.2 to 100.0 %" in page  # Clopper-Pearson: 0.025 ** (1 / 10)
+
+
+def test_numbers_of_an_invalid_audit_are_not_offered(evidence: Evidence) -> None:
+    page = render(Evidence(title="t", audit={**(evidence.audit or {}), "verdict": "INVALID"}), internal=False)
+    assert "Not to be used: a control of the audit failed." in page and "times in 100" not in page
+
+
+@pytest.mark.parametrize("word", ["LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID", None])
+def test_no_verdict_claims_privacy(word: str | None) -> None:
+    audit = None if word is None else {"verdict": word, "sentence": "", "rows": [], "controls": []}
+    for internal in (True, False):
+        page = render(Evidence(title="t", audit=audit), internal=internal)
+        assert not re.search(r"private model|immun|anonym|\b(?:is|are) (?:private|safe|protected)\b", page, re.IGNORECASE)
+
+
+def test_differential_privacy_is_missed_only_where_it_is_missing() -> None:
+    rows = [audit_row("student"), audit_row("dp-classifier")]
+    for given, said in ((rows[:1], True), (rows, False)):
+        page = render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": given}), internal=False)
+        assert ("no such model stands beside this one" in page) == said
+
+
+def test_report_room_loads_no_heavy_library_before_it_draws() -> None:
+    code = (
+        "import sys, upcycle.report; "
+        "print([m for m in ('matplotlib', 'sklearn', 'scipy', 'jinja2', 'PIL') if m in sys.modules and m not in before])"
+    )
+    code = "import sys, upcycle; before = set(sys.modules); " + code
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Two HTML reports: internal, and shareable."""
+"""Two self-contained HTML reports from one frozen value: internal, and shareable."""
 
 from upcycle.report._evidence import Evidence
 from upcycle.report._html import render, write_reports

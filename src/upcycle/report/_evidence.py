@@ -1,24 +1,42 @@
-"""All that the reports are made of. Parts that a run does not have are None or empty."""
+"""All that the reports are made of, and the part of it that the shareable one may see."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from upcycle.report._redact import (
+    public_audit,
+    public_config,
+    public_copies,
+    public_curves,
+    public_dataset,
+    public_environment,
+    public_roc,
+)
 
 Triple = tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Facts of one run. `accuracies` and `gap_points` are (value, low, high); `logits` maps a model to (n, classes) on the test
-    images of `test_labels`; `synthetic_examples` is images uint8 (n, side, side, channels), labels, soft labels;
-    `real_examples` images and labels, which only the internal report may show."""
+    """Facts of one run. Parts that a run does not have are None or empty.
+
+    `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
+    warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high). `logits` maps a model
+    to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics. `roc`
+    maps a target to (fpr, tpr) of the primary attack. `synthetic_examples`: images uint8 (n, side, side, channels),
+    labels (n,), the teacher's soft labels (n, classes).
+
+    Private, shown by the internal report only: `real_examples` (images, labels), `nearest` (synthetic images, the nearest
+    private image of each, distances (n,)) and `exposed` (one mapping per record that the audit found easiest to recognise).
+    """
 
     title: str
-    dataset: Mapping[str, Any]
+    dataset: Mapping[str, Any] = field(default_factory=dict)
     config_yaml: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     minutes: Mapping[str, float] = field(default_factory=dict)
@@ -32,8 +50,24 @@ class Evidence:
     roc: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     synthetic_examples: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     real_examples: tuple[np.ndarray, np.ndarray] | None = None
+    nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    exposed: Sequence[Mapping[str, Any]] | None = None
 
     def shareable(self) -> Evidence:
-        """The same without private images, the data set's own name and the reader's notes about files."""
-        dataset = {key: value for key, value in self.dataset.items() if key in ("size", "channels", "class_names", "counts")}
-        return replace(self, title="Audited student", dataset={"name": "the private data set", **dataset}, real_examples=None)
+        """What may leave, named part by part, so that a part added later stays inside until somebody lets it out."""
+        return Evidence(
+            title="A student trained on synthetic images",
+            dataset=public_dataset(self.dataset or {}),
+            config_yaml=public_config(self.config_yaml or ""),
+            environment=public_environment(self.environment or {}),
+            minutes=self.minutes,
+            curves=public_curves(self.curves or {}),
+            test_labels=self.test_labels,
+            logits=self.logits,
+            accuracies=self.accuracies,
+            gap_points=self.gap_points,
+            audit=public_audit(self.audit),
+            copies=public_copies(self.copies),
+            roc=public_roc(self.roc or {}),
+            synthetic_examples=self.synthetic_examples,
+        )

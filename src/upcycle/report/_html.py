@@ -4,159 +4,143 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from upcycle.report import _figures as figures
-from upcycle.report._evidence import Evidence, Triple
-from upcycle.report._metrics import confusion, recalls, reliability_bins, scores
+from upcycle.report._attacks import AttackRow, Interval, attack_rows, control_rows, limits, number, primary_rows
+from upcycle.report._evidence import Evidence
+from upcycle.report._metrics import Scores, confusion, rate, recalls, reliability_bins, scores
+from upcycle.report._pictures import agreement, pairs, strips
+from upcycle.report._redact import SMALL_CELL
+from upcycle.report._summary import cards, confidence, percent, verdict
 
-_VERDICTS = {
-    "LEAKS": ("bad", "The attack tells members from non-members better than chance allows."),
-    "NO LEAK FOUND": ("good", "The attacks run here found nothing, although they do find the teacher's leak."),
-    "INCONCLUSIVE": (
-        "unsure",
-        "The attacks found nothing, but they could have missed a leak: too few records, or a teacher that hardly leaks.",
-    ),
-    "INVALID": ("bad", "A control of the audit failed. Its numbers must not be used."),
-}
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-_FIGURES = ("curves", "per_class", "confusions", "reliability", "attacks", "roc", "minutes")
+
+@dataclass(frozen=True)
+class _Judged:
+    """One row of the table of models."""
+
+    model: str
+    accuracy: Interval | None
+    scores: Scores
 
 
 def write_reports(evidence: Evidence, *, internal: Path, shareable: Path) -> None:
-    """Write both pages, each one file that opens without a network; whole or not at all."""
-    for path, page in ((internal, render(evidence, internal=True)), (shareable, render(evidence, internal=False))):
-        partial = path.with_suffix(".partial")
+    """Write both pages, each one file that opens without a network. Both are rendered before either is written, and a page
+    is replaced whole or not at all."""
+    pages = {internal: render(evidence, internal=True), shareable: render(evidence, internal=False)}
+    for path, page in pages.items():
+        partial = path.with_name(path.name + ".partial")
         partial.write_text(page, encoding="utf-8")
         os.replace(partial, path)
 
 
 def render(evidence: Evidence, *, internal: bool) -> str:
     """The HTML text of one report. The shareable one is made from `evidence.shareable()`, so it cannot show what that lacks."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
     shown = evidence if internal else evidence.shareable()
+    names, rows = _names(shown), attack_rows(shown.audit)
+    found, level = verdict(shown.audit), confidence(shown.audit)
+    judged = _judged(shown, level)
+    accuracies = {row.model: row.accuracy for row in judged if row.accuracy} | dict(shown.accuracies or {})
+    leaks = primary_rows(rows)
+    page = _environment().get_template("report.html.j2")
+    text: str = page.render(
+        internal=internal,
+        evidence=shown,
+        dataset=shown.dataset or {},
+        names=names,
+        counts=_counts(shown, names),
+        level=percent(level),
+        cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID"),
+        verdict=found,
+        rows=rows,
+        leaks=leaks,
+        copies={key: number(value) for key, value in (shown.copies or {}).items()},
+        no_dp=not any(row.target.lower().startswith("dp") for row in rows),
+        controls=control_rows(shown.audit),
+        attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
+        judged=judged,
+        pictures=_pictures(shown, names, rows, 1 if internal else SMALL_CELL, level),
+        strips=strips(names, shown.real_examples, shown.synthetic_examples),
+        agreement=agreement(shown.synthetic_examples),
+        pairs=pairs(shown.nearest),
+        small=SMALL_CELL,
+    )
+    return text
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
-        loader=PackageLoader("upcycle.report", "."),
+        loader=PackageLoader("upcycle.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pictures = {name: Markup(svg) for name, svg in _pictures(shown).items()}
-    return environment.get_template("report.html.j2").render(
-        internal=internal,
-        title=shown.title,
-        dataset=shown.dataset,
-        class_names=_names(shown),
-        headline=_headline(shown),
-        verdict=_verdict(shown.audit),
-        audit=shown.audit or {},
-        rows=[dict(row) for row in (shown.audit or {}).get("rows", [])],
-        controls=[dict(control) for control in (shown.audit or {}).get("controls", [])],
-        copies=shown.copies or {},
-        metrics=_metrics(shown),
-        pictures=pictures,
-        grids=_grids(shown),
-        config_yaml=shown.config_yaml,
-        environment=shown.environment,
-        minutes=shown.minutes,
-    )
+    environment.filters["interval"] = interval
+    formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}"}
+    for name, form in formats.items():
+        environment.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
+    environment.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
+    return environment
+
+
+def interval(values: Interval | None, missing: str = "–") -> str:
+    """`value [low, high]` with three digits, or `missing`."""
+    return missing if values is None else "{:.3f} [{:.3f}, {:.3f}]".format(*values)
 
 
 def _names(evidence: Evidence) -> list[str]:
-    return [str(name) for name in evidence.dataset.get("class_names", ())]
+    """Class names; where the data set gives none, the numbers of the classes in the logits or examples."""
+    given = [str(name) for name in (evidence.dataset or {}).get("class_names") or ()]
+    classes = [int(values.shape[1]) for values in (evidence.logits or {}).values()]
+    classes += [int(max(part[1], default=-1)) + 1 for part in (evidence.synthetic_examples, evidence.real_examples) if part]
+    return given + [str(number) for number in range(len(given), max(classes, default=0))]
 
 
-def interval(values: Triple, digits: int = 3, sign: str = "") -> str:
-    """`value [low, high]` with fixed digits."""
-    value, low, high = (f"{v:{sign}.{digits}f}" for v in values)
-    return f"{value} [{low}, {high}]"
-
-
-def _headline(evidence: Evidence) -> list[dict[str, str]]:
-    """The numbers of the first screen."""
-    cards = []
-    accuracy = evidence.accuracies
-    if "student" in accuracy:
-        beside = f"baseline, trained on the private images: {interval(accuracy['baseline'])}" if "baseline" in accuracy else ""
-        cards.append(_card("Student accuracy on real test images", accuracy["student"], beside))
-    if evidence.gap_points is not None:
-        cards.append(_card("Gap to the baseline, points", evidence.gap_points, "above zero: the student is better", 2, "+"))
-    leaks = {row["target"]: row for row in (evidence.audit or {}).get("rows", []) if row.get("primary")}
-    if "student" in leaks:
-        beside = f"teacher, never released: {interval(_auc(leaks['teacher']))}" if "teacher" in leaks else ""
-        cards.append(_card("Leakage of the student, attack AUC", _auc(leaks["student"]), f"0.5 is chance; {beside}"))
-    return cards
-
-
-def _card(label: str, values: Triple, note: str, digits: int = 3, sign: str = "") -> dict[str, str]:
-    low, high = (f"{v:{sign}.{digits}f}" for v in values[1:])
-    return {
-        "label": label,
-        "value": f"{values[0]:{sign}.{digits}f}",
-        "interval": f"95 % interval {low} to {high}",
-        "note": note,
-    }
-
-
-def _auc(row: Mapping[str, Any]) -> Triple:
-    return float(row["auc"]), float(row["auc_low"]), float(row["auc_high"])
-
-
-def _verdict(audit: Mapping[str, Any] | None) -> dict[str, str]:
-    if not audit:
-        return {"word": "NOT AUDITED", "kind": "unsure", "meaning": "No audit was run.", "sentence": ""}
-    word = str(audit.get("verdict", "INVALID"))
-    kind, meaning = _VERDICTS.get(word, ("unsure", ""))
-    return {"word": word, "kind": kind, "meaning": meaning, "sentence": str(audit.get("sentence", ""))}
-
-
-def _metrics(evidence: Evidence) -> list[dict[str, Any]]:
-    """One row of figures per judged model."""
-    if evidence.test_labels is None:
-        return []
-    rows = []
-    for model, logits in evidence.logits.items():
-        found = asdict(scores(logits, evidence.test_labels))
-        limits = interval(evidence.accuracies[model]) if model in evidence.accuracies else f"{found['accuracy']:.3f}"
-        rows.append({"model": model, **found, "accuracy": limits})
-    return rows
-
-
-def _pictures(evidence: Evidence) -> dict[str, str]:
-    """Name -> SVG of every figure; empty text where the evidence does not allow it."""
-    found, names, labels = dict.fromkeys(_FIGURES, ""), _names(evidence), evidence.test_labels
-    if evidence.curves:
-        found["curves"] = figures.learning_curves(evidence.curves)
-    if labels is not None and evidence.logits:
-        found["per_class"] = figures.per_class(names, {m: recalls(z, labels) for m, z in evidence.logits.items()})
-        found["confusions"] = figures.confusions(names, {m: confusion(z, labels) for m, z in evidence.logits.items()})
-        found["reliability"] = figures.reliability({m: reliability_bins(z, labels) for m, z in evidence.logits.items()})
-    rows = list((evidence.audit or {}).get("rows", []))
-    if rows:
-        found["attacks"] = figures.attack_intervals(rows)
-    if evidence.roc:
-        smallest = min(float(fpr[fpr > 0].min(initial=1.0)) for fpr, _ in evidence.roc.values())
-        found["roc"] = figures.roc_curves(evidence.roc, max(min(smallest, 0.1) / 2, 1e-4))
-    if evidence.minutes:
-        found["minutes"] = figures.stage_minutes(evidence.minutes)
+def _counts(evidence: Evidence, names: list[str]) -> dict[str, list[Any]]:
+    """Split -> images per class in the order of the names; a class that is not listed has a dash."""
+    found = {}
+    for split, row in ((evidence.dataset or {}).get("counts") or {}).items():
+        listed = dict(row) if isinstance(row, Mapping) else dict(enumerate(row))
+        found[str(split)] = [listed.get(name, listed.get(k, listed.get(str(k), "–"))) for k, name in enumerate(names)]
     return found
 
 
-def _grids(evidence: Evidence) -> list[dict[str, str]]:
-    grids = []
-    if evidence.real_examples is not None:
-        images, labels = evidence.real_examples
-        grids.append({"title": "Private images", "source": figures.image_grid(images, labels), "private": "yes", "note": ""})
-    if evidence.synthetic_examples is not None:
-        images, labels, soft = evidence.synthetic_examples
-        agree = float((np.asarray(soft).argmax(1) == labels).mean())
-        note = f"The teacher finds the class asked for on {agree:.0%} of these."
-        grids.append({"title": "Synthetic images", "source": figures.image_grid(images, labels), "private": "", "note": note})
-    return grids
+def _judged(evidence: Evidence, level: float) -> list[_Judged]:
+    """Figures of merit per model; an accuracy without an interval from the caller gets a Clopper-Pearson one."""
+    labels, rows = evidence.test_labels, []
+    if labels is None or not len(labels):
+        return []
+    for model, logits in (evidence.logits or {}).items():
+        given = (evidence.accuracies or {}).get(model)
+        own = limits(given) if given is not None else None
+        rows.append(_Judged(model, own or limits(rate(logits.argmax(1) == labels, level)), scores(logits, labels)))
+    return rows
+
+
+def _pictures(evidence: Evidence, names: list[str], rows: list[AttackRow], smallest: int, level: float) -> Any:
+    """Name -> SVG of every figure, "" where the evidence does not allow it. Safe text: it is made of escaped parts."""
+    from markupsafe import Markup
+
+    logits, labels = dict(evidence.logits or {}), evidence.test_labels
+    known = logits if labels is not None and len(labels) else {}
+    truth = np.zeros(0, int) if labels is None else labels
+    found = {
+        "curves": figures.learning_curves(evidence.curves or {}),
+        "classes": figures.per_class(names, {m: recalls(z, truth, level, smallest) for m, z in known.items()}),
+        "confusion": figures.confusions(names, {m: confusion(z, truth, smallest) for m, z in known.items()}),
+        "reliability": figures.reliability({m: reliability_bins(z, truth, 10, max(smallest, 5)) for m, z in known.items()}),
+        "attacks": figures.attack_intervals(rows, number((evidence.audit or {}).get("margin"))),
+        "roc": figures.roc_curves(evidence.roc or {}),
+        "minutes": figures.stage_minutes(evidence.minutes or {}),
+    }
+    return {name: Markup(text) for name, text in found.items()}

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Recall = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Scores:
-    """Fractions in 0..1; `auroc` is one class against the rest, macro, None where a class is absent."""
+    """Fractions in 0..1; `auroc` is one class against the rest, macro, None where a class has no test image."""
 
     accuracy: float
     balanced_accuracy: float
@@ -25,52 +27,62 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
-    """Accuracy, balanced accuracy, macro F1 and AUROC by scikit-learn; calibration error over ten bins (Guo et al. 2017)."""
-    from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+    """Macro F1 and AUROC by scikit-learn; balanced accuracy is the mean recall of the classes that have test images;
+    calibration error over ten bins (Guo et al. 2017)."""
+    from sklearn.metrics import f1_score
 
-    predicted, probabilities = logits.argmax(1), softmax(logits)
-    present = len(np.unique(labels)) == logits.shape[1]
-    shown = probabilities[:, 1] if logits.shape[1] == 2 else probabilities
-    auroc = float(roc_auc_score(labels, shown, multi_class="ovr")) if present else None
+    predicted = logits.argmax(1)
     confidence, accuracy, share = reliability_bins(logits, labels)
     return Scores(
         float((predicted == labels).mean()),
-        float(balanced_accuracy_score(labels, predicted)),
-        float(f1_score(labels, predicted, average="macro")),
-        auroc,
+        float(np.nanmean(np.diag(confusion(logits, labels)))),
+        float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        _auroc(softmax(logits), labels),
         float((share * np.abs(confidence - accuracy)).sum()),
     )
 
 
-def reliability_bins(logits: np.ndarray, labels: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean confidence, accuracy and share of the images in every filled bin of confidence."""
+def _auroc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    if len(np.unique(labels)) != probabilities.shape[1] or probabilities.shape[1] < 2:
+        return None
+    shown = probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+    return float(roc_auc_score(labels, shown, multi_class="ovr"))
+
+
+def reliability_bins(
+    logits: np.ndarray, labels: np.ndarray, bins: int = 10, smallest: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean confidence, accuracy and share of the images, for every bin of confidence with at least `smallest` images."""
     probabilities = softmax(logits)
     top, right = probabilities.max(1), probabilities.argmax(1) == labels
     which = np.minimum((top * bins).astype(int), bins - 1)
-    filled = np.unique(which)
+    filled = np.flatnonzero(np.bincount(which, minlength=bins) >= smallest)
     confidence = np.array([top[which == k].mean() for k in filled])
     accuracy = np.array([right[which == k].mean() for k in filled])
     return confidence, accuracy, np.array([(which == k).mean() for k in filled])
 
 
-def confusion(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Row-normalised confusion matrix (classes, classes)."""
-    from sklearn.metrics import confusion_matrix
+def confusion(logits: np.ndarray, labels: np.ndarray, smallest: int = 1) -> np.ndarray:
+    """Row-normalised confusion matrix (classes, classes); rows of fewer than `smallest` images are NaN."""
+    classes = logits.shape[1]
+    counts = np.bincount(labels.astype(int) * classes + logits.argmax(1), minlength=classes**2).reshape(classes, classes)
+    totals = counts.sum(1, keepdims=True)
+    return np.where(totals >= max(smallest, 1), counts / np.maximum(totals, 1), np.nan)
 
-    classes = np.arange(logits.shape[1])
-    return np.asarray(confusion_matrix(labels, logits.argmax(1), labels=classes, normalize="true"))
+
+def recalls(logits: np.ndarray, labels: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> list[Recall]:
+    """Accuracy of each class with its Clopper-Pearson interval; NaN for a class of fewer than `smallest` images."""
+    right = logits.argmax(1) == labels
+    return [rate(right[labels == label], confidence, smallest) for label in range(logits.shape[1])]
 
 
-def recalls(logits: np.ndarray, labels: np.ndarray, confidence: float = 0.95) -> list[tuple[float, float, float]]:
-    """Accuracy of each class with its Clopper-Pearson interval; zeros for a class without images."""
+def rate(hits: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> Recall:
+    """Share of True with its Clopper-Pearson interval; NaN for fewer than `smallest` values."""
     from scipy.stats import binomtest
 
-    rows = []
-    for label in range(logits.shape[1]):
-        right = logits[labels == label].argmax(1) == label
-        if not len(right):
-            rows.append((0.0, 0.0, 0.0))
-            continue
-        interval = binomtest(int(right.sum()), len(right)).proportion_ci(confidence, method="exact")
-        rows.append((float(right.mean()), float(interval.low), float(interval.high)))
-    return rows
+    if len(hits) < max(smallest, 1):
+        return (np.nan, np.nan, np.nan)
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(confidence, method="exact")
+    return (float(hits.mean()), float(interval.low), float(interval.high))

@@ -41,6 +41,7 @@ def release_stage(bench: Bench) -> Facts:
         if count:
             _write_synthetic(bench, release / "synthetic", count)
         audit = json.loads((bench.folder.stage("audit") / "audit.json").read_text())
+        audit["plan"].pop("seed", None)  # whoever has the pool and the seed could repeat the coin flips
         write_json(release / "audit.json", audit)
         (release / "README.txt").write_text(_NOTICE)
         return {"synthetic_images": count}

@@ -1,0 +1,178 @@
+"""The first screen: three numbers with intervals, and the verdict in words for somebody who has two minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from upcycle.report._attacks import AttackRow, Interval, limits
+
+_WIDTH, _LEFT, _RIGHT = 300, 74, 292  # of a strip, in its own units
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One interval on a strip; x positions in the strip's units."""
+
+    model: str
+    x: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Intervals over a common scale with a reference line (None: there is none in sight)."""
+
+    marks: tuple[Mark, ...]
+    reference: float | None
+    reference_label: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline number. Without evidence `value` is a dash and the note says what is missing."""
+
+    label: str
+    value: str
+    interval: str
+    note: str
+    strip: Strip | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word of the audit; `kind` is good, bad or unsure; what it says in plain words, and what to do."""
+
+    word: str
+    kind: str
+    plain: str
+    advice: str
+    sentence: str
+
+
+_VERDICTS = {
+    "LEAKS": (
+        "bad",
+        "The student gives something away about who was in the training data. An attack tells records that were used from "
+        "records that were not better than chance allows.",
+        "Do not release this student as it is. Look at the attacks below; "
+        "a model trained with differential privacy is the alternative.",
+    ),
+    "NO LEAK FOUND": (
+        "good",
+        "The attacks that were run found nothing in the student, although the same attacks do find the teacher's leak.",
+        "This speaks for a release. It does not decide it: read what the verdict does not mean.",
+    ),
+    "INCONCLUSIVE": (
+        "unsure",
+        "The attacks found nothing in the student, but they might not have seen a leak if there was one.",
+        "Treat the leakage as unknown, not as absent. The audit's own words say what would settle it.",
+    ),
+    "INVALID": (
+        "bad",
+        "The audit failed a check of itself. Its numbers say nothing about the student.",
+        "Do not use or quote the leakage numbers. Repair what the failed control points at, and audit again.",
+    ),
+}
+_NOT_AUDITED = (
+    "unsure",
+    "No audit was run, so nothing is known about what the student gives away.",
+    "Audit the student before anything leaves.",
+)
+
+
+def verdict(audit: Mapping[str, Any] | None) -> Verdict:
+    """The audit's word, explained. An unknown word is shown as unsure and without advice of ours."""
+    if not audit:
+        return Verdict("NOT AUDITED", *_NOT_AUDITED, sentence="")
+    word = str(audit.get("verdict", "INVALID"))
+    kind, plain, advice = _VERDICTS.get(word, ("unsure", "", ""))
+    return Verdict(word, kind, plain, advice, str(audit.get("sentence", "")))
+
+
+def confidence(audit: Mapping[str, Any] | None) -> float:
+    """Level of the intervals, 0.95 where the audit does not say."""
+    plan = (audit or {}).get("plan")
+    found = plan.get("confidence") if isinstance(plan, Mapping) else None
+    return float(found) if isinstance(found, int | float) and 0 < found < 1 else 0.95
+
+
+def cards(
+    accuracies: Mapping[str, Any], gap_points: Any, leaks: Mapping[str, AttackRow], level: float, invalid: bool
+) -> list[Card]:
+    """Always three: accuracy, gap, leakage. `leaks`: target -> its primary attack."""
+    return [_accuracy(accuracies, level), _gap(gap_points, level), _leakage(leaks, level, invalid)]
+
+
+def _accuracy(accuracies: Mapping[str, Any], level: float) -> Card:
+    label, known = "Student accuracy on real test images", _known(accuracies)
+    student, baseline = known.get("student"), known.get("baseline")
+    if student is None:
+        return Card(label, "–", "not measured", "This run has no student that was tried on test images.")
+    note = "No baseline stands beside it."
+    if baseline is not None:
+        value, low, high = (100 * number for number in baseline)
+        note = f"The same network trained on the private images, the baseline: {value:.1f} % ({low:.1f} to {high:.1f})."
+    shown: dict[str, Interval] = {name: known[name] for name in ("student", "baseline") if name in known}
+    value, low, high = (100 * number for number in student)
+    return Card(label, f"{value:.1f} %", f"{percent(level)} interval {low:.1f} to {high:.1f} %", note, strip(shown))
+
+
+def _gap(gap_points: Any, level: float) -> Card:
+    label, gap = "Gap to the baseline, in points", limits(gap_points)
+    if gap is None:
+        return Card(label, "–", "not measured", "Student and baseline were not both tried on test images.")
+    value, low, high = gap
+    note = "The interval holds zero: no difference was shown."
+    if high < 0:
+        note = "The student is right less often than the baseline."
+    if low > 0:
+        note = "The student is right more often than the baseline."
+    interval = f"{percent(level)} interval {signed(low)} to {signed(high)}"
+    return Card(label, signed(value), interval, note, strip({"student": gap}, 0.0, "baseline"))
+
+
+def _leakage(leaks: Mapping[str, AttackRow], level: float, invalid: bool) -> Card:
+    label = "Leakage of the student, attack AUC"
+    known = {name: row.auc for name, row in leaks.items() if row.auc is not None and name in ("student", "teacher")}
+    if "student" not in known:
+        return Card(label, "–", "not measured", "The student was not attacked.")
+    value, low, high = known["student"]
+    note = f"Of one record used and one not used, the attack picks the used one {100 * value:.0f} times in 100; 50 is guessing."
+    if "teacher" in known:
+        note += " The teacher, which never leaves: {:.3f} ({:.3f} to {:.3f}).".format(*known["teacher"])
+    if invalid:
+        note = "Not to be used: a control of the audit failed."
+    shown: dict[str, Interval] = {name: known[name] for name in ("student", "teacher") if name in known}
+    interval = f"{percent(level)} interval {low:.3f} to {high:.3f}"
+    return Card(label, f"{value:.3f}", interval, note, strip(shown, 0.5, "guessing"))
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Interval]:
+    found = {name: limits(tuple(value)) for name, value in values.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def percent(level: float) -> str:
+    """A share in per cent, as in "95 %"."""
+    return f"{100 * level:g} %"
+
+
+def signed(value: float) -> str:
+    """Two digits with a sign; a true minus."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def strip(intervals: Mapping[str, Sequence[float]], reference: float | None = None, label: str = "") -> Strip:
+    """The intervals over one scale that also holds the reference."""
+    ends = [number for values in intervals.values() for number in values] + ([] if reference is None else [reference])
+    low, high = min(ends), max(ends)
+    room = 0.08 * (high - low) or 1.0
+
+    def place(number: float) -> float:
+        return round(_LEFT + (_RIGHT - _LEFT) * (number - low + room) / (high - low + 2 * room), 2)
+
+    marks = tuple(Mark(name, *(place(number) for number in values)) for name, values in intervals.items())
+    return Strip(marks, None if reference is None else place(reference), label)

@@ -1,0 +1,129 @@
+"""One piece of evidence with every part filled, and marks in the private parts that can be searched for."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from upcycle.report import Evidence, render
+
+NAMES = ("cat", "$dog^{", "<script>alert(1)</script>")
+SECRETS = ("st-mary-hospital", "patient-4711", "scan-0815", "/srv/ward-7", "WARD7-PC", "group-333", "C:\\ward")
+MARK, COPY = 173, 219  # grey levels of the private images; nothing else has them
+
+
+def audit_row(target: str, attack: str = "loss threshold", **changes: object) -> dict[str, object]:
+    row: dict[str, object] = {
+        "target": target,
+        "threat_model": "T1",
+        "population": "clean",
+        "attack": attack,
+        "primary": attack == "loss threshold",
+        "n_members": 1200,
+        "n_non_members": 100,
+        "auc": 0.61 if target == "student" else 0.83,
+        "auc_low": 0.55,
+        "auc_high": 0.87,
+        "tpr_at_1pct": None,
+        "tpr_at_1pct_low": None,
+        "tpr_at_1pct_high": None,
+        "tpr_at_1pct_note": "needs 300 non-members",
+        "p_value": 0.01,
+        "p_holm": 0.02,
+        "record_names": ["scan-0815"],
+    }
+    return row | changes
+
+
+def full_audit() -> dict[str, object]:
+    control = {"control": "shuffled", "target": "student", "attack": "a", "auc": 0.5, "auc_low": 0.4, "auc_high": 0.6}
+    return {
+        "schema_version": 1,
+        "verdict": "LEAKS",
+        "sentence": "The best attack reached 0.61.",
+        "margin": 0.55,
+        "plan": {"folds": 5, "confidence": 0.9, "seed": 987654},
+        "rows": [
+            audit_row("teacher"),
+            audit_row("student"),
+            audit_row("student", "random forest", tpr_at_1pct=0.1, tpr_at_1pct_low=0.0, tpr_at_1pct_high=0.2),
+        ],
+        "controls": [control | {"passed": True}, control | {"control": "blind", "passed": False}],
+        "attacks": [{"name": "loss threshold", "paper": "Yeom et al. 2018", "access": "logits", "assumption": "one coin"}],
+        "per_record": {"group-333": [1, 0, 1]},
+    }
+
+
+@pytest.fixture(scope="session")
+def evidence() -> Evidence:
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    logits = {m: rng.normal(0, 1, (90, 3)) + 3 * np.eye(3)[labels] for m in ("baseline", "teacher", "student")}
+    images = rng.integers(0, 150, (12, 8, 8, 1), dtype=np.uint8)
+    return Evidence(
+        title="st-mary-hospital: quick run",
+        dataset={
+            "name": "st-mary-hospital",
+            "size": 8,
+            "channels": 1,
+            "class_names": NAMES,
+            "counts": {"train": [4, 50, 600], "test": {"cat": 30, "$dog^{": 30, NAMES[2]: 30}},
+            "notes": ("patient-4711 repaired",),
+            "warnings": ("scan-0815 is there twice",),
+            "folder": "/srv/ward-7/scans",
+        },
+        config_yaml="preset: quick\nseed: 987654\nout: /srv/ward-7/run\ncopy: C:\\ward\\x\nratio: 1/3\n",
+        environment={
+            "upcycle": "0.1.0",
+            "hostname": "WARD7-PC",
+            "libraries": {"torch": "2.13", "local": "/srv/ward-7/lib"},
+        },
+        minutes={"teacher": 1.5, "generator": 3.0},
+        curves={
+            "teacher": [{"images": n, "loss": 2.0 / n, "validation_accuracy": 0.1 * n} for n in (1, 2, 3)],
+            "generator": [{"images": n, "loss": 0.4} for n in (10, 2000)],
+        },
+        test_labels=labels,
+        logits=logits,
+        accuracies={**dict.fromkeys(logits, (0.9, 0.85, 0.95)), "student": (0.881, 0.8, 0.94)},
+        gap_points=(-1.5, -3.0, 0.5),
+        audit=full_audit(),
+        copies={
+            "images": 2000,
+            "identical": 0,
+            "replicated": 0.0125,
+            "closer": 0.517,
+            "closer_low": 0.49,
+            "closer_high": 0.54,
+            "compared_records": 100,
+            "median_to_members": 21.25,
+            "nearest_of_each": 4711,
+        },
+        roc={"student": (np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.3, 1.0]))},
+        synthetic_examples=(images, np.arange(12) % 3, np.eye(3)[(np.arange(12) // 2) % 3]),
+        real_examples=(np.full((6, 8, 8, 1), MARK, np.uint8), np.arange(6) % 3),
+        nearest=(images[:3], np.full((3, 8, 8, 1), COPY, np.uint8), np.array([0.3, 0.1, 0.2])),
+        exposed=[{"record": "scan-0815", "group": "group-333", "member": True, "risk": 0.93}],
+    )
+
+
+@pytest.fixture(scope="session")
+def pages(evidence: Evidence) -> dict[str, str]:
+    return {"internal": render(evidence, internal=True), "shareable": render(evidence, internal=False)}
+
+
+@pytest.fixture(scope="session")
+def pictures_in() -> Callable[[str], list[np.ndarray]]:
+    """Every image of a page, decoded."""
+
+    def decode(page: str) -> list[np.ndarray]:
+        found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
+        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in found]
+
+    return decode
