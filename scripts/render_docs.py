@@ -74,8 +74,9 @@ def _result(name: str) -> dict[str, Any] | None:
 
 def _source(result: dict[str, Any], name: str) -> str:
     machine = result["machine"]
+    commits = sorted({str(row.get("commit", result["commit"])) for row in result["rows"]})
     return (
-        f"From [{name}](benchmarks/results/{name}): `{result['command']}`, {result['date']}, commit {result['commit']}, "
+        f"From [{name}](benchmarks/results/{name}): `{result['command']}`, {result['date']}, commit {', '.join(commits)}, "
         f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}."
     )
 
