@@ -21,10 +21,11 @@ from upcycle.errors import ConfigError, DataError
 from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
+from upcycle.runs._evidence import report_stage
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
-from upcycle.runs._publish import release_stage, report_stage
+from upcycle.runs._publish import release_stage
 from upcycle.runs._stages import content_key, read_record, run_stage
 from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, views_stage
 
