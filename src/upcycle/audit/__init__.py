@@ -6,6 +6,7 @@ from upcycle.audit._controls import Control, blind_features
 from upcycle.audit._copies import CopyReport, find_copies, nearest_two
 from upcycle.audit._inputs import MIN_RECORDS, AuditInputError, TargetScores
 from upcycle.audit._result import AuditResult, AuditRow
+from upcycle.audit._shadow_set import OneOut, ShadowSet, record_statistic
 from upcycle.audit._signals import attack_features, signals
 from upcycle.audit._statistics import (
     Interval,
@@ -37,8 +38,10 @@ __all__ = [
     "CopyReport",
     "Interval",
     "NotResolvable",
+    "OneOut",
     "Rate",
     "RocCurve",
+    "ShadowSet",
     "TargetScores",
     "Verdict",
     "accuracy_interval",
@@ -61,6 +64,7 @@ __all__ = [
     "nearest_two",
     "paired_difference_interval",
     "records_needed",
+    "record_statistic",
     "roc",
     "signals",
     "tpr_at_fpr",
