@@ -1,8 +1,9 @@
 """Training and sampling loops as a share of what their bare 3x3 convolutions reach in the same process.
 
-    python -m benchmarks.speed        (two minutes)
+    python -m benchmarks.speed        (three minutes on two quiet cores)
 
-The roof of a loop is the time of all 3x3 convolutions of its network at their own shapes, forward (and backward to input and
+Roof and loop take turns, so that other work on the machine slows both; `share` is the median of the turns' ratios, its lowest
+and highest stand beside it. The roof of a loop is the time of all 3x3 convolutions of its network at their own shapes, forward (and backward to input and
 weight where the loop trains), with nothing around them. All else counts as lost: data, views, noise, normalisation,
 activation, skips, 1x1 convolutions, linear layers, optimiser, averages, Python.
 """
@@ -47,9 +48,9 @@ def convolutions(net: nn.Module, *inputs: torch.Tensor) -> list[Shape]:
     return found
 
 
-def seconds(work: Callable[[], object], repeats: int = 7) -> float:
-    """Median seconds of one call after two warm ones."""
-    work(), work()
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Median seconds of one call after a warm one."""
+    work()
     spent = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -76,18 +77,14 @@ def bare(shapes: list[Shape], batch: int, *, train: bool) -> float:
     return total
 
 
-def loop_rate(work: Callable[[int], int], few: int, many: int, repeats: int = 5) -> float:
-    """Images per second of a whole loop, its set-up taken off; `work` takes batches and returns images. Median of repeats."""
-    work(1)
-    rates = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        low = work(few)
-        middle = time.perf_counter()
-        high = work(many)
-        end = time.perf_counter()
-        rates.append((high - low) / ((end - middle) - (middle - start)))
-    return statistics.median(rates)
+def rate_of(work: Callable[[int], int], few: int, many: int) -> float:
+    """Images per second of a whole loop, its set-up taken off; `work` takes batches and returns images."""
+    start = time.perf_counter()
+    low = work(few)
+    middle = time.perf_counter()
+    high = work(many)
+    end = time.perf_counter()
+    return (high - low) / ((end - middle) - (middle - start))
 
 
 def measure(config: Config, shape: ImageShape) -> list[dict[str, object]]:
@@ -119,24 +116,35 @@ def measure(config: Config, shape: ImageShape) -> list[dict[str, object]]:
     unet = convolutions(generator.build(), one, torch.zeros(1), torch.zeros(1, dtype=torch.long))
     flat = convolutions(net.eval(), one)
     steps, batch = config.sampler.steps, config.generator.batch
-    roofs = {
-        "unet train": (generate, batch / bare(unet, batch, train=True)),
-        "unet sample": (draw, 256 / bare(unet, 256, train=False) / steps),
-        "classifier train": (classify, look.batch / bare(flat, look.batch, train=True)),
-        "classifier label": (label, 500 / bare(flat, 500, train=False)),
+    loops = {
+        "unet train": (generate, 8, lambda: batch / bare(unet, batch, train=True)),
+        "unet sample": (draw, 5, lambda: 256 / bare(unet, 256, train=False) / steps),
+        "classifier train": (classify, 8, lambda: look.batch / bare(flat, look.batch, train=True)),
+        "classifier label": (label, 8, lambda: 500 / bare(flat, 500, train=False)),
     }
     name = f"{shape.channels}x{shape.size}x{shape.size}"
-    return [_row(loop, name, loop_rate(work, 2, 14), roof) for loop, (work, roof) in roofs.items()]
+    return [_row(loop, name, work, many, roof) for loop, (work, many, roof) in loops.items()]
 
 
-def _row(loop: str, shape: str, rate: float, roof: float) -> dict[str, object]:
-    print(f"{loop:18} {shape:10} {rate:8.0f} of {roof:8.0f} images/s = {rate / roof:.2f}", flush=True)
+def _row(
+    loop: str, shape: str, work: Callable[[int], int], many: int, roof: Callable[[], float], turns: int = 7
+) -> dict[str, object]:
+    work(1)
+    pairs = [(rate_of(work, 1, many), roof()) for _ in range(turns)]
+    shares = [rate / top for rate, top in pairs]
+    rate, top, share = (statistics.median(column) for column in (*zip(*pairs, strict=True), shares))
+    print(
+        f"{loop:18} {shape:10} {rate:8.0f} of {top:8.0f} images/s = {share:.2f} [{min(shares):.2f}, {max(shares):.2f}]",
+        flush=True,
+    )
     return {
         "loop": loop,
         "shape": shape,
         "images_per_second": round(rate, 1),
-        "roof_images_per_second": round(roof, 1),
-        "share": round(rate / roof, 3),
+        "roof_images_per_second": round(top, 1),
+        "share": round(share, 3),
+        "share_low": round(min(shares), 3),
+        "share_high": round(max(shares), 3),
     }
 
 
