@@ -4,8 +4,11 @@ from upcycle.audit._attacks import AttackCard, attack_cards, cross_fit, forward_
 from upcycle.audit._audit import audit_scores
 from upcycle.audit._controls import Control, blind_features
 from upcycle.audit._copies import CopyReport, find_copies, nearest_two
+from upcycle.audit._difficulty import difficulty_calibrated
 from upcycle.audit._inputs import MIN_RECORDS, AuditInputError, TargetScores
+from upcycle.audit._lira import lira_offline_density, lira_offline_one_sided, lira_online
 from upcycle.audit._result import AuditResult, AuditRow
+from upcycle.audit._rmia import Population, rmia
 from upcycle.audit._shadow_set import OneOut, ShadowSet, record_statistic
 from upcycle.audit._signals import attack_features, signals
 from upcycle.audit._statistics import (
@@ -26,6 +29,7 @@ from upcycle.audit._statistics import (
     roc,
     tpr_at_fpr,
 )
+from upcycle.audit._student_t import calibrated_ratio, student_t_ratio
 from upcycle.audit._verdict import Verdict
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "Interval",
     "NotResolvable",
     "OneOut",
+    "Population",
     "Rate",
     "RocCurve",
     "ShadowSet",
@@ -52,20 +57,27 @@ __all__ = [
     "auc_p_value",
     "audit_scores",
     "blind_features",
+    "calibrated_ratio",
     "clopper_pearson",
     "cross_fit",
     "delong_interval",
     "detectable_auc",
+    "difficulty_calibrated",
     "find_copies",
     "forward_fit",
     "holm",
     "learned_attacks",
+    "lira_offline_density",
+    "lira_offline_one_sided",
+    "lira_online",
     "membership_folds",
     "nearest_two",
     "paired_difference_interval",
-    "records_needed",
     "record_statistic",
+    "records_needed",
+    "rmia",
     "roc",
     "signals",
+    "student_t_ratio",
     "tpr_at_fpr",
 ]

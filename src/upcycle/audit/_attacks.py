@@ -6,26 +6,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from upcycle.audit._card import AttackCard as AttackCard  # kept for those who import it from here
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._statistics import midranks
 
 PRIMARY: Final = "loss threshold"
 POSTERIOR: Final = "logistic regression"
-
-
-@dataclass(frozen=True)
-class AttackCard:
-    """What an attack is, where it comes from, what it needs, and when it means something."""
-
-    name: str
-    paper: str
-    access: str
-    assumption: str
 
 
 _LEARNED_ACCESS: Final = "logits and label of each record; membership of the earlier folds"

@@ -61,26 +61,32 @@ class ShadowSet:
         return len(self.logits)
 
     def leave_one_out(self, target: int) -> OneOut:
-        """Pipeline `target` (0..pipelines-1) and, as its references, the others without its complementary partner.
+        """Pipeline `target` and the references that `reference_indices` allows. Raises AuditInputError as that does."""
+        others = reference_indices(self.member, target)
+        return OneOut(self.logits[target], self.logits[others], self.member[others], self.labels)
 
-        In complementary pairs every record is in exactly half of all pipelines, so what remains after the target is
-        taken out holds one IN less for members and one OUT less for non-members: the number of references alone would
-        tell membership, and likelihood ratios would be off 0.5 without any leak. Without the partner both counts are
-        equal for all. Raises AuditInputError for a target out of range, where no reference remains, and where the
-        counts of IN references tell membership in another way.
-        """
-        if not 0 <= target < self.pipelines:
-            raise AuditInputError(f"target must be in 0..{self.pipelines - 1}. Got {target}. Count pipelines from 0.")
-        agreement = (self.member == self.member[target]).mean(axis=1)
-        others = np.flatnonzero((np.arange(self.pipelines) != target) & (agreement > PARTNER_AGREEMENT))
-        if not len(others):
-            raise AuditInputError(
-                f"pipelines must leave a reference beside target {target} and its complementary partner. "
-                f"Got {self.pipelines} pipelines. Run at least two pairs."
-            )
-        member = self.member[others]
-        _check_counts(member.sum(axis=0), self.member[target])
-        return OneOut(self.logits[target], self.logits[others], member, self.labels)
+
+def reference_indices(member: np.ndarray, target: int) -> np.ndarray:
+    """Pipelines int64 (references,) that may serve as references of pipeline `target` (0..pipelines-1): the others
+    without its complementary partner. `member` bool (pipelines, records).
+
+    In complementary pairs every record is in exactly half of all pipelines, so what remains after the target is taken
+    out holds one IN less for members and one OUT less for non-members: the number of references alone would tell
+    membership, and likelihood ratios would be off 0.5 without any leak. Without the partner both counts are equal for
+    all. Raises AuditInputError for a target out of range, where no reference remains, and where the counts of IN
+    references tell membership in another way.
+    """
+    if not 0 <= target < len(member):
+        raise AuditInputError(f"target must be in 0..{len(member) - 1}. Got {target}. Count pipelines from 0.")
+    agreement = (member == member[target]).mean(axis=1)
+    others = np.flatnonzero((np.arange(len(member)) != target) & (agreement > PARTNER_AGREEMENT))
+    if not len(others):
+        raise AuditInputError(
+            f"pipelines must leave a reference beside target {target} and its complementary partner. "
+            f"Got {len(member)} pipelines. Run at least two pairs."
+        )
+    _check_counts(member[others].sum(axis=0), member[target])
+    return others
 
 
 def record_statistic(logits: np.ndarray, labels: np.ndarray, signal: str = "log_odds") -> np.ndarray:
