@@ -15,6 +15,8 @@ _COMMANDS = {
     "demo": "The whole job on a small real data set, in minutes.",
     "run": "From private images to an audited student.",
     "check": "Say what was understood of a data set, in seconds.",
+    "show": "Verdict, three numbers, minutes and reports of a run.",
+    "compare": "Several runs in one table, in the terminal or on a page.",
     "train-teacher": "Run up to the teacher.",
     "train-generator": "Run up to the generator.",
     "distil": "Run up to the student.",

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from upcycle.errors import ConfigError
 
+if TYPE_CHECKING:
+    from upcycle.config import Config
+    from upcycle.runs._display import Display
+
 Command = Callable[..., Any]
+
+
+def json_option(command: Command) -> Command:
+    """--json, for a command that prints facts."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON (docs/json.md).")(command)
+
+
+def view_options(command: Command) -> Command:
+    """How a run is watched, and in which form it ends."""
+    options: list[Callable[[Command], Command]] = [
+        json_option,
+        click.option("--thumbnails", is_flag=True, help="Show synthetic images in the terminal while the generator learns."),
+        click.option("--tensorboard", is_flag=True, help="Also write RUN/private/tensorboard; needs upcycle[tensorboard]."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def run_options(command: Command) -> Command:
     """DATA, --out and the settings."""
-    options = [
+    options: list[Callable[[Command], Command]] = [
         click.argument("data"),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; made, or resumed."),
         click.option("--preset", help="Quality: quick, standard or best (default: quick)."),
@@ -27,6 +49,7 @@ def run_options(command: Command) -> Command:
         click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings."),
         click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated."),
         click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient. Keeps patients together."),
+        view_options,
     ]
     for option in reversed(options):
         command = option(command)
@@ -37,13 +60,32 @@ def run_until(
     until: str,
     data: str,
     out: Path,
-    preset: str | None,
-    config: Path | None,
-    overrides: tuple[str, ...],
-    groups: Path | None,
-    **direct: Any,
+    *,
+    groups: Path | None = None,
+    as_json: bool = False,
+    thumbnails: bool = False,
+    tensorboard: bool = False,
+    **settings: Any,
 ) -> None:
-    """Resolve the settings, run, and print what came out."""
+    """Resolve the settings, run, and print what came out. With JSON, standard output holds nothing else: the progress goes to
+    standard error."""
+    config = _resolved(**settings)
+
+    from upcycle.runs import read_run, run
+
+    with contextlib.closing(_display(out, as_json, thumbnails, tensorboard)) as display:
+        summary = run(data, out, config, until=until, groups_csv=groups, display=display)
+    if as_json:
+        print_json(read_run(out).to_json())
+        return
+    click.echo()
+    for line in summary.lines():
+        click.echo(line)
+
+
+def _resolved(
+    preset: str | None, overrides: tuple[str, ...], config: Path | None = None, **direct: float | str | None
+) -> Config:
     from upcycle._settings import resolve
 
     settings = resolve(preset, config_file=config, overrides=overrides, **direct)
@@ -51,12 +93,20 @@ def run_until(
         raise ConfigError(
             f"preset must be named once. Got --preset {preset} and {settings.preset!r} among the other settings. Leave one out."
         )
+    return settings
 
-    from upcycle.runs import run
+
+def _display(out: Path, as_json: bool, thumbnails: bool, tensorboard: bool) -> Display:
     from upcycle.runs._display import make_display
 
-    with contextlib.closing(make_display(sys.stdout)) as display:
-        summary = run(data, out, settings, until=until, groups_csv=groups, display=display)
-    click.echo()
-    for line in summary.lines():
-        click.echo(line)
+    display = make_display(sys.stderr if as_json else sys.stdout, thumbnails=thumbnails)
+    if not tensorboard:
+        return display
+    from upcycle.runs._tensorboard import TensorBoardDisplay
+
+    return TensorBoardDisplay(display, out / "private" / "tensorboard")
+
+
+def print_json(facts: dict[str, Any]) -> None:
+    """One JSON object on standard output, and nothing else."""
+    click.echo(json.dumps(facts, indent=1))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from upcycle.cli._options import json_option, print_json
 
 
 @click.command()
 @click.argument("data")
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits that are made.")
-@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
+@json_option
 def check(data: str, groups: Path | None, seed: int, as_json: bool) -> None:
     """Say what was understood of DATA: counts, size, channels, duplicates, groups, problems. Writes nothing."""
     from upcycle.config import DataConfig
@@ -21,7 +22,7 @@ def check(data: str, groups: Path | None, seed: int, as_json: bool) -> None:
 
     report = inspect(read(data, config=DataConfig(), seed=seed, groups_csv=groups))
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=1))
+        print_json({"schema_version": 1, "kind": "check", **report.to_json()})
     else:
         for line in report.lines():
             click.echo(line)

@@ -1,5 +1,46 @@
 """Run folders, stages and the whole road from private images to an audited student."""
 
-from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
+from __future__ import annotations
 
-__all__ = ["UNTIL", "Summary", "run", "run_dataset"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from upcycle.runs._comparison import Comparison, Pair, compare_runs
+    from upcycle.runs._facts import Leak, Measured, RunFacts, read_run
+    from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
+
+_PUBLIC = {
+    "UNTIL": "_pipeline",
+    "Comparison": "_comparison",
+    "Leak": "_facts",
+    "Measured": "_facts",
+    "Pair": "_comparison",
+    "RunFacts": "_facts",
+    "Summary": "_pipeline",
+    "compare_runs": "_comparison",
+    "read_run": "_facts",
+    "run": "_pipeline",
+    "run_dataset": "_pipeline",
+}
+
+__all__ = [
+    "UNTIL",
+    "Comparison",
+    "Leak",
+    "Measured",
+    "Pair",
+    "RunFacts",
+    "Summary",
+    "compare_runs",
+    "read_run",
+    "run",
+    "run_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at first use, so that reading a finished run does not load torch."""
+    if name in _PUBLIC:
+        return getattr(import_module(f"upcycle.runs.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module 'upcycle.runs' has no attribute {name!r}")

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TextIO, final
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, final
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Display(Protocol):
-    """Told by a run what it is about to do and how far it is."""
+    """Told by a run what it is about to do and how far it is. Samples are drawn only where it wants some."""
+
+    wants_samples: bool
 
     def plan(self, lines: Sequence[str]) -> None: ...
 
     def stage(self, name: str, total_images: int) -> None: ...
 
     def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None: ...
+
+    def samples(self, images: np.ndarray) -> None:
+        """Synthetic images uint8 (n, side, side, channels), the classes in turn."""
+        ...
 
     def done(self, name: str, seconds: float) -> None:
         """`seconds` 0 means that the stage had been finished before."""
@@ -31,11 +40,15 @@ class Display(Protocol):
 class SilentDisplay:
     """Shows nothing."""
 
+    wants_samples = False
+
     def plan(self, lines: Sequence[str]) -> None: ...
 
     def stage(self, name: str, total_images: int) -> None: ...
 
     def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None: ...
+
+    def samples(self, images: np.ndarray) -> None: ...
 
     def done(self, name: str, seconds: float) -> None: ...
 
@@ -46,7 +59,9 @@ class SilentDisplay:
 
 @final
 class PlainDisplay:
-    """One line at the start and end of a stage, and one a minute between."""
+    """One line at the start and end of a stage, and one a minute between. Off a terminal there are no pictures."""
+
+    wants_samples = False
 
     def __init__(self, stream: TextIO, *, every: float = 60.0) -> None:
         self._stream, self._every = stream, every
@@ -70,6 +85,8 @@ class PlainDisplay:
             self._last = time.monotonic()
             self._say(f"{self._name:10} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}".rstrip())
 
+    def samples(self, images: np.ndarray) -> None: ...
+
     def done(self, name: str, seconds: float) -> None:
         self._say(f"{name:10} " + (f"finished in {_clock(seconds)}" if seconds else "was finished before"))
 
@@ -84,12 +101,16 @@ class PlainDisplay:
 
 @final
 class RichDisplay:
-    """A live bar with rate, time left and the latest metrics."""
+    """A live bar with rate, time left and the latest metrics; with `thumbnails` sample images above it, on a terminal of
+    24-bit colour."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, thumbnails: bool = False) -> None:
         from rich.console import Console
 
+        from upcycle.runs._thumbnails import can_show
+
         self._console = Console(file=stream, highlight=False)
+        self.wants_samples = thumbnails and can_show(self._console)
         self._live: Any = None
         self._name, self._total, self._pace = "", 0, _Pace()
 
@@ -110,6 +131,12 @@ class RichDisplay:
         bar = _bar(images_seen, self._total)
         self._live.update(f"{self._name} {bar} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}")
 
+    def samples(self, images: np.ndarray) -> None:
+        from upcycle.runs._thumbnails import thumbnail_rows
+
+        for line in thumbnail_rows(images, self._console.width):
+            self._console.print(line)
+
     def done(self, name: str, seconds: float) -> None:
         self.close()
         self._console.print(f"{name:10} " + (f"{_clock(seconds)}" if seconds else "was finished before"), markup=False)
@@ -123,9 +150,12 @@ class RichDisplay:
             self._live = None
 
 
-def make_display(stream: TextIO) -> Display:
-    """A live display on a terminal, plain lines elsewhere."""
-    return RichDisplay(stream) if stream.isatty() else PlainDisplay(stream)
+def make_display(stream: TextIO, *, thumbnails: bool = False) -> Display:
+    """A live display on a terminal, plain lines elsewhere; says so where thumbnails were asked for and cannot be shown."""
+    display = RichDisplay(stream, thumbnails=thumbnails) if stream.isatty() else PlainDisplay(stream)
+    if thumbnails and not display.wants_samples:
+        display.note("note         thumbnails need a terminal of 24-bit colour (COLORTERM=truecolor); none are shown")
+    return display
 
 
 class _Pace:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from upcycle._random import derive_seed
 from upcycle._training import Report
 from upcycle.config import Config
 from upcycle.data import Store, sealed
@@ -36,6 +37,7 @@ from upcycle.runs._folder import RunFolder
 from upcycle.runs._plan import Plan
 
 Facts = dict[str, Any]
+_SAMPLES = 16  # images shown while a run works
 RESIDUAL = "residual-classifier"  # how a release names our own network family
 
 
@@ -62,6 +64,15 @@ class Bench:
             self.display.advance(images_seen, dict(metrics))
 
         return write
+
+    def show_samples(self) -> None:
+        """Hand the display images of the generator's last snapshot. Changes no result: images depend on (snapshot, seed, index)
+        alone, and torch's global generator is left as it was."""
+        asked, seed = np.arange(_SAMPLES) % self.shape.classes, derive_seed(self.config.seed, "shown")
+        with torch.random.fork_rng(devices=[]):
+            generator = self.generator().load(self.folder.stage("generator"))
+            images = generator.sample(asked, seed=seed, spread=self.config.sampler.spread)
+        self.display.samples(images.transpose(0, 2, 3, 1))
 
     def augmentation(self) -> Augmentation:
         """The views that the flip stage found safe."""
@@ -139,9 +150,26 @@ def generator_stage(bench: Bench, store: Store) -> Facts:
         seed=bench.config.seed,
         budget=bench.plan.budget.generator,
         resume=folder,
-        report=bench.report("generator"),
+        report=_watched(bench, folder),
     )
+    if bench.display.wants_samples:
+        bench.show_samples()
     return {"images_seen": generator.snapshots()[-1].images_seen}
+
+
+def _watched(bench: Bench, folder: Path) -> Report:
+    """The generator's report; where the display wants samples, it is handed some after every new snapshot."""
+    report, shown = bench.report("generator"), 0
+
+    def write(images_seen: int, metrics: Any) -> None:
+        nonlocal shown
+        report(images_seen, metrics)
+        snapshots = bench.generator().load(folder).snapshots() if bench.display.wants_samples else ()
+        if snapshots and snapshots[-1].images_seen > shown:
+            shown = snapshots[-1].images_seen
+            bench.show_samples()
+
+    return write
 
 
 def student_stage(bench: Bench, stage: str = "student") -> Facts:
