@@ -1,4 +1,4 @@
-"""Write docs/cli.md and docs/settings.md from the code; with --check, say whether they are up to date."""
+"""Write the generated pages of docs/ from the code, and the README's tables; with --check, say whether they are up to date."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from _reference import api, json_fields
 from pydantic import BaseModel
 
 from upcycle._presets import PRESETS
 from upcycle.cli._group import cli
 from upcycle.config import Config
+from upcycle.data import CheckReport
+from upcycle.runs import Comparison, Leak, Measured, Pair, RunFacts
 
 ROOT = Path(__file__).parent.parent
 DOCS, RESULTS = ROOT / "docs", ROOT / "benchmarks" / "results"
@@ -40,6 +43,59 @@ def settings() -> str:
     rows = [f"| setting | {' | '.join(shown)} | meaning |", f"| --- |{' --- |' * len(shown)} --- |", *_rows(Config, "", shown)]
     head = "Override any with `--set name=value` or in a YAML file given with `--config`."
     return f"# Settings\n\n{_NOTICE}\n{head}\n\n" + "\n".join(rows) + "\n"
+
+
+def api_page() -> str:
+    """Every public name."""
+    head = "Images are uint8, channels last, at every public door; shares are fractions, gaps are points."
+    return f"# Python\n\n{_NOTICE}\n{head}\n\n{api()}"
+
+
+def json_page() -> str:
+    """What --json prints."""
+    parts = [f"# JSON\n\n{_NOTICE}\n{_JSON_HEAD}"]
+    for title, model, text in _JSON:
+        parts.append(f"## {title}\n\n{text}\n\n{json_fields(model, _CHECK)}\n")
+    return "\n".join(parts)
+
+
+_JSON_HEAD = """`--json` prints one object on standard output and nothing else. The progress of a run goes to standard error then. Errors go there
+too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes when a field changes
+its meaning, not when one is added) and `kind` (`check`, `run` or `comparison`). Nothing is about a single record.
+
+| command | kind |
+| --- | --- |
+| `check` | [check](#check) |
+| `run`, `demo`, `train-teacher`, `train-generator`, `distil`, `audit`, `report`, `show` | [run](#run) |
+| `compare` | [comparison](#comparison) |
+
+The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its own;
+its rows and controls are `AuditRow` and `Control` in [api.md](api.md).
+"""
+_CHECK = {
+    "name": "name of the data set",
+    "size": "side of the images in pixels",
+    "channels": "1 (grey) or 3 (RGB)",
+    "class_names": "names of the classes, in the order of the labels",
+    "counts": "split -> images per class",
+    "groups": "split -> number of groups (patients); empty where none were given",
+    "duplicates_within": "split -> images beyond the first of each that is repeated in it",
+    "duplicates_between": "two splits -> images of the second that the first has too",
+    "notes": "what was done to the data on the way in",
+    "warnings": "what to know before hours of work",
+}
+_JSON = (
+    ("check", CheckReport, "What was understood of a data set. Duplicates are byte-identical images."),
+    (
+        "run",
+        RunFacts,
+        "One run folder; also `total_minutes`, the sum of `minutes`. A run that is not finished has nulls and empty objects.",
+    ),
+    ("Measured", Measured, "A number with its interval."),
+    ("Leak", Leak, "The audit of one target."),
+    ("comparison", Comparison, "Several runs. In JSON each run is an object as above."),
+    ("Pair", Pair, "Two students on the same test images."),
+)
 
 
 def _rows(model: type[BaseModel], prefix: str, shown: list[str]) -> list[str]:
@@ -131,7 +187,13 @@ def _crash() -> str:
 
 def main() -> int:
     stale = []
-    pages = {DOCS / "cli.md": command_help(), DOCS / "settings.md": settings(), ROOT / "README.md": readme()}
+    pages = {
+        DOCS / "cli.md": command_help(),
+        DOCS / "settings.md": settings(),
+        DOCS / "api.md": api_page(),
+        DOCS / "json.md": json_page(),
+        ROOT / "README.md": readme(),
+    }
     for path, text in pages.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(path.name)
