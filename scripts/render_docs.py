@@ -59,9 +59,10 @@ def json_page() -> str:
     return "\n".join(parts)
 
 
-_JSON_HEAD = """`--json` prints one object on standard output and nothing else. The progress of a run goes to standard error then. Errors go there
-too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes when a field changes
-its meaning, not when one is added) and `kind` (`check`, `run` or `comparison`). Nothing is about a single record.
+_JSON_HEAD = """`--json` prints one object on standard output and nothing else. A run then shows its progress on standard error.
+Errors go there too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes
+when a field changes its meaning, not when one is added) and `kind` (`check`, `run` or `comparison`). Nothing is about a single
+record.
 
 | command | kind |
 | --- | --- |
@@ -69,8 +70,8 @@ its meaning, not when one is added) and `kind` (`check`, `run` or `comparison`).
 | `run`, `demo`, `train-teacher`, `train-generator`, `distil`, `audit`, `report`, `show` | [run](#run) |
 | `compare` | [comparison](#comparison) |
 
-The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its own;
-its rows and controls are `AuditRow` and `Control` in [api.md](api.md).
+The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its
+own; its rows and controls are `AuditRow` and `Control` in [api.md](api.md).
 """
 _CHECK = {
     "name": "name of the data set",

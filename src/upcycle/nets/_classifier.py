@@ -103,4 +103,5 @@ def predict_logits(net: nn.Module, images: Tensor, device: torch.device, *, batc
 
 
 def parameter_count(net: nn.Module) -> int:
+    """Number of trainable and fixed parameters of a network."""
     return sum(p.numel() for p in net.parameters())

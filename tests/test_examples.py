@@ -1,0 +1,38 @@
+"""The examples run as a reader would run them, and say what they promise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, *args: str | Path) -> str:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_arrays_become_a_student_and_an_audit(tmp_path: Path) -> None:
+    text = run("arrays_to_student.py", tmp_path / "run")
+    for words in ("on images it never met:", "synthetic images: (20, 8, 8, 1) uint8", "verdict: ", "released student: "):
+        assert words in text
+    assert (tmp_path / "run" / "release" / "report.html").exists()
+
+
+def test_audit_of_a_foreign_model_finds_the_leak_of_a_forest_and_none_in_a_model_that_cannot_remember() -> None:
+    forest, linear = [line for line in run("audit_sklearn_model.py").splitlines() if ", attack AUC " in line]
+    assert forest.startswith("random forest: LEAKS") and ": NO LEAK FOUND" in linear
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"arrays_to_student.py", "audit_sklearn_model.py"}
