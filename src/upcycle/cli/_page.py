@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import astuple
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upcycle.runs import Comparison
+    from upcycle.runs import Comparison, Pair
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; }
@@ -26,13 +27,40 @@ td { font-variant-numeric: tabular-nums; }
 
 def write_page(path: Path, found: Comparison, rows: Sequence[tuple[str, list[str]]]) -> None:
     """Write the page at `path`, whole or not at all. `rows`: (label, one cell a run), the first of them the runs' names."""
-    drawing = ""  # seam: upcycle.report.render_comparison(found.to_json()["runs"]) draws utility against leakage here
+    from upcycle import report
+
+    draw = getattr(report, "render_comparison", None)  # seam: until the report room draws the page, a plain table does
+    text = _page(found, rows) if draw is None else draw(page_rows(found), level=f"{100 * found.runs[0].confidence:g} %")
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(_page(found, rows, drawing), encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 
-def _page(found: Comparison, rows: Sequence[tuple[str, list[str]]], drawing: str) -> str:
+def page_rows(found: Comparison) -> list[dict[str, Any]]:
+    """One mapping a run for `report.render_comparison`: what it knows by name, then paired differences as further columns."""
+    rows: list[dict[str, Any]] = []
+    names = {run.folder: run.name for run in found.runs}
+    for run in found.runs:
+        measured = {
+            "student_accuracy": run.accuracy.get("student"),
+            "baseline_accuracy": run.accuracy.get("baseline"),
+            "gap_points": run.gap_points,
+            "student_auc": run.leakage["student"].auc if "student" in run.leakage else None,
+            "teacher_auc": run.leakage["teacher"].auc if "teacher" in run.leakage else None,
+        }
+        about = {"name": run.name, "dataset": run.dataset, "preset": run.preset, "seed": run.seed, "verdict": run.verdict}
+        known = {key: astuple(value) for key, value in measured.items() if value is not None}
+        pairs = {f"minus {names[p.first]}, points": _points(p) for p in found.pairs if p.second == run.folder}
+        more = {"members": run.members, "test images": run.test_images, "in the audit's words": run.sentence, **pairs}
+        rows.append({**about, **known, "minutes": run.total_minutes, **{k: v for k, v in more.items() if v is not None}})
+    return rows
+
+
+def _points(pair: Pair) -> str:
+    return pair.difference_points.text(2, sign=True)
+
+
+def _page(found: Comparison, rows: Sequence[tuple[str, list[str]]]) -> str:
     level = f"{100 * found.runs[0].confidence:g}"
     body = "".join(_row("tr", "th", label, cells) for label, cells in rows[1:])
     head = _row("tr", "th", rows[0][0], rows[0][1], cell='th scope="col"')
@@ -50,7 +78,6 @@ def _page(found: Comparison, rows: Sequence[tuple[str, list[str]]], drawing: str
 <main>
 <p class="banner" role="note">Internal: names runs and data sets. It shows no image and no figure about a single record.</p>
 <h1>{len(found.runs)} runs compared</h1>
-{drawing}
 <div class="scroll" tabindex="0" role="region" aria-label="Table of runs">
 <table>
 <thead>{head}</thead>
@@ -77,7 +104,7 @@ def _pairs(found: Comparison) -> str:
     names = {run.folder: run.name for run in found.runs}
     return _list(
         "Students on the same test images",
-        [f"{names[p.second]} minus {names[p.first]}: {p.difference_points.text(2, sign=True)} points" for p in found.pairs],
+        [f"{names[p.second]} minus {names[p.first]}: {_points(p)} points" for p in found.pairs],
     )
 
 
