@@ -7,8 +7,14 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from upcycle.audit import (
     attack_cards,
@@ -137,7 +143,45 @@ def test_a_net_that_learned_random_labels_by_heart_is_caught_and_a_fresh_one_is_
     assert rate.low <= 0.5 <= rate.high
 
 
-def test_every_attack_has_a_card() -> None:
-    names = [card.name for card in attack_cards()]
-    assert names == ["loss threshold", *learned_attacks()]
-    assert all(card.paper and card.access and card.assumption for card in attack_cards())
+def test_every_attack_has_a_card_that_says_who_can_run_it() -> None:
+    cards = attack_cards()
+    assert [card.name for card in cards[:5]] == ["loss threshold", *learned_attacks()]
+    assert len({card.name for card in cards}) == len(cards)
+    for card in cards:
+        assert card.paper and card.access and card.assumption, card.name
+        assert card.threat_model in {"T0", "T1", "T2", "T3", "T4", "T5"}
+        assert set(card.population.split(", ")) <= {"clean", "outlier", "canary"}
+    by_name = {card.name: card.threat_model for card in cards}
+    expected = {"augmentation votes": "T0", "LiRA online": "T1", "synthetic density ratio": "T2", "soft-label probe": "T3"}
+    assert {name: by_name[name] for name in expected} == expected
+    assert by_name["t-error"] == by_name["latent inversion"] == "T4"
+
+
+def scikit_learns_own(name: str, seed: int) -> Pipeline:
+    """The toolkit's models as anybody would build them."""
+    model = {
+        "logistic regression": LogisticRegression(C=0.1, max_iter=300, random_state=seed),
+        "random forest": RandomForestClassifier(100, min_samples_leaf=10, max_features="sqrt", random_state=seed),
+        "k nearest neighbours": KNeighborsClassifier(15),
+        "multilayer perceptron": MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=seed),
+    }[name]
+    return make_pipeline(StandardScaler(), model)
+
+
+@pytest.mark.parametrize("name", list(learned_attacks()))
+def test_auc_of_a_learned_attack_is_the_one_scikit_learn_gives(name: str) -> None:
+    logits, labels, members = records(80, 1.0, 5)
+    features = attack_features(logits, labels)
+    ours = cross_fit(lambda: learned_attacks()[name](3), features, members, membership_folds(members, None, 3, 9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        splits = StratifiedKFold(3, shuffle=True, random_state=9)
+        theirs = cross_val_predict(scikit_learns_own(name, 3), features, members, cv=splits, method="predict_proba")[:, 1]
+    assert auc(ours, members) == pytest.approx(roc_auc_score(members, theirs), abs=1e-12)
+
+
+def test_auc_of_the_loss_threshold_is_the_one_scikit_learn_gives() -> None:
+    logits, labels, members = records(30, 1.0, 5)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    losses = [log_loss([label], [row], labels=np.arange(4)) for label, row in zip(labels, p, strict=True)]
+    assert auc(signals()["loss"](logits, labels), members) == pytest.approx(roc_auc_score(~members, losses), abs=1e-12)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -21,6 +22,7 @@ from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.nets import Augmentation, UNet, augment, to_input
 
+Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
 _SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
@@ -162,6 +164,16 @@ class EdmGenerator:
             chosen = slice(start, start + _SAMPLE_BATCH)
             parts.append(self._draw(net, pixels, labels[chosen], rows[chosen], seed, spread))
         return np.concatenate(parts)
+
+    def denoiser(self, snapshot: Snapshot | None = None) -> tuple[Denoise, Callable[[np.ndarray], Tensor]]:
+        """`denoise(x, sigma (m,), labels (m,))` on the generator's own scale, and the function that puts uint8 images
+        (n, height, width, channels) on it; `snapshot` None is the last one. Raises ConfigError before any fit."""
+        net, pixels = self._network(snapshot)
+
+        def scale(images: np.ndarray) -> Tensor:
+            return (to_input(torch.from_numpy(images), self.device) - pixels[:-1].view(1, -1, 1, 1)) * pixels[-1]
+
+        return partial(denoise, net), scale
 
     def _draw(
         self, net: nn.Module, pixels: Tensor, labels: np.ndarray, rows: np.ndarray, seed: int, spread: float
