@@ -1,0 +1,57 @@
+"""Quantiles and tails of the normal and of Student's t, and the value types that carry limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Rate:
+    """An estimate and the limits of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class Interval(NamedTuple):
+    """Limits of an interval, fractions."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class NotResolvable:
+    """A rate that so few non-members cannot show: fewer than three expected false positives."""
+
+    fpr: float
+    needs_non_members: int
+    unit: str = "non-members"
+
+    def __str__(self) -> str:
+        return f"needs {self.needs_non_members} {self.unit}"
+
+
+def quantile(probability: float, degrees: int | None = None) -> float:
+    """Quantile of the standard normal, or of Student's t."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(probability) if degrees is None else stdtrit(degrees, probability))
+
+
+def below(z: float, degrees: int | None = None) -> float:
+    """P(Z <= z) of the standard normal, or of Student's t."""
+    from scipy.special import ndtr, stdtr
+
+    return float(ndtr(z) if degrees is None else stdtr(degrees, z))
+
+
+def expit(x: float) -> float:
+    """1 / (1 + exp(-x)) without overflow."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
