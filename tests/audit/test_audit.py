@@ -9,9 +9,21 @@ import sys
 import numpy as np
 import pytest
 
-from upcycle.audit import AuditInputError, AuditResult, TargetScores, audit_scores, learned_attacks
-from upcycle.audit._statistics import Rate
-from upcycle.audit._verdict import Evidence, judge
+from upcycle.audit import (
+    AttackScores,
+    AuditInputError,
+    AuditResult,
+    Endpoint,
+    NotResolvable,
+    Rate,
+    TargetScores,
+    audit_schema,
+    audit_scores,
+    check_audit,
+    learned_attacks,
+)
+from upcycle.audit._multiplicity import adjust
+from upcycle.audit._verdict import Evidence, Finding, judge
 
 N, CLASSES = 150, 4
 
@@ -71,7 +83,7 @@ def test_a_clean_student_beside_a_leaking_teacher_is_clean_and_says_what_it_coul
     assert result.row("student").tpr_at_1pct is not None
 
 
-@pytest.mark.parametrize(("teacher", "reason"), [(1.5, "524 members and 524 non-members are needed"), (0.0, "teacher")])
+@pytest.mark.parametrize(("teacher", "reason"), [(1.5, "524 members and 524 non-members"), (0.0, "teacher")])
 def test_a_small_or_powerless_audit_is_inconclusive_and_says_how_many_records_it_needs(teacher: float, reason: str) -> None:
     result = audit_scores(targets(0.0, teacher, coin(60, 2), seed=4), folds=2)
     assert result.verdict == "INCONCLUSIVE"
@@ -116,7 +128,7 @@ def test_controls_run_for_every_target_and_the_teacher_is_the_positive_one(leaki
 def test_json_carries_schema_and_no_record_while_arrays_carry_scores_and_risk(leaking: AuditResult) -> None:
     text = json.dumps(leaking.to_json())
     data = json.loads(text)
-    assert data["schema_version"] == 1
+    assert (data["schema"], data["schema_version"]) == ("upcycle-audit/2", 2)
     assert data["verdict"] == "LEAKS"
     assert {row["verdict"] for row in data["rows"]} == {"LEAKS"}
     lengths = [len(v) for v in _lists(data)]
@@ -150,54 +162,142 @@ def test_same_seed_gives_the_same_audit(leaking: AuditResult) -> None:
     assert audit_scores(targets(1.5, 1.5), seed=3).to_json() == leaking.to_json()
 
 
-def evidence(value: float, low: float, high: float, teacher: Rate | None, p: float) -> Evidence:
-    return Evidence("student", Rate(value, low, high), teacher, "random forest", 0.61, p, 5, 500, 500, (500, 500))
-
-
+AREA, RATE = Endpoint("AUC", "loss threshold"), Endpoint("TPR@1%FPR", "likelihood ratio", "canary")
 SEEN, UNSEEN = Rate(0.7, 0.66, 0.74), Rate(0.51, 0.47, 0.55)
+LOUD, QUIET = Rate(0.9, 0.86, 0.94), Rate(0.02, 0.01, 0.05)
 
 
-@pytest.mark.parametrize(
-    ("case", "word"),
-    [
-        (evidence(0.6, 0.56, 0.64, SEEN, 0.001), "LEAKS"),
-        (evidence(0.5, 0.46, 0.54, SEEN, 0.049), "LEAKS"),
-        (evidence(0.5, 0.46, 0.54, SEEN, 0.051), "NO LEAK FOUND"),
-        (evidence(0.5, 0.46, 0.55, SEEN, 0.5), "INCONCLUSIVE"),
-        (evidence(0.5, 0.46, 0.54, UNSEEN, 0.5), "INCONCLUSIVE"),
-        (evidence(0.5, 0.46, 0.54, None, 0.5), "INCONCLUSIVE"),
-        (evidence(0.56, 0.49, 0.6, Rate(0.49, 0.46, 0.52), 0.5), "INCONCLUSIVE"),
-    ],
-)
-def test_verdict_follows_the_declared_rules_and_promises_nothing(case: Evidence, word: str) -> None:
+def evidence(
+    primary: Rate | NotResolvable, teacher: Rate | NotResolvable | None, p: float, endpoint: Endpoint = AREA, n: int = 500
+) -> Evidence:
+    best = Finding(Endpoint("AUC", "random forest"), 0.61, p)
+    return Evidence("student", endpoint, primary, teacher, best, 5, n, n, (n, n))
+
+
+CASES = [
+    (evidence(Rate(0.6, 0.56, 0.64), SEEN, 0.001), "LEAKS"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.049), "LEAKS"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.051), "NO LEAK FOUND, could have seen AUC >= 0.551"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.5, n=5000), "NO LEAK FOUND, could have seen AUC >= 0.516"),
+    (evidence(Rate(0.5, 0.46, 0.55), SEEN, 0.5), "INCONCLUSIVE, needs about 524 members and 524 non-members"),
+    (evidence(Rate(0.5, 0.46, 0.54), UNSEEN, 0.5), "INCONCLUSIVE, needs a stronger attack or canaries"),
+    (evidence(Rate(0.5, 0.46, 0.54), Rate(0.58, 0.549, 0.61), 0.5), "INCONCLUSIVE, needs about 1454 records on each side"),
+    (evidence(Rate(0.5, 0.46, 0.54), None, 0.5), "INCONCLUSIVE, needs a teacher"),
+    (evidence(Rate(0.56, 0.49, 0.6), Rate(0.49, 0.46, 0.52), 0.5, n=600), "INCONCLUSIVE, needs a model that gives less away"),
+    (evidence(Rate(0.52, 0.49, 0.56), SEEN, 0.5, n=600), "INCONCLUSIVE, needs about 1454 records on each side at this AUC"),
+    (evidence(Rate(0.01, 0.0, 0.029), LOUD, 0.5, RATE, 2000), "NO LEAK FOUND, could have seen TPR@1%FPR >= 0.0"),
+    (evidence(Rate(0.01, 0.0, 0.031), LOUD, 0.5, RATE), "INCONCLUSIVE, needs about 1"),
+    (evidence(Rate(0.01, 0.0, 0.029), QUIET, 0.5, RATE), "INCONCLUSIVE, needs a stronger attack or canaries"),
+    (evidence(Rate(0.01, 0.0, 0.029), Rate(0.08, 0.02, 0.2), 0.5, RATE), "INCONCLUSIVE, needs more records"),
+    (
+        evidence(NotResolvable(0.01, 300), NotResolvable(0.01, 300), 0.5, RATE, 90),
+        "INCONCLUSIVE, needs 300 non-members and 300",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "line"), CASES)
+def test_verdict_follows_the_declared_rules_and_promises_nothing(case: Evidence, line: str) -> None:
     verdict = judge(case, [], 0.95)
-    assert verdict.verdict == word
+    assert verdict.line.startswith(line)
+    assert verdict.verdict == line.split(",")[0]
     assert "Power:" in verdict.sentence
     assert "cannot certify" in verdict.sentence
 
 
 def test_no_output_ever_promises_more_than_was_seen(leaking: AuditResult) -> None:
-    sentences = [
-        judge(evidence(v, v - 0.04, v + 0.04, t, p), [], 0.95).sentence
-        for v in (0.5, 0.53, 0.6)
-        for t in (SEEN, UNSEEN, None)
-        for p in (0.01, 0.9)
-    ]
-    text = " ".join([*sentences, str(leaking), json.dumps(leaking.to_json())]).lower()
-    for word in ("private", "immune", "safe", "guarantee"):
+    told = [judge(case, [], 0.95) for case, _ in CASES]
+    text = " ".join([*(v.sentence + v.line for v in told), str(leaking), json.dumps(leaking.to_json())]).lower()
+    for word in ("private", "immun", "safe", "guarantee"):
         assert word not in text
 
 
-def test_false_verdict_of_a_leak_is_rare_on_clean_students() -> None:
-    """Statistics layer only: five ignorant attacks, Holm over them, then the verdict."""
-    from upcycle.audit import auc_p_value, holm
+def ignorant(rng: np.random.Generator, members: np.ndarray) -> AttackScores:
+    """Three attacks that know nothing; the third half repeats the first."""
+    one, two, other = rng.normal(size=(3, len(members)))
+    return AttackScores({"one": one, "two": two, "three": one + other}, members)
 
-    rng, members, audits = np.random.default_rng(9), np.arange(300) < 150, 300
-    words = []
-    for _ in range(audits):
-        p = min(holm(np.array([auc_p_value(rng.normal(size=300), members) for _ in range(5)])))
-        words.append(judge(evidence(0.5, 0.44, 0.56, SEEN, float(p)), [], 0.95).verdict)
+
+@pytest.mark.parametrize("endpoint", [Endpoint("AUC", "one"), Endpoint("TPR@1%FPR", "two", "canary")])
+def test_false_verdict_of_a_leak_is_rare_on_clean_students(endpoint: Endpoint) -> None:
+    """The whole audit of given scores: tests on AUC and TPR of three attacks, correction, controls, verdict."""
+    rng, members, audits = np.random.default_rng(9), np.arange(800) < 400, 120
+    words = [audit_scores({"student": ignorant(rng, members)}, endpoint=endpoint, seed=k).verdict for k in range(audits)]
     assert words.count("LEAKS") / audits <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / audits)
+    assert words.count("INVALID") / audits <= 0.02
+    assert words.count("NO LEAK FOUND") == 0
+
+
+def given(rng: np.random.Generator, members: np.ndarray, shift: float) -> AttackScores:
+    return AttackScores({"likelihood ratio": rng.normal(size=len(members)) + shift * members}, members)
+
+
+def test_scores_of_attacks_run_elsewhere_get_the_same_rows_controls_and_verdict() -> None:
+    rng, members = np.random.default_rng(1), coin(1500)
+    both = {"student": given(rng, members, 0.0), "teacher": given(rng, members, 2.0)}
+    plan = Endpoint("TPR@1%FPR", "likelihood ratio", "canary")
+    clean = audit_scores(both, endpoint=plan)
+    assert clean.line.startswith("NO LEAK FOUND, could have seen TPR@1%FPR >= 0.02")
+    assert clean.row("student").population == "canary"
+    assert clean.row("teacher").tpr_at_1pct > 0.3
+    assert clean.row("teacher").epsilon_low > 1
+    assert clean.row("student").epsilon_low < 0.2 < 5 < clean.row("student").epsilon_cap
+    leaking = audit_scores({"student": given(rng, members, 0.6)}, endpoint=plan)
+    assert leaking.line == "LEAKS"
+
+
+def test_a_leak_only_in_the_tail_is_found_by_the_tpr_and_not_by_the_auc() -> None:
+    rng, members = np.random.default_rng(2), coin(1000)
+    scores = rng.normal(size=2000)
+    scores[np.flatnonzero(members)[:60]] += 6  # six members in a hundred are fully exposed
+    result = audit_scores({"student": AttackScores({"ratio": scores}, members)})
+    row = result.row("student")
+    assert result.verdict == "LEAKS"
+    assert row.tpr_p_holm < 1e-6 < row.p_holm
+
+
+def test_a_blind_baseline_that_knows_membership_makes_the_audit_invalid() -> None:
+    rng, members = np.random.default_rng(3), coin(300)
+    student = given(rng, members, 0.0)
+    assert audit_scores({"student": student, "blind": given(rng, members, 0.0)}).verdict != "INVALID"
+    biased = audit_scores({"student": student, "blind": given(rng, members, 1.0)})
+    assert (biased.verdict, biased.line) == ("INVALID", "INVALID: 1 control(s) failed")
+    assert {row.target for row in biased.rows} == {"student"}
+    with pytest.raises(AuditInputError, match="beside the blind baseline"):
+        audit_scores({"blind": student})
+
+
+def test_groups_count_as_one_in_the_tpr_and_in_epsilon() -> None:
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(400), 5)
+    members = groups < 200
+    scores = np.repeat(rng.normal(size=400), 5) + members
+    row = audit_scores({"student": AttackScores({"ratio": scores}, members, groups)}).row("student")
+    assert row.tpr_at_1pct is None
+    assert row.tpr_at_1pct_note == "needs 300 independent groups of non-members"
+    assert row.epsilon_cap < 4  # of 100 groups, not of 500 records
+
+
+def test_the_primary_endpoint_keeps_half_of_the_error_and_the_rest_shares_the_other_half() -> None:
+    first, others = adjust(0.02, [0.5, 0.004, 0.9])
+    assert first == pytest.approx(0.02 / 0.5 * (1 - 1 / 6))  # the sure one has passed its sixth on
+    np.testing.assert_allclose(others, [1.0, 0.024, 1.0])  # 0.004 / (1/6) first of all
+    assert adjust(0.3, [])[0] == 0.3
+
+
+def test_audit_json_follows_its_schema_and_the_published_schema_is_that_of_the_code(leaking: AuditResult) -> None:
+    from pathlib import Path
+
+    document = json.loads(json.dumps(leaking.to_json()))
+    check_audit(document)
+    schema = audit_schema()
+    assert schema["$id"] == document["schema"]
+    assert set(document) == set(schema["properties"])
+    published = Path(__file__).parent.parent.parent / "docs" / "audit.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == schema
+    for broken_field in ({"verdict": "SAFE"}, {"schema": "upcycle-audit/1"}, {"extra": 1}):
+        with pytest.raises(ValueError, match="validation error"):
+            check_audit({**document, **broken_field})
 
 
 def test_patients_are_the_unit_when_groups_are_given() -> None:
@@ -242,6 +342,41 @@ def test_unusable_targets_are_named_errors(case: dict[str, TargetScores], says: 
     with pytest.raises(AuditInputError) as caught:
         audit_scores(case)
     assert says in str(caught.value)
+
+
+def attack(**changes: object) -> dict[str, AttackScores]:
+    fields = {"scores": {"ratio": np.arange(60.0)}, "members": coin(30), "groups": None} | changes
+    return {"student": AttackScores(**fields)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (attack(scores={}), "student: scores must hold at least one attack"),
+        (
+            attack(scores={"ratio": np.full(60, 2.0)}),
+            "scores of ratio must differ between records: one value is a ROC of one point",
+        ),
+        (attack(scores={"ratio": np.where(np.arange(60) == 3, np.nan, 0.0)}), "scores of ratio must be finite. Got 1 NaN"),
+        (attack(scores={"ratio": np.arange(59.0)}), "scores of ratio must be numbers of shape (60,)"),
+        (attack(scores={"ratio": np.array(["a"] * 60)}), "scores of ratio must be numbers"),
+        (attack(members=np.ones(60, dtype=bool)), "Got members only"),
+        (attack(groups=np.arange(60) % 30), "wholly among the members or the non-members"),
+        (attack() | {"teacher": AttackScores({"ratio": np.arange(60.0)}, coin(30, 8))}, "teacher: labels, members and groups"),
+        (attack() | {"teacher": AttackScores({"other": np.arange(60.0)}, coin(30))}, "Got teacher without"),
+    ],
+)
+def test_unusable_attack_scores_are_named_errors(case: dict[str, AttackScores], says: str) -> None:
+    with pytest.raises(AuditInputError) as caught:
+        audit_scores(case)
+    assert says in str(caught.value)
+
+
+def test_an_endpoint_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(AuditInputError, match="statistic must be one of AUC"):
+        Endpoint("accuracy", "ratio")  # type: ignore[arg-type]
+    with pytest.raises(AuditInputError, match="primary attack 'nothing'"):
+        audit_scores(attack(), endpoint=Endpoint("AUC", "nothing"))
 
 
 def test_a_record_on_both_sides_or_twice_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.audit._attacks import POSTERIOR, PRIMARY, forward_fit, learned_attacks, membership_folds
-from upcycle.audit._inputs import TargetScores
+from upcycle.audit._inputs import AttackScores, Target, TargetScores
 from upcycle.audit._signals import attack_features, loss_signal, one_hot
 from upcycle.audit._statistics import Rate, delong_interval
 
@@ -33,9 +33,10 @@ class Control:
 
 
 def negative_controls(
-    targets: Mapping[str, TargetScores], *, images: np.ndarray | None, folds: int, seed: int
+    targets: Mapping[str, Target], *, images: np.ndarray | None, folds: int, seed: int
 ) -> tuple[Control, ...]:
-    """Non-members against non-members, shuffled membership (both per target) and the blind baseline without any model.
+    """Non-members against non-members, shuffled membership (both per target) and the blind baseline without any model
+    (where labels are known).
 
     Each kind of control fails by chance once in 1000 audits: its intervals share that error.
     """
@@ -51,7 +52,17 @@ def negative_controls(
         )
         everyone = np.ones(len(first.members), dtype=bool)
         controls += _attack_control("shuffled membership", name, target, everyone, shuffled, folds, seed, len(targets))
-    return (*controls, _blind_control(first, images, folds, seed))
+    answered = next((target for target in targets.values() if isinstance(target, TargetScores)), None)
+    return tuple(controls) if answered is None else (*controls, _blind_control(answered, images, folds, seed))
+
+
+def blind_target(target: AttackScores) -> tuple[Control, ...]:
+    """The blind baseline brought by the user: scores made without any model, each attack with its share of the error."""
+    error = ERROR / len(target.scores)
+    return tuple(
+        _negative("blind, given", "no model", name, delong_interval(scores, target.members, 1 - error, target.groups))
+        for name, scores in target.scores.items()
+    )
 
 
 def blind_features(labels: np.ndarray, classes: int, images: np.ndarray | None) -> np.ndarray:
@@ -80,23 +91,28 @@ def blind_features(labels: np.ndarray, classes: int, images: np.ndarray | None) 
 def _attack_control(
     control: str,
     name: str,
-    target: TargetScores,
+    target: Target,
     used: np.ndarray,
     sides: np.ndarray,
     folds: int,
     seed: int,
     targets: int,
 ) -> list[Control]:
-    """Loss threshold and logistic regression on the `used` records, `sides` in place of membership."""
-    logits, labels, truth = target.logits[used], target.labels[used], sides[used]
+    """Loss threshold and logistic regression, or the first two given attacks, on the `used` records, `sides` in place of
+    membership."""
+    truth, confidence = sides[used], 1 - ERROR / (2 * targets)
     groups = None if target.groups is None else target.groups[used]
-    start = loss_signal(logits, labels)
-    pairs = membership_folds(truth, groups, folds, _seed(seed, "control-folds", control))
-    learned = forward_fit(_regression(seed), attack_features(logits, labels), truth, pairs, start)
-    confidence = 1 - ERROR / (2 * targets)
+    if isinstance(target, AttackScores):
+        scores = {attack: values[used] for attack, values in list(target.scores.items())[:2]}
+    else:
+        logits, labels = target.logits[used], target.labels[used]
+        start = loss_signal(logits, labels)
+        pairs = membership_folds(truth, groups, folds, _seed(seed, "control-folds", control))
+        learned = forward_fit(_regression(seed), attack_features(logits, labels), truth, pairs, start)
+        scores = {PRIMARY: start, POSTERIOR: learned}
     return [
-        _negative(control, name, attack, delong_interval(scores, truth, confidence, groups))
-        for attack, scores in ((PRIMARY, start), (POSTERIOR, learned))
+        _negative(control, name, attack, delong_interval(values, truth, confidence, groups))
+        for attack, values in scores.items()
     ]
 
 
@@ -115,9 +131,9 @@ def _negative(control: str, target: str, attack: str, rate: Rate) -> Control:
     return Control(control, target, attack, rate.value, rate.low, rate.high, bool(rate.low <= 0.5 <= rate.high))
 
 
-def positive_control(target: str, rate: Rate) -> Control:
+def positive_control(target: str, attack: str, rate: Rate) -> Control:
     """The primary attack on the teacher, which should be seen to leak."""
-    return Control("positive: teacher", target, PRIMARY, rate.value, rate.low, rate.high, bool(rate.low > 0.5))
+    return Control("positive: teacher", target, attack, rate.value, rate.low, rate.high, bool(rate.low > 0.5))
 
 
 def _random_sides(groups: np.ndarray | None, members: np.ndarray, used: np.ndarray, seed: int) -> np.ndarray:

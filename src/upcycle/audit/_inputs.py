@@ -30,6 +30,19 @@ class TargetScores:
     groups: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class AttackScores:
+    """One model's records under attacks that were run elsewhere. `scores` maps each attack, the primary one first, to
+    float (n,), finite, higher = more likely a member; `members` and `groups` as in `TargetScores`."""
+
+    scores: Mapping[str, np.ndarray]
+    members: np.ndarray
+    groups: np.ndarray | None = None
+
+
+Target = TargetScores | AttackScores
+
+
 def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """(float64 scores, bool members), both (n,), finite, with at least `least` records on each side. Raises
     AuditInputError."""
@@ -60,7 +73,7 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def check_targets(
-    targets: Mapping[str, TargetScores], *, folds: int, images: np.ndarray | None = None, ids: np.ndarray | None = None
+    targets: Mapping[str, Target], *, folds: int, images: np.ndarray | None = None, ids: np.ndarray | None = None
 ) -> None:
     """Nothing, or AuditInputError with one line for every problem of every target."""
     if not targets:
@@ -68,7 +81,10 @@ def check_targets(
     problems: list[str] = []
     first_name, first = next(iter(targets.items()))
     for name, target in targets.items():
-        problems += _target_problems(name, target, folds)
+        if isinstance(target, AttackScores):
+            problems += _attack_problems(name, target)
+        else:
+            problems += _target_problems(name, target, folds)
         if not _same_records(first, target):
             problems.append(
                 f"{name}: labels, members and groups must equal those of {first_name}. Got other ones. "
@@ -127,6 +143,31 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     return problems
 
 
+def _attack_problems(name: str, target: AttackScores) -> list[str]:
+    members = np.asarray(target.members)
+    if not target.scores:
+        return [f"{name}: scores must hold at least one attack. Got none. Give one array per attack."]
+    problems = [line for attack, values in target.scores.items() for line in _score_problems(name, attack, values, members)]
+    flags = _flag_problems(f"{name}: members", members, MIN_RECORDS)
+    problems += flags
+    if target.groups is not None and not flags:
+        problems += _group_problems(name, np.asarray(target.groups), members.astype(bool), 2)
+    return problems
+
+
+def _score_problems(name: str, attack: str, values: np.ndarray, members: np.ndarray) -> list[str]:
+    values = np.asarray(values)
+    what = f"{name}: scores of {attack}"
+    if values.dtype.kind not in "fiu" or values.ndim != 1 or values.shape != members.shape:
+        return [f"{what} must be numbers of shape {members.shape}. Got {values.dtype} {values.shape}. Give one per record."]
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        return [f"{what} must be finite. Got {bad} NaN or infinite of {len(values)}. Find the records that overflow."]
+    if len(values) and values.min() == values.max():
+        return [f"{what} must differ between records: one value is a ROC of one point. Got {values[0]:g} for all. Score again."]
+    return []
+
+
 def _group_problems(name: str, groups: np.ndarray, members: np.ndarray, folds: int) -> list[str]:
     if groups.shape != members.shape:
         return [f"{name}: groups must have shape {members.shape}. Got {groups.shape}. Give one group per record."]
@@ -146,10 +187,12 @@ def _group_problems(name: str, groups: np.ndarray, members: np.ndarray, folds: i
     return problems
 
 
-def _same_records(a: TargetScores, b: TargetScores) -> bool:
+def _same_records(a: Target, b: Target) -> bool:
     if (a.groups is None) != (b.groups is None):
         return False
-    same = np.array_equal(a.labels, b.labels) and np.array_equal(a.members, b.members)
+    same = np.array_equal(a.members, b.members)
+    if isinstance(a, TargetScores) and isinstance(b, TargetScores):
+        same = same and np.array_equal(a.labels, b.labels)
     return same and (a.groups is None or b.groups is None or np.array_equal(a.groups, b.groups))
 
 

@@ -13,7 +13,7 @@ from upcycle.audit._epsilon import epsilon_cap
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._normal import expit, quantile
 from upcycle.audit._one_run import one_run_epsilon
-from upcycle.audit._tpr import LEAST_FALSE_POSITIVES
+from upcycle.audit._tpr import LEAST_FALSE_POSITIVES, order_statistics
 
 _MOST = 10_000_000
 
@@ -71,22 +71,24 @@ def non_members_needed(fpr: float) -> int:
     return math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9)
 
 
-def canaries_for_margin(margin: float, rate: float = 0.01, confidence: float = 0.95, power: float = 0.8) -> int | None:
-    """Member canaries for the upper limit of their TPR to fall below `margin` with probability `power`, where the true
-    TPR is `rate`; None where it cannot."""
+def records_for_margin(margin: float, fpr: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
+    """Records on each side for the upper limit of the TPR at `fpr` to fall below `margin` with probability `power` where
+    nothing leaks; None where none do."""
     _check_share("margin", margin)
-    from scipy.special import bdtr
-
-    if rate >= margin:
+    _check_share("fpr", fpr)
+    if margin <= fpr:
         return None
+    from scipy.stats import betabinom
 
     def enough(n: int) -> bool:
-        most = 0  # the largest count whose upper limit is still below the margin
-        while upper_limit(most, n, (1 - confidence) / 2) < margin:
-            most += 1
-        return most > 0 and float(bdtr(most - 1, n, rate)) >= power
+        if n * fpr < LEAST_FALSE_POSITIVES:
+            return False
+        tail = (1 - confidence) / 4
+        _, loose = order_statistics(n, n, fpr, tail)
+        found = int(betabinom.ppf(power, n, loose, n - loose + 1)) if loose <= n else n
+        return upper_limit(found, n, tail) < margin
 
-    return _least(enough, 100_000)
+    return _least(enough, 1_000_000)
 
 
 def canaries_for_epsilon(epsilon: float, *, leak: float | None = None, confidence: float = 0.95) -> int | None:
@@ -126,9 +128,9 @@ def power_table(
         Need(f"print a TPR at {fpr:g} FPR", non_members_needed(fpr), "non-members"),
         Need(f"print it from {canaries} canaries", pipelines_needed(canaries, fpr), "pipelines"),
         Need(
-            f"bring the upper limit of a TPR of {fpr:g} below {margin:g} {sure}",
-            canaries_for_margin(margin, fpr, confidence, power),
-            "member canaries",
+            f"bring the upper limit of the TPR at {fpr:g} FPR below {margin:g} {sure} if nothing leaks",
+            records_for_margin(margin, fpr, confidence, power),
+            "records or canaries per side",
         ),
         Need(
             f"show epsilon >= {epsilon:g} in one run, at best", canaries_for_epsilon(epsilon, confidence=confidence), "canaries"

@@ -8,17 +8,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from upcycle.audit._attacks import PRIMARY, AttackCard
+from upcycle.audit._attacks import AttackCard
 from upcycle.audit._controls import Control
-from upcycle.audit._verdict import MARGIN, Verdict
+from upcycle.audit._multiplicity import Endpoint
+from upcycle.audit._normal import NotResolvable, Rate
+from upcycle.audit._verdict import Verdict
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+SCHEMA: Final = f"upcycle-audit/{SCHEMA_VERSION}"
 
 
 @dataclass(frozen=True)
 class AuditRow:
     """One attack on one target. Rates are fractions with two-sided limits; a TPR that cannot be resolved is None and
-    its note says how many non-members it needs. `p_holm` is adjusted over the attacks on this target."""
+    its note says how many non-members it needs. `p_value` is that of "AUC at most 0.5", `tpr_p_value` that of "TPR at
+    most 1 % at 1 % FPR"; the `_holm` ones are adjusted over all tests on this target, the primary endpoint having half
+    of the error. `epsilon_low`: lower bound by a split threshold, 95 % of its own; `epsilon_cap`: the most that so few
+    records could have shown."""
 
     target: str
     threat_model: str
@@ -40,6 +46,19 @@ class AuditRow:
     tpr_at_01pct_note: str | None
     p_value: float
     p_holm: float
+    tpr_p_value: float | None
+    tpr_p_holm: float | None
+    epsilon_low: float
+    epsilon_cap: float
+
+    def statistic(self, name: str) -> Rate | NotResolvable:
+        """The endpoint statistic "AUC" or "TPR@1%FPR" with its limits."""
+        if name == "AUC":
+            return Rate(self.auc, self.auc_low, self.auc_high)
+        if self.tpr_at_1pct is None or self.tpr_at_1pct_low is None or self.tpr_at_1pct_high is None:
+            _, number, unit = str(self.tpr_at_1pct_note).split(" ", 2)
+            return NotResolvable(0.01, int(number), unit)
+        return Rate(self.tpr_at_1pct, self.tpr_at_1pct_low, self.tpr_at_1pct_high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +69,7 @@ class AuditResult:
     controls: tuple[Control, ...]
     verdicts: tuple[Verdict, ...]
     cards: tuple[AttackCard, ...]
+    endpoint: Endpoint
     folds: int
     confidence: float
     seed: int
@@ -70,22 +90,33 @@ class AuditResult:
         """What stands beside the verdict: why, and what the audit could have seen."""
         return self.headline.sentence
 
-    def row(self, target: str, attack: str = PRIMARY) -> AuditRow:
-        """The row of one attack on one target. Raises KeyError."""
+    @property
+    def line(self) -> str:
+        """The verdict in one line: the word, and what the audit could have seen or still needs."""
+        return self.headline.line
+
+    def row(self, target: str, attack: str | None = None) -> AuditRow:
+        """The row of one attack (None: the primary one) on one target. Raises KeyError."""
+        attack = self.endpoint.attack if attack is None else attack
         for row in self.rows:
             if (row.target, row.attack) == (target, attack):
                 return row
         raise KeyError((target, attack))
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-serialisable and free of per-record data; `schema_version` changes when a field changes its meaning."""
+        """JSON-serialisable and free of per-record data, as `audit_schema` describes it; `schema` changes when a field
+        changes its meaning."""
         words = {v.target: v.verdict for v in self.verdicts}
+        endpoint = {**asdict(self.endpoint), "chance": self.endpoint.chance, "margin": self.endpoint.margin}
         return {
+            "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "verdict": self.verdict,
+            "line": self.line,
             "sentence": self.sentence,
-            "primary_endpoint": f"AUC of the {PRIMARY} attack",
-            "margin": MARGIN,
+            "primary_endpoint": str(self.endpoint),
+            "endpoint": endpoint,
+            "margin": self.endpoint.margin if self.endpoint.statistic == "AUC" else None,
             "plan": {"folds": self.folds, "confidence": self.confidence, "seed": self.seed},
             "verdicts": [asdict(v) for v in self.verdicts],
             "rows": [{**asdict(row), "verdict": words[row.target]} for row in self.rows],
@@ -99,7 +130,6 @@ class AuditResult:
         return dict(self.arrays)
 
     def __str__(self) -> str:
-        target = self.headline.target
-        row = self.row(target)
-        limits = f"{row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]"
-        return f"{self.verdict}: {target} {PRIMARY} AUC {limits}, {len(self.rows)} attacks run"
+        target, endpoint = self.headline.target, self.endpoint
+        found = self.row(target).statistic(endpoint.statistic)
+        return f"{self.line}: {target} {endpoint.attack} {endpoint.statistic} {found}, {len(self.rows)} attacks run"

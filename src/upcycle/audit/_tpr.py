@@ -49,7 +49,7 @@ def tpr_at_fpr(
         unit = "non-members" if groups is None else "independent groups of non-members"
         return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9), unit)
     tail = (1 - confidence) / 4
-    strict, loose = _order_statistics(n, n_free, fpr, tail)
+    strict, loose = order_statistics(n, n_free, fpr, tail)
 
     def found(position: int) -> int:
         """Members above the position-th largest non-member; all of them past the last."""
@@ -124,7 +124,7 @@ def _free(groups: np.ndarray | None, members: np.ndarray) -> tuple[float, float]
     return effective_number(groups[~members]), effective_number(groups[members])
 
 
-def _order_statistics(n: int, free: float, fpr: float, error: float) -> tuple[int, int]:
+def order_statistics(n: int, free: float, fpr: float, error: float) -> tuple[int, int]:
     """Positions among n descending non-members whose exceedance probability is surely <= fpr (0: none is) and surely >
     fpr.
 

@@ -13,12 +13,12 @@ SMALL_CELL = 10  # counts and averages over fewer private records than this are 
 _DATASET = ("size", "channels", "class_names")
 _ENVIRONMENT = ("upcycle", "python", "platform", "cpus", "libraries")
 _METRICS = ("images", "loss", "validation_accuracy")
-_AUDIT = ("schema_version", "verdict", "sentence", "primary_endpoint", "margin")
+_AUDIT = ("schema", "schema_version", "verdict", "line", "sentence", "primary_endpoint", "margin")
 _PLAN = ("folds", "confidence")  # a seed repeats the coin flip that made the members
-_VERDICT = ("target", "verdict", "sentence")
+_VERDICT = ("target", "verdict", "sentence", "line")
 _ROW = (
     *("target", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
-    *("auc", "auc_low", "auc_high", "verdict"),
+    *("auc", "auc_low", "auc_high", "verdict", "tpr_p_value", "tpr_p_holm", "epsilon_low", "epsilon_cap"),
     *(f"tpr_at_{rate}{end}" for rate in ("1pct", "01pct") for end in ("", "_low", "_high", "_note")),
 )
 _CONTROL = ("control", "target", "attack", "auc", "auc_low", "auc_high", "passed")
