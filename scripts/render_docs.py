@@ -12,6 +12,7 @@ from _reference import api, json_fields
 from pydantic import BaseModel
 
 from upcycle._presets import PRESETS
+from upcycle.audit import audit_schema
 from upcycle.cli._group import cli
 from upcycle.config import Config
 from upcycle.data import CheckReport
@@ -193,6 +194,7 @@ def main() -> int:
         DOCS / "settings.md": settings(),
         DOCS / "api.md": api_page(),
         DOCS / "json.md": json_page(),
+        DOCS / "audit.schema.json": json.dumps(audit_schema(), indent=1) + "\n",
         ROOT / "README.md": readme(),
     }
     for path, text in pages.items():

@@ -285,16 +285,12 @@ def test_the_primary_endpoint_keeps_half_of_the_error_and_the_rest_shares_the_ot
     assert adjust(0.3, [])[0] == 0.3
 
 
-def test_audit_json_follows_its_schema_and_the_published_schema_is_that_of_the_code(leaking: AuditResult) -> None:
-    from pathlib import Path
-
+def test_audit_json_follows_its_schema_and_nothing_else_does(leaking: AuditResult) -> None:
     document = json.loads(json.dumps(leaking.to_json()))
     check_audit(document)
     schema = audit_schema()
     assert schema["$id"] == document["schema"]
     assert set(document) == set(schema["properties"])
-    published = Path(__file__).parent.parent.parent / "docs" / "audit.schema.json"
-    assert json.loads(published.read_text(encoding="utf-8")) == schema
     for broken_field in ({"verdict": "SAFE"}, {"schema": "upcycle-audit/1"}, {"extra": 1}):
         with pytest.raises(ValueError, match="validation error"):
             check_audit({**document, **broken_field})
