@@ -58,6 +58,16 @@ def test_pictures_that_were_asked_for_and_cannot_be_shown_are_explained(tmp_path
     assert "24-bit colour" not in upcycle("show", run).output + upcycle("show", run, "--no-thumbnails").output
 
 
+def test_pictures_are_shown_also_where_nothing_may_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upcycle.runs._thumbnails.can_show", lambda console: True)
+    run = write_run(tmp_path / "run")
+    assert "▀" in upcycle("show", run).output and "▀" not in upcycle("show", run, "--no-thumbnails").output
+    (run / "private" / "copies").mkdir()
+    (run / "release" / "synthetic" / "synthetic.npz").rename(run / "private" / "copies" / "synthetic.npz")
+    text = upcycle("show", run).output
+    assert "▀" in text and "synthetic set" not in text
+
+
 def test_json_of_show_and_compare_is_all_there_is_on_standard_output(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name) for name in "ab"]
     facts = json.loads(upcycle("show", runs[0], "--json").stdout)

@@ -33,8 +33,9 @@ def show(run: Path, as_json: bool, thumbnails: bool | None) -> None:
         return
     for line in _lines(facts):
         click.echo(line)
-    if thumbnails is not False and facts.synthetic is not None:
-        _pictures(Path(facts.synthetic), asked=bool(thumbnails))
+    samples = _samples(facts)
+    if thumbnails is not False and samples is not None:
+        _pictures(samples, asked=bool(thumbnails))
 
 
 def _lines(run: RunFacts) -> Iterator[str]:
@@ -78,6 +79,13 @@ def _places(run: RunFacts) -> Iterator[str]:
         yield _line("" if k else "reports", f"{path} ({words[name]})")
     if run.synthetic is not None:
         yield _line("synthetic set", run.synthetic)
+
+
+def _samples(run: RunFacts) -> Path | None:
+    """Synthetic images to look at: those kept with the check for copies, which are there also where nothing may leave."""
+    kept = Path(run.folder) / "private" / "copies" / "synthetic.npz"
+    released = None if run.synthetic is None else Path(run.synthetic)
+    return kept if kept.exists() else released
 
 
 def _line(label: str, text: str) -> str:
