@@ -1,0 +1,76 @@
+"""Seconds and peak memory of the audit's heavy computations, each in a fresh process.
+
+    python -m benchmarks.audit_speed [ROW ...]        (a minute; rows that are not named are kept as they were)
+
+Memory is the whole process's peak: interpreter, libraries, inputs and the computation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+
+from upcycle.audit import Population, ShadowSet, rmia
+
+REPEATS = 3
+
+
+def rmia_50k() -> Callable[[], object]:
+    """50,000 records, 10,000 population records, 8 references (ten pipelines: the target and its partner are none)."""
+    rng = np.random.default_rng(0)
+    half = rng.random((5, 50_000)) < 0.5
+    member = np.stack([half, ~half], axis=1).reshape(10, -1)
+    logits = 3 * rng.normal(size=(10, 60_000, 1, 10)).astype(np.float32)
+    labels = rng.integers(0, 10, 60_000)
+    shadows = ShadowSet(logits[:, :50_000], member, labels[:50_000])
+    crowd = Population(logits[:, 50_000:], labels[50_000:])
+    return lambda: rmia(shadows, 0, population=crowd)
+
+
+ROWS: dict[str, Callable[[], Callable[[], object]]] = {"rmia 50k x 10k x 8": rmia_50k}
+
+
+def measure(name: str) -> dict[str, object]:
+    """One row: median seconds of `REPEATS` calls, by the clock and of the processor; peak memory of this process."""
+    work = ROWS[name]()
+    wall, cpu = [], []
+    for _ in range(REPEATS):
+        start, used = time.perf_counter(), time.process_time()
+        work()
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - used)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "row": name,
+        "seconds": round(statistics.median(wall), 2),
+        "cpu_seconds": round(statistics.median(cpu), 2),
+        "peak_memory_mib": round(peak / 2**20),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; default: all")
+    chosen = parser.parse_args().rows or list(ROWS)
+    if unknown := set(chosen) - set(ROWS):
+        parser.error(f"rows must be among {', '.join(ROWS)}. Got {', '.join(sorted(unknown))}.")
+    rows = []
+    for name in chosen:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            rows.append(fresh.submit(measure, name).result())
+        print(rows[-1], flush=True)
+    from benchmarks._results import MEASURED, write  # torch: not in the processes that are measured
+
+    print(write("audit_speed.json", [{**row, "commit": MEASURED} for row in rows], same=("row",)))
+
+
+if __name__ == "__main__":
+    main()
