@@ -8,6 +8,7 @@ Memory is the whole process's peak: interpreter, libraries, inputs and the compu
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import sys
@@ -39,7 +40,8 @@ ROWS: dict[str, Callable[[], Callable[[], object]]] = {"rmia 50k x 10k x 8": rmi
 
 
 def measure(name: str) -> dict[str, object]:
-    """One row: median seconds of `REPEATS` calls, by the clock and of the processor; peak memory of this process."""
+    """One row: median seconds of `REPEATS` calls, by the clock and of the processor; peak memory of this process;
+    the load beside which it ran: on a busy machine the clock says little."""
     work = ROWS[name]()
     wall, cpu = [], []
     for _ in range(REPEATS):
@@ -53,6 +55,7 @@ def measure(name: str) -> dict[str, object]:
         "seconds": round(statistics.median(wall), 2),
         "cpu_seconds": round(statistics.median(cpu), 2),
         "peak_memory_mib": round(peak / 2**20),
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 
@@ -139,6 +140,19 @@ def test_rmia_by_sorting_equals_the_double_loop(form: str, gamma: float) -> None
                 expected[x] += (likelihood >= gamma) / 40 / 2
     found = rmia(shadows, 2, population=crowd, form=form, gamma=gamma)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_rmia_never_holds_records_times_population() -> None:
+    """20,000 x 5,000 doubles would be 800 MB."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4, 25_000, 1, 2)).astype(np.float32)
+    labels = rng.integers(0, 2, 25_000)
+    shadows = ShadowSet(logits[:, :20_000], halves(4, 20_000, rng), labels[:20_000])
+    tracemalloc.start()
+    rmia(shadows, 0, population=Population(logits[:, 20_000:], labels[20_000:]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * 2**20
 
 
 def test_student_ratio_equals_its_predictive_densities() -> None:
