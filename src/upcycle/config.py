@@ -12,13 +12,25 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """How missing splits are made. A given split is never touched."""
+    """How missing splits are made (a given split is never touched), and how scans become square 8-bit images."""
 
     validation_share: float = Field(
         0.1, gt=0, lt=0.5, description="share of the images cut off for validation where none is given"
     )
     test_share: float = Field(0.2, gt=0, lt=0.5, description="share cut off for the test where none is given")
     min_images_per_class: int = Field(8, ge=2, description="smallest class accepted, all splits together")
+    side: int | None = Field(
+        None,
+        ge=8,
+        le=1024,
+        description="pad images with black to squares and resize them to so many pixels; none = as they are",
+    )
+    window: tuple[float, float] | None = Field(
+        None, description="DICOM and NIfTI: centre and width of the grey values shown; none = the file's own, or its range"
+    )
+    plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="NIfTI: how volumes are cut into slices")
+    slices: int = Field(1, ge=0, description="slices of a volume or frames of a DICOM file, evenly spaced; 0 = all")
+    slice_share: float = Field(0.5, gt=0, le=1, description="central share of a volume that slices are taken from")
 
 
 class AugmentConfig(_Section):

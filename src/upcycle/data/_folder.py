@@ -1,133 +1,149 @@
-"""Folders of PNG and JPEG: one folder per class, or train, val and test folders of them."""
+"""Folders of files: each kind of file says how one is opened, the rest is the same for all."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from upcycle.data._groups import owners_of
-from upcycle.data._normalise import NAMES, Findings, Raw, RawSplit
-from upcycle.errors import DataError
+from upcycle.data._layout import LABELS, Entry, files_below, layout
+from upcycle.data._patients import Patients
+from upcycle.data._picture import open_picture
+from upcycle.data._raw import RawImages, RawSplit, Source
+from upcycle.data._stack import fitted, shown, stacked
 
-_READ = {".png", ".jpg", ".jpeg"}
-_OTHER_IMAGES = {".bmp", ".dcm", ".dicom", ".gif", ".heic", ".jp2", ".nii", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
-
-
-def read_folder(path: Path, findings: Findings, groups: dict[str, str] | None) -> Raw:
-    """Class folders of PNG or JPEG, or train/val/test folders of them; classes are sorted by name."""
-    roots = _roots(path, findings)
-    classes = sorted({folder.name for root in roots.values() for folder in _folders(root)})
-    if not classes:
-        raise DataError(f"{path} must hold one folder per class. Got none. See the quick start.")
-    raws = [_split(name, root, path, classes, findings, groups) for name, root in roots.items()]
-    return raws, tuple(classes)
+PICTURES = {".png", ".jpg", ".jpeg"}
+VOLUMES = {".nii", ".nii.gz"}
+SCANS = {".dcm", ".dicom"}
+_OTHER_IMAGES = {".bmp", ".gif", ".heic", ".jp2", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
+_LOOKED_AT = 1000  # files, to find out what a folder holds
 
 
-def _roots(path: Path, findings: Findings) -> dict[str, Path]:
-    """Split -> its folder. A folder named train that holds images and no folders is a class."""
-    names = [folder.name for folder in _folders(path)]
-    if "train" in names and (any(_folders(path / "train")) or set(names) <= set(NAMES)):
-        beside = [name for name in names if name not in NAMES]
-        if beside:
-            findings.note(f"folders beside train, val and test were not read: {_shown(beside)}")
-        return {NAMES[name]: path / name for name in NAMES if name in names}
-    if names and set(names) <= {"val", "test"}:
-        raise DataError(f"{path} must hold a train folder. Got {' and '.join(names)} only. Add it.")
-    return {"all": path}
+@dataclass(frozen=True)
+class Opened:
+    """What one file holds: images (h, w) or (h, w, 3), and the words that name whose they are, None where it does not say."""
+
+    images: Sequence[np.ndarray]
+    owner: tuple[str, ...] | None = None
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    """Folders in order of name; not those that systems and editors hide."""
-    yield from sorted(f for f in path.iterdir() if f.is_dir() and not _hidden(f.name))
+class Unreadable(Exception):
+    """One file cannot be used; the text says why, in a few words."""
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+@dataclass(frozen=True)
+class FileKind:
+    """`kind` is picture, volume or scan; `called` as in error lines; `open` raises Unreadable."""
+
+    kind: str
+    called: str
+    open: Callable[[Path, Source], Opened]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        inside = (f for f in folder.rglob("*") if not any(map(_hidden, f.relative_to(folder).parts)))
-        yield from sorted(f for f in inside if f.is_file())
+def kind_of_file(path: Path) -> str:
+    """picture, volume, scan, other image, or "" for a file that is no image. A scan is also known by its first bytes."""
+    name = path.name.lower()
+    suffix = ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+    for kind, suffixes in (("picture", PICTURES), ("volume", VOLUMES), ("scan", SCANS), ("other image", _OTHER_IMAGES)):
+        if suffix in suffixes:
+            return kind
+    return "scan" if name != "dicomdir" and _starts_as_dicom(path) else ""
 
 
-def _split(
-    name: str, root: Path, base: Path, classes: list[str], findings: Findings, groups: dict[str, str] | None
-) -> RawSplit:
-    images, labels, ids, unreadable, foreign = [], [], [], [], []
-    for label, class_name in enumerate(classes):
-        for file in _files(root / class_name):
-            shown = file.relative_to(base).as_posix()
-            if file.suffix.lower() not in _READ:
-                foreign.append(shown)
-                continue
-            image = _open(file, findings)
-            if image is None:
-                unreadable.append(shown)
-                continue
-            images.append(image)
-            labels.append(label)
-            ids.append(shown)
-    if unreadable:
-        findings.problem("every image", "readable", _shown(unreadable), "Repair or remove them.")
-    _report_foreign(foreign, findings)
-    owners = None if groups is None else owners_of(ids, groups, findings)
-    return RawSplit(name, _stack(images, ids, findings), np.array(labels, np.int64), owners)
-
-
-def _report_foreign(files: list[str], findings: Findings) -> None:
-    """Images of a kind that is not read are refused, as leaving them out would change the data; other files are noted."""
-    pictures = [name for name in files if Path(name).suffix.lower() in _OTHER_IMAGES]
-    if pictures:
-        findings.problem("every image", "PNG or JPEG", _shown(pictures), "Convert or remove them.")
-    others = [name for name in files if name not in set(pictures)]
-    if others:
-        findings.note(f"files that are no images were left out: {_shown(others)}")
-
-
-def _open(path: Path, findings: Findings) -> np.ndarray | None:
-    """Pixels (h, w) or (h, w, 3), or None if the file is no whole image."""
-    from PIL import Image
-
-    damaged = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+def _starts_as_dicom(path: Path) -> bool:
+    """The four letters after the preamble of 128 bytes (DICOM PS3.10, 7.1)."""
     try:
-        with Image.open(path) as image:
-            if image.mode in ("L", "RGB") or image.mode.startswith("I"):
-                return np.asarray(image)
-            if image.mode == "1":
-                return np.asarray(image.convert("L"))
-            findings.note(f"{image.mode} images were converted to RGB")
-            # Pillow wants a palette with transparency to pass through RGBA
-            through = image.convert("RGBA") if "transparency" in image.info else image
-            return np.asarray(through.convert("RGB"))
-    except (*damaged, Image.DecompressionBombError):
-        return None
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
-def _stack(images: list[np.ndarray], ids: list[str], findings: Findings) -> np.ndarray:
-    if not images:
-        return np.zeros((0, 8, 8), np.uint8)
-    kinds = [_kind(image) for image in images]
-    usual = Counter(kinds).most_common(1)[0][0]
-    odd = [f"{name} ({kind})" for name, kind in zip(ids, kinds, strict=True) if kind != usual]
-    if odd:
-        allowed = f"of one size, channel count and depth, as most are ({usual})"
-        findings.problem("all images", allowed, _shown(odd), "Convert or remove them.")
-        return np.zeros((len(images), 8, 8), np.uint8)  # a stand-in, so that the other checks can go on
-    stacked = np.stack(images)
-    return stacked.clip(0, 65535).astype(np.uint16) if stacked.dtype.itemsize > 1 else stacked
+def kind_of_folder(path: Path) -> str:
+    """The kind of image most of a folder's files are of; picture where it holds none."""
+    kinds = Counter(kind_of_file(file) for file in islice(files_below(path), _LOOKED_AT))
+    return max(("picture", "volume", "scan"), key=lambda kind: kinds[kind])
 
 
-def _kind(image: np.ndarray) -> str:
-    colour = "RGB" if image.ndim == 3 else "grey"
-    return f"{image.shape[0]} x {image.shape[1]} {colour} {16 if image.dtype.itemsize > 1 else 8}-bit"
+def read_files(source: Source, kind: FileKind) -> RawImages:
+    """Every file of `kind` in the folder, as its class folders or its labels.csv say; other images are a problem.
+
+    Groups are patients as numbers (`Patients`), given where files name patients or hold several images each.
+    """
+    found = layout(source.path, source.findings)
+    kinds = {entry: kind_of_file(entry.file) for entry in found.entries}
+    _report_foreign([(e.name, k) for e, k in kinds.items() if k != kind.kind], kind, source)
+    shelf = _Shelf(source, kind)
+    splits = [shelf.split(name, [e for e in kinds if e.split == name and kinds[e] == kind.kind]) for name in found.splits]
+    if shelf.unreadable:
+        allowed = f"a readable {kind.called}"
+        source.findings.problem("every image", allowed, shown(shelf.unreadable), "Repair or remove them.")
+    if not splits:
+        source.findings.problem(source.path.name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
+    if not shelf.named and len({n for s in splits for n in s.names or ()}) == sum(len(s.labels) for s in splits):
+        splits = [replace(split, groups=None) for split in splits]
+    elif shelf.named and shelf.unnamed:
+        source.findings.note(f"{len(shelf.unnamed)} files name no patient: each counts as a patient of its own")
+    return RawImages(splits, found.class_names)
 
 
-def _shown(names: Iterable[str], most: int = 5) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+class _Shelf:
+    """Opens files split by split, and keeps what can only be said at the end."""
+
+    def __init__(self, source: Source, kind: FileKind) -> None:
+        self.source, self.kind = source, kind
+        self.patients = Patients()
+        self.unreadable: list[str] = []
+        self.named = False  # whether any file named a patient
+        self.unnamed: list[str] = []
+
+    def split(self, name: str, entries: list[Entry]) -> RawSplit:
+        """The files of one split; those that cannot be read are kept in `unreadable`."""
+        images: list[np.ndarray] = []
+        labels, names, groups = [], [], []
+        for entry in entries:
+            try:
+                opened = self.kind.open(entry.file, self.source)
+            except Unreadable as error:
+                self.unreadable.append(f"{entry.name} ({error})" if str(error) else entry.name)
+                continue
+            count = len(opened.images)
+            images += [fitted(image, self.source.settings.side) for image in opened.images]
+            labels += [entry.label] * count
+            names += [entry.name] * count
+            groups += [self._number(opened.owner, entry.name)] * count
+        array = stacked(images, names, self.source.findings)
+        return RawSplit(name, array, np.array(labels, np.int64), np.array(groups, np.int64), tuple(names))
+
+    def _number(self, owner: tuple[str, ...] | None, name: str) -> int:
+        if owner is None:
+            self.unnamed.append(name)
+            return self.patients.number("file", name)
+        self.named = True
+        return self.patients.number("patient", *owner)
+
+
+def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source) -> None:
+    """Images of a kind that is not read are refused, as leaving them out would change the data; other files are noted."""
+    pictures = [name for name, found in files if found]
+    if pictures:
+        source.findings.problem("every image", kind.called, shown(pictures), "Convert or remove them.")
+    others = [name for name, found in files if not found and name != LABELS]
+    if others:
+        source.findings.note(f"files that are no images were left out: {shown(others)}")
+
+
+def read_pictures(source: Source) -> RawImages:
+    """PNG and JPEG files."""
+    return read_files(source, FileKind("picture", "PNG or JPEG", _open_picture))
+
+
+def _open_picture(path: Path, source: Source) -> Opened:
+    image = open_picture(path, source.findings)
+    if image is None:
+        raise Unreadable
+    return Opened([image])

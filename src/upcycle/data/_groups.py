@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from upcycle.data._normalise import Findings, RawSplit
-from upcycle.errors import DataError
+from upcycle.data._raw import Findings, RawSplit
+from upcycle.data._table import read_table
 
 
 def read_groups(path: Path, findings: Findings) -> dict[str, str]:
     """Image -> patient. First column: file name relative to the folder, or row number; second: patient. One header line."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)][1:]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise DataError(f"groups must be a readable CSV. Got {path}. Check the path.") from None
-    if not rows or any(len(row) < 2 for row in rows):
-        raise DataError(
-            f"groups must be a CSV of two columns with a header. Got {path} without them. Write image,patient rows."
-        )
-    pairs = [(_key(row[0]), row[1].strip()) for row in rows]
+    rows = read_table(path, "groups", "image,patient")
+    pairs = [(_key(row[0]), row[1]) for row in rows]
     owners = dict(pairs)
     empty = [image for image, patient in pairs if not patient]
     if empty:
@@ -51,16 +43,18 @@ def owners_of(ids: list[str], groups: dict[str, str], findings: Findings) -> np.
     return np.array([groups.get(name) or name for name in ids], dtype=np.str_)
 
 
-def by_row_number(raws: list[RawSplit], groups: dict[str, str], findings: Findings) -> list[RawSplit]:
-    """Patients by row number, counted over the splits in the order train, validation, test."""
+def owned(raws: Sequence[RawSplit], groups: dict[str, str], findings: Findings) -> list[RawSplit]:
+    """The splits with the patients of the groups file: by the names of the images, or by row number where they have none."""
     if any(raw.groups is not None for raw in raws):
         findings.note("the groups file replaced the group ids of the data")
     counts = [len(raw.images) if raw.images.ndim else 0 for raw in raws]
-    starts = np.cumsum([0, *counts])
-    owners = owners_of([str(k) for k in range(starts[-1])], groups, findings)
-    if len(groups) > starts[-1]:
+    starts = [sum(counts[:k]) for k in range(len(counts) + 1)]  # rows are counted over train, validation, test
+    ids = [list(raw.names or map(str, range(a, a + n))) for raw, a, n in zip(raws, starts, counts, strict=False)]
+    owners = owners_of([name for part in ids for name in part], groups, findings)
+    if len(groups) > starts[-1] and not any(raw.names for raw in raws):
         findings.note(f"the groups file has {len(groups)} rows for {starts[-1]} images")
-    return [replace(raw, groups=owners[a:b]) for raw, a, b in zip(raws, starts[:-1], starts[1:], strict=True)]
+    ends = np.cumsum([len(part) for part in ids])
+    return [replace(raw, groups=owners[end - len(part) : end]) for raw, part, end in zip(raws, ids, ends, strict=True)]
 
 
 def group_numbers(name: str, groups: np.ndarray, n_images: int, findings: Findings) -> np.ndarray | None:

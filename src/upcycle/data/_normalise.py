@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-NAMES = {"train": "train", "val": "validation", "test": "test"}  # as in files -> as in a Dataset
+from upcycle.data._raw import Findings, RawSplit
+
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners store in 16-bit numbers
 _MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of so many class names would fill the memory
 
 
-@dataclass(frozen=True)
-class Findings:
-    """Problems (refused) and notes (accepted, but said), collected while reading."""
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def problem(self, what: str, allowed: str, got: object, then: str) -> None:
-        self.problems.append(f"{what} must be {allowed}. Got {got}. {then}")
-
-    def note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
-
-@dataclass(frozen=True)
-class RawSplit:
-    """One split as found: `images` (n, h, w[, c]) and `labels` (n,) or (n, 1) of any type."""
-
-    name: str
-    images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray | None = None
-
-
-Raw = tuple[list[RawSplit], tuple[str, ...] | None]
-"""Splits named train, validation, test, or one named `all`; class names where the source has some."""
-
-
-def pixel_depth(raws: list[RawSplit], findings: Findings) -> int:
+def pixel_depth(raws: Sequence[RawSplit], findings: Findings) -> int:
     """Bits per pixel of the whole data set: one scale for all splits, or a split would look darker than another."""
     wide = [raw.images for raw in raws if _is_wide(raw.images)]
     high = max((int(images.max()) for images in wide), default=0)

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from upcycle.config import DataConfig
-from upcycle.data._files import holds_idx, read_digits, read_idx, read_npz
-from upcycle.data._folder import read_folder
-from upcycle.data._groups import by_row_number, group_numbers, read_groups
+from upcycle.data._builtin import built_in_readers
+from upcycle.data._groups import group_numbers, owned, read_groups
 from upcycle.data._imageset import Dataset, ImageSet
-from upcycle.data._normalise import Findings, Raw, RawSplit, normalise, pixel_depth
+from upcycle.data._normalise import normalise, pixel_depth
+from upcycle.data._raw import Findings, RawSplit, Source
+from upcycle.data._reader import added_readers, choose
 from upcycle.data._split import cut
+from upcycle.data._stack import fitted_all
 from upcycle.errors import DataError
 
 
 def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | None = None) -> Dataset:
-    """The data set at `data`: an .npz, a folder of class folders, a folder of IDX files, or the word "digits".
+    """The data set that `data` names: a file or folder some reader accepts, or `NAME` or `NAME:REST` of a reader.
 
-    Missing splits are cut off, stratified and by group. Raises DataError with every problem found, before anything is written.
+    docs/data.md lists the readers. Missing splits are cut off, stratified and by group. Raises DataError with every problem
+    found, before anything is written to a run folder.
     """
     findings = Findings()
     groups = None if groups_csv is None else read_groups(groups_csv, findings)
-    path = Path(data)
-    name = "digits" if str(data) == "digits" else path.name if path.is_dir() else path.stem
-    raws, class_names = _raw(str(data), findings, groups)
-    if groups is not None and (not path.is_dir() or holds_idx(path)):
-        raws = by_row_number(raws, groups, findings)
-    return _assemble(name, raws, class_names, config, seed, findings)
+    reader, text = choose(str(data), [*added_readers(), *built_in_readers()])
+    source = Source(text, config, findings)
+    raw = reader.read(source)
+    splits = list(raw.splits) if groups is None else owned(raw.splits, groups, findings)
+    name = raw.name or (source.path.name if source.path.is_dir() else source.path.stem) or reader.name
+    return _assemble(name, splits, raw.class_names, config, seed, findings)
 
 
 def from_arrays(
@@ -46,19 +50,6 @@ def from_arrays(
     return _assemble(name, [raw], None, config, seed, Findings())
 
 
-def _raw(data: str, findings: Findings, groups: dict[str, str] | None) -> Raw:
-    path = Path(data)
-    if data == "digits" and not path.exists():
-        return read_digits()
-    if path.is_dir():
-        return read_idx(path, findings) if holds_idx(path) else read_folder(path, findings, groups)
-    if not path.exists():
-        raise DataError(f"data must be an existing file or folder. Got {data}, which is not there. Check the path.")
-    if path.suffix.lower() == ".npz":
-        return read_npz(path, findings)
-    raise DataError(f"data must be an .npz, a folder of class folders or IDX files, or digits. Got {data}. Convert it.")
-
-
 def _assemble(
     name: str,
     raws: list[RawSplit],
@@ -67,6 +58,7 @@ def _assemble(
     seed: int,
     findings: Findings,
 ) -> Dataset:
+    raws = [replace(raw, images=fitted_all(raw.images, config.side)) for raw in raws]
     bits = pixel_depth(raws, findings)
     found = {raw.name: _image_set(raw, bits, findings) for raw in raws}
     sets = {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,78 @@
+"""What a reader is given and what it gives back: images as found, before anything is checked or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from upcycle.config import DataConfig
+
+NAMES = {"train": "train", "val": "validation", "test": "test"}  # as in files -> as in a Dataset
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Problems (refused) and notes (accepted, but said), collected while reading."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def problem(self, what: str, allowed: str, got: object, then: str) -> None:
+        """Add the line `<what> must be <allowed>. Got <got>. <then>`."""
+        self.problems.append(printable(f"{what} must be {allowed}. Got {got}. {then}"))
+
+    def note(self, text: str) -> None:
+        """Add a line once, however often it is said."""
+        text = printable(text)
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def printable(text: str) -> str:
+    """`text` on one line: a file name may hold line ends and codes that steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+@dataclass(frozen=True)
+class RawSplit:
+    """One split as found: `images` (n, h, w) or (n, h, w, 1 or 3), `labels` (n,) or (n, 1), of any type of number.
+
+    `name` is train, validation, test, or "all" where the source has no splits: they are then cut. `groups` (n,) are ids of any
+    type, equal where images are of one patient. `names` (n,) are what a groups file calls the images; without them it counts
+    rows.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """What a reader returns. `class_names` says how label 0, 1, 2 ... is called; `name` replaces the name of the file."""
+
+    splits: Sequence[RawSplit]
+    class_names: tuple[str, ...] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader is given: `text` is DATA as typed, without the `NAME:` of a named reader, and `path` the same as a path.
+
+    A reader says what it changed with `findings.note(...)`, and what cannot be used with `findings.problem(...)`, so that all
+    problems come out at once; where nothing can be read at all it raises DataError.
+    """
+
+    text: str
+    settings: DataConfig = field(default_factory=DataConfig)
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.text)
