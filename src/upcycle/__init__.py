@@ -8,20 +8,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upcycle._api import Upcycler, load_student
     from upcycle.config import Config
+    from upcycle.data import RawImages, RawSplit, Source, from_torch, register_reader
     from upcycle.errors import UpcycleError
     from upcycle.generators import check_generator
     from upcycle.runs import run
 
 _PUBLIC = {
     "Config": "upcycle.config",
+    "RawImages": "upcycle.data",
+    "RawSplit": "upcycle.data",
+    "Source": "upcycle.data",
     "UpcycleError": "upcycle.errors",
     "Upcycler": "upcycle._api",
     "check_generator": "upcycle.generators",
+    "from_torch": "upcycle.data",
     "load_student": "upcycle._api",
+    "register_reader": "upcycle.data",
     "run": "upcycle.runs",
 }
 
-__all__ = ["Config", "UpcycleError", "Upcycler", "check_generator", "load_student", "run"]
+__all__ = [
+    "Config",
+    "RawImages",
+    "RawSplit",
+    "Source",
+    "UpcycleError",
+    "Upcycler",
+    "check_generator",
+    "from_torch",
+    "load_student",
+    "register_reader",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import logging
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +32,7 @@ def read_nifti(source: Source) -> RawImages:
 
 def _open(path: Path, source: Source) -> Opened:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nibabel warns of header fields that are not used here
+        with _quiet():
             volume = _volume(path)
     except (DataError, Unreadable):
         raise
@@ -43,6 +45,19 @@ def _open(path: Path, source: Source) -> Opened:
     source.findings.note(f"NIfTI volumes were cut into {settings.plane} slices: {settings.slices or 'all'} of each")
     # the patient's right (or front) is on the left of the image, the front (or head) at the top, as radiologists look
     return Opened([to_bytes(np.flip(slices[index].T)) for index in indices], (str(path),))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what nibabel warns of and prints about header fields that are not used here."""
+    logger = logging.getLogger("nibabel.global")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def _volume(path: Path) -> np.ndarray:

@@ -54,7 +54,7 @@ def _channels_last(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     if images.shape[3] not in (1, 3):
         findings.problem(what, "grey or RGB (1 or 3 channels, last)", f"{images.shape[3]} channels", "Convert them.")
     if images.shape[1] != images.shape[2]:
-        findings.problem(what, "square", f"{images.shape[1]} x {images.shape[2]} pixels", "Crop or pad them.")
+        findings.problem(what, "square", f"{images.shape[1]} x {images.shape[2]} pixels", "Crop or pad them, or set data.side.")
     elif images.shape[1] < 8:
         findings.problem(what, "at least 8 x 8 pixels", f"{images.shape[1]} x {images.shape[2]}", "Use larger images.")
     return images
