@@ -194,7 +194,14 @@ def test_frames_are_chosen_and_stay_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("count", "slices", "share", "expected"),
-    [(9, 1, 0.5, [4]), (1, 1, 0.5, [0]), (1, 0, 0.5, [0]), (10, 2, 1.0, [2, 7]), (10, 0, 0.4, [3, 4, 5, 6]), (3, 9, 1.0, [0, 1, 2])],
+    [
+        (9, 1, 0.5, [4]),
+        (1, 1, 0.5, [0]),
+        (1, 0, 0.5, [0]),
+        (10, 2, 1.0, [2, 7]),
+        (10, 0, 0.4, [3, 4, 5, 6]),
+        (3, 9, 1.0, [0, 1, 2]),
+    ],
 )
 def test_slices_are_even_and_central(count: int, slices: int, share: float, expected: list[int]) -> None:
     assert chosen(count, slices, share) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -130,3 +131,62 @@ def test_damaged_idx_files_are_all_named(tmp_path: Path) -> None:
     assert "t10k-labels" in str(refused(tmp_path, "IDX file of bytes"))
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     refused(tmp_path, "no t10k images or labels")
+
+
+def claiming(shape: tuple[int, ...], content: bytes, dtype: str = "|u1") -> bytes:
+    """An .npy that says it holds `shape`."""
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return member.getvalue() + content
+
+
+def quiet_memory(path: Path, pattern: str) -> None:
+    """`path` is refused with one line and without taking memory."""
+    tracemalloc.start()
+    error = refused(path, pattern)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(error.problems) == 1 and peak < 30e6
+
+
+@pytest.mark.parametrize("shape", [(10**6, 1000, 1000), (2**62, 8, 8), (100, 8, 8)])
+def test_header_that_claims_more_than_the_archive_holds_is_refused_and_not_allocated(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "set.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", claiming(shape, bytes(64)))
+        archive.writestr("labels.npy", claiming((100,), bytes(100)))
+    quiet_memory(tmp_path / "set.npz", "does not hold the array it claims")
+
+
+def test_zip_bomb_is_refused_and_not_unpacked(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "set.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(claiming((300, 1024, 1024), b""))
+        for _ in range(300):
+            member.write(bytes(2**20))
+    quiet_memory(tmp_path / "set.npz", "would unpack to 0.3 GB, which looks like a bomb")
+
+
+def test_gzip_bomb_of_an_idx_file_is_refused_and_not_unpacked(tmp_path: Path) -> None:
+    head = struct.pack(">IIII", 0x803, 400_000, 28, 28)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head))
+    quiet_memory(tmp_path, "looks like a bomb")
+
+
+def test_names_that_climb_out_of_an_archive_write_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    np.savez(folder / "set.npz", images=IMAGES, labels=LABELS)
+    with zipfile.ZipFile(folder / "set.npz", "a") as archive:
+        for name in ("../../climbed.npy", "/climbed.npy", "..\\climbed.npy", "../images.npy"):
+            archive.writestr(name, claiming((1,), b"x"))
+    assert load(folder / "set.npz").classes == 3
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["set.npz"]
+
+
+def test_idx_file_that_goes_on_after_its_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, 10, 8, 8) + bytes(641))
+    refused(tmp_path, "IDX file of bytes")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +54,120 @@ def test_at_most_five_unreadable_images_are_listed(root: Path) -> None:
     refused(root, "and 2 more")
 
 
-def test_huge_image_is_refused_and_not_unpacked(root: Path) -> None:
-    Image.new("1", (20_000, 20_000)).save(root / "a" / "huge.png")
-    refused(root, "a/huge.png")
+def deep_png(values: np.ndarray, colour_type: int) -> bytes:
+    """A PNG of 16 bits a channel (PNG specification, 11.2.2), which Pillow cannot write in colour."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width = values.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (6, 4)])
+def test_16_bit_colour_is_reduced_and_said_so(tmp_path: Path, colour_type: int, channels: int) -> None:
+    for k, label in enumerate(LABELS[:60]):
+        path = tmp_path / "abc"[label] / f"{k}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(deep_png(np.stack([IMAGES[k].astype(np.uint16) * 256 + 77] * channels, 2), colour_type))
+    dataset = load(tmp_path)
+    assert any("16-bit RGB images were reduced to 8 bits" in note for note in dataset.notes)
+    stored = {image.tobytes() for split in dataset.splits().values() for image in split.images}
+    assert stored == {np.stack([image] * 3, 2).tobytes() for image in IMAGES[:60]}
+
+
+def test_8_bit_colour_is_not_called_deep(tmp_path: Path) -> None:
+    root = folder_of_classes(tmp_path, np.stack([IMAGES] * 3, 3))
+    assert not any("16-bit" in note for note in load(root).notes)
+
+
+@pytest.mark.parametrize("side", [9_000, 11_000, 20_000])  # below, above and far above where Pillow starts to warn
+def test_decompression_bomb_is_refused_without_a_warning_or_memory(root: Path, side: int) -> None:
+    (root / "a" / "bomb.png").write_bytes(claimed_png(side))
+    tracemalloc.start()
+    refused(root, "every image must be a readable PNG or JPEG. Got a/bomb.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def claimed_png(side: int) -> bytes:
+    """The start of a PNG that claims to be `side` wide and high."""
+    start = bytearray(deep_png(np.zeros((8, 8), np.uint16), 0))
+    start[16:24] = struct.pack(">II", side, side)
+    start[29:33] = struct.pack(">I", zlib.crc32(bytes(start[12:29])))
+    return bytes(start)
+
+
+def test_file_of_another_format_under_the_name_png_is_refused(root: Path) -> None:
+    Image.fromarray(IMAGES[0]).save(root / "a" / "x.bmp")
+    (root / "a" / "x.bmp").rename(root / "a" / "x.png")
+    refused(root, "Got a/x.png")
+
+
+def table(root: Path, rows: list[str], header: str = "file,class") -> None:
+    (root / "labels.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+
+
+def test_labels_from_a_table_for_files_that_lie_flat(tmp_path: Path) -> None:
+    for k in range(240):
+        Image.fromarray(IMAGES[k]).save(tmp_path / f"{k}.png")
+    table(tmp_path, [f"./{k}.png,{('9', '10', '100')[label]}" for k, label in enumerate(LABELS)])
+    dataset = load(tmp_path)
+    assert dataset.class_names == ("9", "10", "100")
+    by_image = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
+    for split in dataset.splits().values():
+        assert [by_image[image.tobytes()] for image in split.images] == split.labels.tolist()
+
+
+def test_every_mistake_of_a_label_table_is_said_at_once(root: Path) -> None:
+    files = sorted(f.relative_to(root).as_posix() for f in root.rglob("*.png"))
+    rows = [f"{name},{name[0]}" for name in files[2:]]
+    table(root, [*rows, f"{files[2]},b", f"{files[0]},", "a/gone.png,a", f"{files[1]},a,tset"])
+    error = refused(root, f"two rows that differ for {files[2]}")
+    assert "no a/gone.png" in str(error) and f"no class for {files[0]}" in str(error) and "Got tset" in str(error)
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "a/../../outside.png", "link.png", "..\\outside.png"])
+def test_label_table_cannot_reach_outside_its_folder(root: Path, name: str) -> None:
+    Image.fromarray(IMAGES[0]).save(root.parent / "outside.png")
+    (root / "link.png").symlink_to(root.parent / "outside.png")
+    files = sorted(f.relative_to(root).as_posix() for f in root.rglob("?/*.png"))
+    table(root, [*(f"{f},{f[0]}" for f in files), f"{name},a"])
+    refused(root, "files in labels.csv must be inside the folder")
+
+
+def test_files_without_a_row_are_noted(root: Path) -> None:
+    files = sorted(f.relative_to(root).as_posix() for f in root.rglob("*.png"))
+    table(root, [f"{f},{f[0]}" for f in files[1:]])
+    assert any(files[0] in note for note in load(root).notes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "file,class\n".encode("utf-16"),
+        "datei,klasse\nä.png,übel\n".encode("latin-1"),
+        b"file,class\n" + b"x" * 200_000 + b",a\n",
+        b"\x00\x01\x02",
+        b"",
+    ],
+)
+def test_tables_in_odd_encodings_are_one_line(root: Path, content: bytes) -> None:
+    (root / "labels.csv").write_bytes(content)
+    assert len(refused(root, "must be").problems) == 1
+    (root / "labels.csv").unlink()
+    (root / "groups.csv").write_bytes(content)
+    assert len(refused(root, "groups must be", groups_csv=root / "groups.csv").problems) == 1
+
+
+def test_formulas_in_a_table_are_text(root: Path) -> None:
+    files = sorted(f.relative_to(root).as_posix() for f in root.rglob("*.png"))
+    (root / "g.csv").write_text("image,patient\n" + "".join(f"{f},\"=cmd|'/c calc'!A{k // 4}\"\n" for k, f in enumerate(files)))
+    dataset = load(root, groups_csv=root / "g.csv")
+    assert sum(len(np.unique(s.groups)) for s in dataset.splits().values()) == 60
 
 
 def test_palettes_with_transparency_become_rgb(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import blobs
+from tests.data.test_folder import claimed_png
 from tests.data.test_read import IMAGES, LABELS, load, refused
 from upcycle.data import Dataset
 
@@ -109,10 +108,8 @@ def test_row_that_points_to_a_file_or_an_address_is_refused_and_not_followed(tmp
 
 
 def test_damaged_and_bomb_images_in_rows_are_named(tmp_path: Path) -> None:
-    bomb = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     cells = [{"bytes": png(image), "path": None} for image in IMAGES]
-    cells[0]["bytes"], cells[9]["bytes"] = b"not an image", bomb.getvalue()
+    cells[0]["bytes"], cells[9]["bytes"] = b"not an image", claimed_png(20_000)
     write_cells(tmp_path / "set.parquet", cells)
     refused(tmp_path / "set.parquet", "Got all row 0, all row 9")
 
@@ -144,15 +141,19 @@ def test_folder_with_a_loading_script_is_refused_and_the_script_not_run(tmp_path
     assert not (tmp_path / "ran").exists()
 
 
-def test_name_on_the_hub_without_a_network_is_one_line() -> None:
-    script = "import sys; from upcycle.cli import main; main(['check', 'hf:no-such-owner/no-such-set'])"
-    done = subprocess.run([sys.executable, "-c", script], env=_offline(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert "no-such-owner/no-such-set must be a readable data set" in line
+def test_name_on_the_hub_without_a_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    assert len(refused("hf:no-such-owner/no-such-set", "no-such-owner/no-such-set must be a readable data set").problems) == 1
 
 
-def _offline() -> dict[str, str]:
-    import os
-
-    return os.environ | {"HF_HUB_OFFLINE": "1"}
+@pytest.mark.parametrize(
+    "path", ["/scans/smith_john", "./scans", "../scans", "scans/smith/left", "~/scans", "a b", "C:\\scans", ""]
+)
+def test_mistyped_path_is_not_asked_for_on_the_hub(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(datasets, "load_dataset", asked.append)
+    refused(f"hf:{path}", "existing path, or NAME or OWNER/NAME")
+    assert not asked

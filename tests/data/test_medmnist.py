@@ -201,7 +201,9 @@ def publish(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("name", "task"), [("pneumoniamnist", "binary"), ("octmnist", "multi"), ("retinamnist", "ordinal")])
-def test_named_set_is_fetched_read_and_then_read_without_a_network(server: Server, publish: Publish, name: str, task: str) -> None:
+def test_named_set_is_fetched_read_and_then_read_without_a_network(
+    server: Server, publish: Publish, name: str, task: str
+) -> None:
     classes = len(_medmnist._table()["sets"][name]["classes"])
     labels = {f"{s}_labels": (np.arange(n) % classes)[:, None] for s, n in (("train", 120), ("val", 30), ("test", 60))}
     publish(name, medmnist(**labels))
@@ -213,7 +215,9 @@ def test_named_set_is_fetched_read_and_then_read_without_a_network(server: Serve
 
 
 def test_sizes_are_files_of_their_own(server: Server, publish: Publish) -> None:
-    publish("octmnist_64", medmnist(**{f"{s}_labels": np.arange(n) % 4 for s, n in (("train", 120), ("val", 30), ("test", 60))}))
+    publish(
+        "octmnist_64", medmnist(**{f"{s}_labels": np.arange(n) % 4 for s, n in (("train", 120), ("val", 30), ("test", 60))})
+    )
     assert load("medmnist:octmnist_64").name == "octmnist_64"
     assert server.asked[0][0] == "/octmnist_64.npz"
     assert (cache_folder() / "medmnist" / "octmnist_64.npz").exists()

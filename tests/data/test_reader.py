@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import upcycle
 from tests.conftest import blobs
 from tests.data.test_read import IMAGES, LABELS, load, refused
 from upcycle import RawImages, RawSplit, Source, register_reader
@@ -93,7 +92,6 @@ def test_what_exists_wins_over_a_name(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     refused("digits", "one folder per class")
-
 
 
 @pytest.mark.parametrize("shape", [(12, 20), (20, 12), (20, 12, 3)])

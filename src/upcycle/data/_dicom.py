@@ -32,7 +32,7 @@ _TAGS = (
 
 def read_dicom(source: Source) -> RawImages:
     """DICOM files in class folders or named by a labels.csv; groups are patients, by their id in the files."""
-    _pixels_of_pydicom()
+    need("pydicom", "medical", "DICOM files")
     return read_files(source, FileKind("scan", "DICOM", _open))
 
 

@@ -7,6 +7,7 @@ place, so no copy of private images is left in the library's cache. From version
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,10 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
             yield from _saved(source.path)
         elif is_parquet(source.path):
             yield from ((key, Dataset(table)) for key, table in _parquet(source.path))
-        elif source.path.exists():
+        elif source.text and source.path.exists():
             raise DataError(f"hf data must be a saved data set or parquet. Got {source.text}. Give class folders without hf:.")
+        elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a path is nobody's business on the hub
+            raise DataError(f"hf data must be an existing path, or NAME or OWNER/NAME. Got {source.text!r}. Check the path.")
         else:
             yield from _hub(source.text)
     except DataError:
