@@ -130,3 +130,16 @@ def test_differences_name_the_settings_and_nothing_else() -> None:
 def test_configuration_cannot_be_changed_after_the_fact() -> None:
     with pytest.raises(ValidationError):
         Config().seed = 1  # type: ignore[misc]
+
+
+def test_file_whose_aliases_would_grow_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "laughs.yaml"
+    keys = "abcdefghij"
+    lines = ["a: &a {" + ", ".join(f"{k}: 1" for k in keys) + "}"]
+    lines += [
+        f"{new}: &{new} {{" + ", ".join(f"{k}: *{old}" for k in keys) + "}"
+        for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
+    file.write_text("\n".join(lines))
+    (line,) = problems(config_file=file)
+    assert line.startswith("config must spell out its values. Got YAML aliases")

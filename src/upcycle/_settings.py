@@ -76,7 +76,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ConfigError(
+                f"config must spell out its values. Got YAML aliases in {path}. Write each value where it belongs."
+            )
+        found = yaml.safe_load(text) or {}
     except OSError as error:
         raise ConfigError(f"config must be a readable file. Got {path}: {error.strerror}. Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -12,15 +12,21 @@ from upcycle.cli._options import json_option, print_json
 @click.command()
 @click.argument("data")
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings; those of data.* count.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits that are made.")
 @json_option
-def check(data: str, groups: Path | None, seed: int, as_json: bool) -> None:
-    """Say what was understood of DATA: counts, size, channels, duplicates, groups, problems. Writes nothing."""
-    from upcycle.config import DataConfig
+def check(data: str, groups: Path | None, config: Path | None, overrides: tuple[str, ...], seed: int, as_json: bool) -> None:
+    """Say what was understood of DATA: counts, size, channels, duplicates, groups, problems. Writes nothing.
+
+    DATA is what `upcycle run` takes, see docs/data.md.
+    """
+    from upcycle._settings import resolve
     from upcycle.data import check as inspect
     from upcycle.data import read
 
-    report = inspect(read(data, config=DataConfig(), seed=seed, groups_csv=groups))
+    settings = resolve(None, config_file=config, overrides=overrides)
+    report = inspect(read(data, config=settings.data, seed=seed, groups_csv=groups))
     if as_json:
         print_json({"schema_version": 1, "kind": "check", **report.to_json()})
     else:

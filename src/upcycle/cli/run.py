@@ -14,7 +14,7 @@ from upcycle.cli._options import run_options, run_until
 def run(**options: Any) -> None:
     """From private images to an audited student.
 
-    DATA is an .npz with MedMNIST keys, an .npz with images and labels, a folder of class folders of PNG or JPEG, or a folder of
-    IDX files. The same command resumes.
+    DATA is an .npz, a folder of PNG, JPEG, DICOM or NIfTI in class folders or with a labels.csv, a folder of IDX files, a saved
+    Hugging Face data set or parquet, medmnist:NAME or hf:NAME; see docs/data.md. The same command resumes.
     """
     run_until("report", **options)
