@@ -43,6 +43,22 @@ def _preset(name: str) -> Config:
     return PRESETS[name]
 
 
+def with_settings(config: Config, values: Mapping[str, object]) -> Config:
+    """`config` with settings named as in `--set` replaced, and validated again. Raises ConfigError with every problem."""
+    problems: list[str] = []
+    merged = config.model_dump()
+    for name, value in values.items():
+        *parents, last = name.split(".")
+        layer: dict[str, Any] = {last: value}
+        for parent in reversed(parents):
+            layer = {parent: layer}
+        _merge(merged, layer, "", problems)
+    changed = _validated(merged, problems)
+    if problems or changed is None:
+        raise ConfigError(*problems)
+    return changed
+
+
 def to_yaml(config: Config) -> str:
     """YAML text of every setting."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -94,6 +94,11 @@ class SamplerConfig(_Section):
     rho: float = Field(7.0, gt=0)
     spread: float = Field(1.0, gt=0, description="standard deviation of the initial noise, relative to sigma_max")
     ema_std: float = Field(0.05, gt=0, description="which of the generator's averages is used")
+    snapshot: int = Field(0, ge=0, description="the snapshot after so many images seen (the nearest one); 0 = the last")
+    threshold: float | None = Field(
+        None, ge=0, lt=1, description="keep an image if the teacher gives the class asked for more than this; none = keep all"
+    )
+    redraws: int = Field(10, ge=0, description="attempts to replace an image that the threshold refuses")
 
 
 class BankConfig(_Section):
@@ -105,6 +110,7 @@ class BankConfig(_Section):
     refresh: float = Field(
         0.1, ge=0, le=1, description="share of the bank drawn anew before each student epoch; 1 = the whole set"
     )
+    period: int = Field(1, ge=1, description="student epochs between two refreshes")
     prior: float = Field(0.5, ge=0, le=1, description="labels asked for ~ frequency^prior (1 = as in the data, 0 = equal)")
 
 
@@ -113,10 +119,44 @@ class StudentConfig(_Section):
 
     labels: Literal["soft", "hard"] = Field("soft", description="the teacher's soft labels, or the class asked for (plain CAS)")
     temperature: float = Field(1.0, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of every soft label spread over all classes")
+    mix: float = Field(
+        0.0, ge=0, le=1, description="share of the views blended with another one; the teacher labels the blend it sees"
+    )
     epochs: float = Field(
         1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 the baseline is given as many"
     )
     ema: float = Field(0.0, ge=0, lt=0.5, description="relative width of the weight average; 0 = none")
+
+
+Tunable = Literal[
+    "sampler.snapshot",
+    "sampler.ema_std",
+    "sampler.spread",
+    "sampler.threshold",
+    "bank.prior",
+    "bank.period",
+    "student.temperature",
+]
+"""Settings that the tuning stage may choose."""
+
+
+class TuningConfig(_Section):
+    """The search for a better sampler: candidates are judged by the validation accuracy of short proxy students."""
+
+    strategy: Literal["none", "halving", "greedy"] = Field(
+        "none", description="successive halving over random candidates, or the one-after-another grid of GaFi"
+    )
+    settings: tuple[Tunable, ...] = Field(
+        ("sampler.snapshot", "sampler.ema_std", "sampler.spread", "sampler.threshold"), description="what may be changed"
+    )
+    candidates: int = Field(9, ge=1, description="candidates of the first round of halving; the first is the untuned sampler")
+    images: int = Field(12_000, ge=1, description="synthetic images a proxy student of the last round sees; all of greedy's do")
+    keep: float = Field(1 / 3, gt=0, lt=1, description="share of the candidates that a round of halving keeps")
+    rounds: int = Field(2, ge=1, description="rounds of halving; each has 1/keep times the images of the one before")
+    spread: tuple[float, float] = Field((0.95, 1.25), description="smallest and largest sampler.spread tried")
+    grid: int = Field(7, ge=2, description="values tried of each setting by greedy")
+    jobs: int = Field(1, ge=1, description="proxy students trained at a time, each in a process of its own")
 
 
 class AuditConfig(_Section):
@@ -149,6 +189,7 @@ class Config(_Section):
     sampler: SamplerConfig = SamplerConfig()
     bank: BankConfig = BankConfig()
     student: StudentConfig = StudentConfig()
+    tuning: TuningConfig = TuningConfig()
     audit: AuditConfig = AuditConfig()
     release: ReleaseConfig = ReleaseConfig()
     plain: bool = Field(

@@ -27,7 +27,15 @@ class NumberGenerator:
     def snapshots(self) -> Sequence[Snapshot]:
         return [Snapshot(1, Path())]
 
-    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
         rows = np.arange(len(labels)) if indices is None else indices
         self.asked += rows.tolist()
         out = np.zeros((len(labels), 1, 2, 2), np.uint8)

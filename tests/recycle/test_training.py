@@ -15,7 +15,7 @@ from torch import Tensor
 from upcycle._training import Checkpoint
 from upcycle.config import AugmentConfig, ClassifierConfig
 from upcycle.data import ImageSet
-from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.generators import EdmGenerator, ImageShape, Snapshot
 from upcycle.nets import Augmentation, classifier_factory, predict_logits
 from upcycle.recycle import (
     AskedLabels,
@@ -51,7 +51,15 @@ def stripes(n: int, seed: int = 0) -> ImageSet:
 class Painter:
     """A generator that knows the classes."""
 
-    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
         rows = np.arange(len(labels)) if indices is None else indices
         both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
         return np.stack(both).transpose(0, 3, 1, 2)
@@ -103,7 +111,7 @@ def test_stopped_teacher_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
 
 def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _eager(monkeypatch, student_module)
-    recipe, moves = replace(RECIPE, budget=10_240), Distillation(epoch_images=640, per_epoch=16, ema=0.1)
+    recipe, moves = replace(RECIPE, budget=10_240), Distillation(epoch_images=640, per_refresh=16, ema=0.1)
 
     def distil(name: str, **kwargs: object) -> torch.nn.Module:
         return train_student(

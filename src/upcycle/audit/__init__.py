@@ -36,6 +36,7 @@ from upcycle.audit._epsilon import (
     gaussian_epsilon,
 )
 from upcycle.audit._features import pixel_encoder
+from upcycle.audit._gate import Gate, GateReport, judge_snapshots, passing
 from upcycle.audit._inputs import (
     MIN_RECORDS,
     AttackScores,
@@ -114,6 +115,8 @@ __all__ = [
     "CopyReport",
     "Endpoint",
     "EpsilonBound",
+    "Gate",
+    "GateReport",
     "GaussianBound",
     "Interval",
     "Inversion",
@@ -165,6 +168,7 @@ __all__ = [
     "gaussian_bound",
     "gaussian_epsilon",
     "holm",
+    "judge_snapshots",
     "label_mass",
     "label_permutation",
     "latent_inversion",
@@ -186,6 +190,7 @@ __all__ = [
     "one_run_mu",
     "one_run_p_value",
     "paired_difference_interval",
+    "passing",
     "patient_scores",
     "pipelines_needed",
     "pixel_encoder",

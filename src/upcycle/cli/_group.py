@@ -17,6 +17,7 @@ _COMMANDS = {
     "check": "Say what was understood of a data set, in seconds.",
     "show": "Verdict, three numbers, minutes and reports of a run.",
     "compare": "Several runs in one table, in the terminal or on a page.",
+    "study": "The table of many data sets and seeds.",
     "train-teacher": "Run up to the teacher.",
     "train-generator": "Run up to the generator.",
     "distil": "Run up to the student.",

@@ -47,6 +47,20 @@ class Generator(Protocol):
         """Snapshots in the order of images seen; the last is the end of training."""
         ...
 
-    def sample(self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: np.ndarray | None = None) -> np.ndarray:
-        """uint8 (n, channels, height, width), one image for every label."""
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        """uint8 (n, channels, height, width), one image for every label. `spread` scales the latent's standard deviation;
+        `snapshot` None is the end of training."""
         ...
+
+
+def nearest_snapshot(snapshots: Sequence[Snapshot], images_seen: int) -> Snapshot:
+    """The snapshot whose images seen are nearest to `images_seen`; of two equally near ones the later."""
+    return min(reversed(snapshots), key=lambda snapshot: abs(snapshot.images_seen - images_seen))

@@ -2,26 +2,44 @@
 
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
+from upcycle.recycle._filter import TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget
-from upcycle.recycle._student import Distillation, soft_cross_entropy, train_student
+from upcycle.recycle._proxy import Proxy, Score, score_on
+from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
+from upcycle.recycle._tuning import Candidate, Choice, Search, StudyMemory, Trial, candidates, greedy, halving, search
 
 __all__ = [
     "AskedLabels",
     "Bank",
+    "Candidate",
+    "Choice",
     "Distillation",
     "Fitted",
     "FlipTrial",
     "Labeller",
+    "Proxy",
     "Recipe",
     "Sampler",
+    "Score",
+    "Search",
+    "StudyMemory",
+    "TeacherFilter",
     "TeacherLabels",
+    "Trial",
     "accuracy",
     "bank_size",
+    "blend",
+    "candidates",
     "choose_augmentation",
+    "greedy",
+    "halving",
     "image_budget",
     "label_prior",
+    "score_on",
+    "search",
+    "smooth",
     "soft_cross_entropy",
     "train_classifier",
     "train_student",

@@ -12,19 +12,30 @@ import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.config import BankConfig
-from upcycle.generators import Generator
+from upcycle.generators import Generator, Snapshot
 
 _CHUNK = 1024
+_FAR = 2**44  # between the attempts of a draw: further than bank and released set reach
+
+Accept = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""uint8 images (n, height, width, channels) and the classes asked for (n,) -> bool (n,); image by image."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything needed to draw image number j: generator, spread and label prior. Draw j is a pure function of j."""
+    """Everything needed to draw image number j: generator, spread, label prior and filter. Draw j is a pure function of j.
+
+    An image that `accept` refuses is drawn anew, at most `redraws` times; then its first attempt stays, so that a class the
+    generator cannot draw neither hangs the bank nor vanishes from it.
+    """
 
     generator: Generator
     prior: np.ndarray
     seed: int
     spread: float = 1.0
+    snapshot: Snapshot | None = None
+    accept: Accept | None = None
+    redraws: int = 10
 
     def labels(self, draws: np.ndarray) -> np.ndarray:
         """Classes asked for by `draws`, int64; every run of 1,024 draws holds the prior's shares to rounding."""
@@ -37,8 +48,21 @@ class Sampler:
     def draw(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 images (n, height, width, channels) and the classes asked for (n,)."""
         labels = self.labels(draws)
-        images = self.generator.sample(labels, seed=derive_seed(self.seed, "bank"), spread=self.spread, indices=draws)
-        return images.transpose(0, 2, 3, 1), labels
+        images = self._sample(labels, draws)
+        waiting = np.zeros(0, np.int64) if self.accept is None else np.flatnonzero(~self.accept(images, labels))
+        for attempt in range(1, self.redraws + 1):
+            if not len(waiting) or self.accept is None:
+                break
+            again = self._sample(labels[waiting], draws[waiting] + attempt * _FAR)
+            good = self.accept(again, labels[waiting])
+            images[waiting[good]] = again[good]
+            waiting = waiting[~good]
+        return images, labels
+
+    def _sample(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        seed = derive_seed(self.seed, "bank")
+        images = self.generator.sample(labels, seed=seed, spread=self.spread, indices=indices, snapshot=self.snapshot)
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
     def _block(self, block: int) -> np.ndarray:
         rng = numpy_rng(self.seed, "bank-labels", block)

@@ -23,18 +23,37 @@ from upcycle.recycle._optimiser import rate, set_rate, sgd
 
 @dataclass(frozen=True)
 class Distillation:
-    """How a student learns. Before epoch e the bank has drawn size + e * `per_epoch` images; an epoch is `epoch_images` seen.
+    """How a student learns. Every `period` epochs of `epoch_images` seen, the bank draws `per_refresh` images more.
 
-    `ema` above 0 returns the power-function average of that relative width instead of the last weights.
+    `mix` is the share of views blended with another view of the batch, labelled as blended: the student then meets images
+    between classes (Zhang et al. 2018 for the blend, Beyer et al. 2022 for the teacher's labels on it). `ema` above 0 returns
+    the power-function average of that relative width instead of the last weights.
     """
 
     epoch_images: int
-    per_epoch: int
+    per_refresh: int
     temperature: float = 1.0
     ema: float = 0.0
+    period: int = 1
+    label_smoothing: float = 0.0
+    mix: float = 0.0
 
     def total(self, size: int, images_seen: int) -> int:
-        return size + (images_seen // self.epoch_images) * self.per_epoch
+        """Images drawn in all when `images_seen` were seen."""
+        return size + images_seen // (self.epoch_images * self.period) * self.per_refresh
+
+
+def blend(views: Tensor, share: float, rng: torch.Generator) -> Tensor:
+    """Views of which `share` are replaced by w times themselves + (1 - w) times another of the batch, w uniform in 0..1."""
+    n = len(views)
+    weight = torch.rand(n, generator=rng)
+    weight = torch.where(torch.rand(n, generator=rng) < share, weight, 1.0).to(views.device)[:, None, None, None]
+    return torch.lerp(views[torch.randperm(n, generator=rng).to(views.device)], views, weight)
+
+
+def smooth(soft_labels: Tensor, share: float) -> Tensor:
+    """Soft labels (n, classes) with `share` of their mass spread evenly over all classes (Szegedy et al. 2016)."""
+    return soft_labels * (1 - share) + share / soft_labels.shape[1]
 
 
 def soft_cross_entropy(logits: Tensor, soft_labels: Tensor, temperature: float = 1.0) -> Tensor:
@@ -86,9 +105,11 @@ def _distil(
         rng = seed_step(seed, stage, seen)
         chosen = torch.from_numpy(stream(bank.size, seed, stage, seen, config.batch))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
-        target = labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen))
+        if how.mix:
+            views = blend(views, how.mix, rng)
+        target = smooth(labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen)), how.label_smoothing)
         set_rate(optimizer, rate(config, seen, budget))
-        loss = soft_cross_entropy(net(views), target.clone(), how.temperature)
+        loss = soft_cross_entropy(net(views), target, how.temperature)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

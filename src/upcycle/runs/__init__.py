@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from upcycle.runs._comparison import Comparison, Pair, compare_runs
     from upcycle.runs._facts import Leak, Measured, RunFacts, read_run
     from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
+    from upcycle.runs._study import GapSummary, study
 
 _PUBLIC = {
     "UNTIL": "_pipeline",
     "Comparison": "_comparison",
+    "GapSummary": "_study",
     "Leak": "_facts",
     "Measured": "_facts",
     "Pair": "_comparison",
@@ -22,11 +24,13 @@ _PUBLIC = {
     "read_run": "_facts",
     "run": "_pipeline",
     "run_dataset": "_pipeline",
+    "study": "_study",
 }
 
 __all__ = [
     "UNTIL",
     "Comparison",
+    "GapSummary",
     "Leak",
     "Measured",
     "Pair",
@@ -36,6 +40,7 @@ __all__ = [
     "read_run",
     "run",
     "run_dataset",
+    "study",
 ]
 
 

@@ -24,6 +24,8 @@ ROAD: Final = (
     "views",
     "teacher",
     "generator",
+    "gate",
+    "tuning",
     "student",
     "baseline",
     "plain",

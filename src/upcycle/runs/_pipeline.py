@@ -23,11 +23,13 @@ from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
+from upcycle.runs._gate import gate_stage
 from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import release_stage
 from upcycle.runs._stages import content_key, read_record, run_stage
 from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, views_stage
+from upcycle.runs._tune import tuning_stage
 
 UNTIL = ("teacher", "generator", "student", "audit", "report")
 
@@ -169,10 +171,13 @@ class _Stage:
 
 def _road(bench: Bench, store: Store) -> list[_Stage]:
     budget = bench.plan.budget
+    tuning = [] if bench.config.tuning.strategy == "none" else [_Stage("tuning", 0, lambda: tuning_stage(bench, store))]
     road = [
         _Stage("views", 0, lambda: views_stage(bench, store)),
         _Stage("teacher", budget.teacher, lambda: classifier_stage(bench, store, "teacher", budget.teacher)),
         _Stage("generator", budget.generator, lambda: generator_stage(bench, store)),
+        _Stage("gate", 0, lambda: gate_stage(bench, store)),
+        *tuning,
         _Stage("student", budget.student, lambda: student_stage(bench)),
         _Stage("baseline", budget.baseline, lambda: classifier_stage(bench, store, "baseline", budget.baseline)),
     ]
@@ -182,7 +187,7 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
         *road,
         _Stage("audit", 0, lambda: audit_stage(bench, store)),
         _Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
-        _Stage("release", 0, lambda: release_stage(bench)),
+        _Stage("release", 0, lambda: release_stage(bench.tuned())),
         _Stage("copies", 0, lambda: copies_stage(bench, store)),
         _Stage("report", 0, lambda: report_stage(bench, store)),
     ]

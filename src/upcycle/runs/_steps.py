@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from upcycle._random import derive_seed
+from upcycle._settings import with_settings
 from upcycle._training import Report
 from upcycle.config import Config
 from upcycle.data import Store, sealed
-from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.generators import EdmGenerator, ImageShape, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
     Bank,
     Distillation,
     FlipTrial,
+    Labeller,
     Recipe,
     Sampler,
+    TeacherFilter,
     TeacherLabels,
     choose_augmentation,
     label_prior,
@@ -87,8 +90,51 @@ class Bench:
         folder = self.folder.stage("generator")
         counts = np.asarray(json.loads((folder / "class_counts.json").read_text()))
         labels = np.repeat(np.arange(len(counts)), counts)
-        prior = label_prior(labels, self.shape.classes, self.config.bank.prior)
-        return Sampler(self.generator().load(folder), prior, self.config.seed, self.config.sampler.spread)
+        how = self.config.sampler
+        accept = None if how.threshold is None else TeacherFilter(self.classifier("teacher"), how.threshold, self.device)
+        generator = self.generator().load(folder)
+        return Sampler(
+            generator,
+            label_prior(labels, self.shape.classes, self.config.bank.prior),
+            self.config.seed,
+            how.spread,
+            snapshot=nearest_snapshot(generator.snapshots(), how.snapshot or self.passed_snapshots()[-1]),
+            accept=accept,
+            redraws=how.redraws,
+        )
+
+    def passed_snapshots(self) -> list[int]:
+        """Images seen of the snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
+        path = self.folder.private / "gate" / "gate.json"
+        folder = self.folder.stage("generator")
+        every = [snapshot.images_seen for snapshot in self.generator().load(folder).snapshots()]
+        vetoed = {row["images_seen"] for row in json.loads(path.read_text()) if row["vetoed"]} if path.exists() else set()
+        return [seen for seen in every if seen not in vetoed] or every
+
+    def tuned(self) -> Bench:
+        """This bench with the settings that the tuning stage chose; itself where there was none."""
+        path = self.folder.private / "tuning" / "tuned.json"
+        if not path.exists():
+            return self
+        return replace(self, config=with_settings(self.config, json.loads(path.read_text())))
+
+    def labeller(self) -> Labeller:
+        """Soft labels of the teacher, or the classes asked for."""
+        if self.config.student.labels == "hard":
+            return AskedLabels(self.shape.classes)
+        return TeacherLabels(self.classifier("teacher"), temperature=self.config.student.temperature)
+
+    def distillation(self) -> Distillation:
+        budget, student = self.plan.budget, self.config.student
+        return Distillation(
+            budget.epoch,
+            budget.redrawn,
+            student.temperature,
+            student.ema,
+            self.config.bank.period,
+            student.label_smoothing,
+            student.mix,
+        )
 
     def classifier(self, stage: str) -> nn.Module:
         """The finished classifier of `stage` (teacher, baseline, student or plain)."""
@@ -173,23 +219,24 @@ def _watched(bench: Bench, folder: Path) -> Report:
 
 
 def student_stage(bench: Bench, stage: str = "student") -> Facts:
-    """The student, by GKD; `stage` "plain" is the plain-CAS student (one fixed set, hard labels).
+    """The student, by GKD; `stage` "plain" is the plain-CAS student (one fixed set of the untuned sampler, hard labels).
 
     The store of private images is sealed meanwhile: opening it raises SealedError.
     """
     with sealed(bench.folder.store):
-        folder, budget, config = bench.folder.stage(stage), bench.plan.budget, bench.config
         plain = stage == "plain"
-        size = min(budget.epoch, budget.bank) if plain else budget.bank
+        bench = _plain(bench) if plain else bench.tuned()
+        folder, budget = bench.folder.stage(stage), bench.plan.budget
         shape = (bench.shape.size, bench.shape.size, bench.shape.channels)
+        size = min(budget.epoch, budget.bank) if plain else budget.bank
         bank = Bank(folder / "bank", bench.sampler(), size, shape)
         bank.advance(size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
         fitted = train_student(
             bank,
-            _labeller(bench, plain),
+            bench.labeller(),
             bench.recipe(budget.student, bench.augmentation()),
-            _distillation(bench, plain),
-            seed=config.seed,
+            Distillation(budget.epoch, 0) if plain else bench.distillation(),
+            seed=bench.config.seed,
             stage=stage,
             resume=folder / "resume.pt",
             report=bench.report(stage),
@@ -198,17 +245,9 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
         return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
 
 
-def _distillation(bench: Bench, plain: bool) -> Distillation:
-    budget, student = bench.plan.budget, bench.config.student
-    if plain:
-        return Distillation(budget.epoch, 0)
-    return Distillation(budget.epoch, budget.redrawn, student.temperature, student.ema)
-
-
-def _labeller(bench: Bench, plain: bool) -> AskedLabels | TeacherLabels:
-    if plain or bench.config.student.labels == "hard":
-        return AskedLabels(bench.shape.classes)
-    return TeacherLabels(bench.classifier("teacher"), temperature=bench.config.student.temperature)
+def _plain(bench: Bench) -> Bench:
+    student = bench.config.student.model_copy(update={"labels": "hard"})
+    return replace(bench, config=bench.config.model_copy(update={"student": student}))
 
 
 def _agreement(bench: Bench, bank: Bank) -> float:

@@ -1,0 +1,43 @@
+"""upcycle study: the table of many data sets and seeds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True, metavar="DATA...")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs per data set, seeds 0, 1, 2 ...")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs, study.json and study.md.")
+@click.option("--preset", help="quick, standard or best.  [default: quick]")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting of all runs; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
+def study(
+    datasets: tuple[str, ...],
+    seeds: int,
+    out: Path,
+    preset: str | None,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
+
+    Every row is a run of its own in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are whole after each.
+    """
+    from upcycle._settings import resolve
+    from upcycle.config import Config
+    from upcycle.runs import study as walk
+    from upcycle.runs._display import PlainDisplay
+
+    def config_of(seed: int) -> Config:
+        return resolve(preset, config_file=config, overrides=["plain=true", *overrides], seed=seed)
+
+    for row in walk(datasets, out, config_of, range(seeds), display=PlainDisplay(sys.stderr)):
+        line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"
+        click.echo(line, err=True)
+    click.echo((out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,161 @@
+"""The search for a sampler: settings in, the best candidate by the validation accuracy of proxy students out.
+
+Two strategies. `greedy` is the predecessor's (GaFi, BMVC 2023): a grid of one setting after the other, every value paid with a
+whole student. `halving` (Jamieson & Talwalkar 2016) gives many candidates a short student and the best of them longer ones.
+Trials live in an Optuna study, so that a killed search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel, delayed
+
+from upcycle._random import derive_seed
+from upcycle.recycle._proxy import Score
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+Value = float | int | None
+Candidate = Mapping[str, Value]
+"""Setting names and the values they would take."""
+
+Judge = Callable[[Candidate, int], Score]
+"""(candidate, images a proxy student sees) -> its score. Must be pure, and picklable where jobs > 1."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that may take one of `values`; the first is what an untuned sampler has."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One proxy student."""
+
+    candidate: Candidate
+    images: int
+    score: Score
+
+
+@dataclass(frozen=True)
+class Search:
+    """The best candidate of its last round, and every trial on the way in order."""
+
+    best: Candidate
+    trials: tuple[Trial, ...]
+
+    @property
+    def images(self) -> int:
+        """Images seen by all proxy students together: what the search cost."""
+        return sum(trial.images for trial in self.trials)
+
+
+def candidates(choices: Sequence[Choice], count: int, seed: int) -> list[Candidate]:
+    """At most `count` different candidates: the untuned one, then values drawn at random by Optuna, a seed to each."""
+    import optuna
+
+    found: list[Candidate] = [{choice.name: choice.values[0] for choice in choices}]
+    space: dict[str, optuna.distributions.BaseDistribution] = {
+        c.name: optuna.distributions.CategoricalDistribution(c.values) for c in choices
+    }
+    for attempt in range(20 * count):
+        if len(found) >= min(count, math.prod(len(c.values) for c in choices)):
+            break
+        with _quiet():
+            sampler = optuna.samplers.RandomSampler(seed=derive_seed(seed, "candidate", attempt) % 2**32)
+            drawn = optuna.create_study(sampler=sampler).ask(space).params
+        if drawn not in found:
+            found.append(drawn)
+    return found
+
+
+def halving(
+    pool: Sequence[Candidate], judge: Judge, *, images: int, rounds: int = 3, keep: float = 1 / 3, jobs: int = 1
+) -> Iterator[list[Trial]]:
+    """Successive halving: yields the trials of each round, best first. The last round's students see `images`."""
+    for left in reversed(range(rounds)):
+        seen = max(1, round(images * keep**left))
+        trials = _judged([(candidate, seen) for candidate in pool], judge, jobs)
+        yield trials
+        pool = [trial.candidate for trial in trials[: max(1, math.ceil(len(trials) * keep))]]
+        if len(pool) == 1 and left:
+            return
+
+
+def greedy(choices: Sequence[Choice], judge: Judge, *, images: int, jobs: int = 1) -> Iterator[list[Trial]]:
+    """GaFi's order: the grid of the first choice with all others untuned, then of the second with the best first, and so on."""
+    best: dict[str, Value] = {choice.name: choice.values[0] for choice in choices}
+    for choice in choices:
+        trials = _judged([({**best, choice.name: value}, images) for value in choice.values], judge, jobs)
+        yield trials
+        best = dict(trials[0].candidate)
+
+
+def _judged(pairs: Sequence[tuple[Candidate, int]], judge: Judge, jobs: int) -> list[Trial]:
+    """Best first; of equal ones the earlier."""
+    scores = Parallel(n_jobs=jobs)(delayed(judge)(candidate, images) for candidate, images in pairs)
+    trials = [Trial(candidate, images, score) for (candidate, images), score in zip(pairs, scores, strict=True)]
+    return sorted(trials, key=lambda trial: trial.score, reverse=True)
+
+
+def search(rounds: Iterator[list[Trial]]) -> Search:
+    """Walk all rounds. The best is the first of the last round."""
+    walked = list(rounds)
+    return Search(walked[-1][0].candidate, tuple(trial for trials in walked for trial in trials))
+
+
+class StudyMemory:
+    """A judge that asks another one only once: every score is kept in an Optuna study of one journal file."""
+
+    def __init__(self, path: Path, judge: Judge) -> None:
+        self._path, self._judge = path, judge
+
+    def __call__(self, candidate: Candidate, images: int) -> Score:
+        study = open_study(self._path)
+        for trial in study.trials:
+            if trial.user_attrs.get("images") == images and trial.user_attrs.get("candidate") == dict(candidate):
+                return Score(*trial.user_attrs["score"])
+        score = self._judge(candidate, images)
+        study.add_trial(_frozen(candidate, images, score))
+        return score
+
+
+def open_study(path: Path) -> Study:
+    """The study in the journal file `path`, made if there is none; readable by Optuna's own tools and dashboard."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    with _quiet():
+        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+        return optuna.create_study(study_name="tuning", storage=storage, direction="maximize", load_if_exists=True)
+
+
+def _frozen(candidate: Candidate, images: int, score: Score) -> Any:
+    import optuna
+
+    attributes = {"candidate": dict(candidate), "images": images, "score": [score.accuracy, score.log_likelihood]}
+    return optuna.trial.create_trial(value=score.accuracy, user_attrs=attributes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna says on stderr what our own display shows."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

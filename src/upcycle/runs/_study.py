@@ -1,0 +1,196 @@
+"""The paper's table for any list of data sets: every set and seed is a run of its own, every row is data."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from upcycle.config import Config
+from upcycle.errors import ConfigError, RunFolderError
+from upcycle.report._metrics import scores
+from upcycle.runs._display import Display, SilentDisplay
+from upcycle.runs._facts import read_run
+from upcycle.runs._folder import write_json
+from upcycle.runs._pipeline import run
+
+Row = dict[str, Any]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class GapSummary:
+    """Mean gap of one data set, or of all, in points, with a 95 % interval over seeds and test images."""
+
+    name: str
+    runs: int
+    gap: float
+    low: float
+    high: float
+    error: float
+
+
+def study(
+    datasets: Sequence[str],
+    out: Path,
+    config_of: Callable[[int], Config],
+    seeds: Sequence[int],
+    *,
+    display: Display | None = None,
+) -> Iterator[Row]:
+    """Do (or go on with) the run of every set and seed; yields each row when its run is over. The rows so far, with their
+    summary, are in OUT/study.json and OUT/study.md at any moment.
+
+    `config_of` gives the configuration of a seed. Raises ConfigError where two data sets would share a name.
+    """
+    names = [dataset_name(dataset) for dataset in datasets]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"data sets must have different names. Got {', '.join(twice)} twice. Rename one of the files.")
+    rows: list[Row] = []
+    for seed in seeds:  # all sets once before any of them twice: an early stop leaves a whole table
+        for name, dataset in zip(names, datasets, strict=True):
+            folder = out / "runs" / f"{name}-{seed}"
+            run(dataset, folder, config_of(seed), display=display or SilentDisplay())
+            rows.append(row_of(folder, name))
+            write_study(out, rows)
+            yield rows[-1]
+
+
+def dataset_name(dataset: str) -> str:
+    """The last part of a path, without its ending; what stands behind the colon of `medmnist:bloodmnist`."""
+    return Path(dataset.rsplit(":", 1)[-1]).stem
+
+
+def row_of(folder: Path, dataset: str) -> Row:
+    """The row of a finished run. Raises RunFolderError for an unfinished one."""
+    facts = read_run(folder)
+    if facts.gap_points is None or facts.verdict is None:
+        raise RunFolderError(f"run must be finished. Got {folder}, which is not. Resume it with the command that began it.")
+    predictions = _predictions(folder)
+    labels = predictions.pop("labels")
+    figures = {name: scores(logits, labels).__dict__ for name, logits in predictions.items()}
+    accuracy = {name: measured.value for name, measured in facts.accuracy.items()}
+    return {
+        "dataset": dataset,
+        "preset": facts.preset,
+        "seed": facts.seed,
+        "baseline_accuracy": accuracy["baseline"],
+        "teacher_accuracy": accuracy["teacher"],
+        "plain_cas": accuracy.get("plain"),
+        "student_accuracy": accuracy["student"],
+        "gap_points": facts.gap_points.value,
+        "gap_interval": [facts.gap_points.low, facts.gap_points.high],
+        "test_images": facts.test_images,
+        "minutes": round(facts.total_minutes, 2),
+        "minutes_by_stage": {name: round(minutes, 2) for name, minutes in facts.minutes.items()},
+        "figures": figures,
+        "attack_auc": {name: [leak.auc.value, leak.auc.low, leak.auc.high] for name, leak in facts.leakage.items()},
+        "audit_verdict": facts.verdict,
+        "tuned": _tuned(folder),
+    }
+
+
+def _tuned(folder: Path) -> Row:
+    path = folder / "private" / "tuning" / "tuned.json"
+    found: Row = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def _predictions(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "private" / "evaluation" / "predictions.npz", allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
+
+
+def summarise(rows: Sequence[Row], root: Path) -> list[GapSummary]:
+    """One summary per data set, in order, and one of all sets. `root` holds the runs, for their predictions."""
+    names = list(dict.fromkeys(row["dataset"] for row in rows))
+    each = [_summary(name, [row for row in rows if row["dataset"] == name], root) for name in names]
+    mean = statistics.fmean(s.gap for s in each)
+    error = float(np.sqrt(sum(s.error**2 for s in each))) / len(each)
+    reach = float(stats.norm.ppf(0.975)) * error
+    return [*each, GapSummary("mean of the sets", len(rows), mean, mean - reach, mean + reach, error)]
+
+
+def _summary(name: str, rows: Sequence[Row], root: Path) -> GapSummary:
+    predictions = [_predictions(root / f"{name}-{row['seed']}") for row in rows]
+    hits = [
+        (p["student"].argmax(1) == p["labels"]).astype(float) - (p["baseline"].argmax(1) == p["labels"]) for p in predictions
+    ]
+    shared = all(np.array_equal(p["labels"], predictions[0]["labels"]) for p in predictions)
+    gap, error, freedom = gap_error([100 * h for h in hits], shared_images=shared)
+    reach = float(stats.t.ppf(0.975, freedom)) * error
+    return GapSummary(name, len(rows), gap, gap - reach, gap + reach, error)
+
+
+def gap_error(differences: Sequence[np.ndarray], *, shared_images: bool) -> tuple[float, float, float]:
+    """Mean gap, its standard error and degrees of freedom (Satterthwaite), from right-minus-right per test image and run.
+
+    Where the runs share their test images, the luck of the images does not average out over seeds and is added to the luck of
+    the seeds; where every seed cut its own test split, each run brings its own.
+    """
+    gaps = np.array([d.mean() for d in differences])
+    if shared_images:
+        images = np.mean(differences, axis=0)
+        parts = [(images.var(ddof=1) / len(images), len(images) - 1)]
+    else:
+        parts = [(sum(d.var(ddof=1) / len(d) for d in differences) / len(gaps) ** 2, sum(len(d) - 1 for d in differences))]
+    if len(gaps) > 1 and shared_images:
+        parts.append((gaps.var(ddof=1) / len(gaps), len(gaps) - 1))
+    elif len(gaps) > 1:
+        parts = [max(parts[0], (gaps.var(ddof=1) / len(gaps), len(gaps) - 1))]
+    total = sum(part for part, _ in parts)
+    freedom = total**2 / max(sum(part**2 / df for part, df in parts), 1e-300) if total else 1e9
+    return float(gaps.mean()), float(np.sqrt(total)), float(max(freedom, 1))
+
+
+def write_study(out: Path, rows: Sequence[Row]) -> None:
+    """OUT/study.json and OUT/study.md from the rows so far."""
+    summaries = summarise(rows, out / "runs")
+    document = {"schema_version": SCHEMA_VERSION, "rows": list(rows), "gaps": [s.__dict__ for s in summaries]}
+    write_json(out / "study.json", document)
+    (out / "study.md").write_text("\n".join(table(rows, summaries)) + "\n", encoding="utf-8")
+
+
+def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
+    """Markdown lines: a row per data set (means over its seeds), then the mean of the sets."""
+    lines = [
+        "| data set | seeds | baseline | plain CAS | student (KR CAS) | gap, points | balanced acc. b / s | AUROC b / s"
+        " | macro F1 b / s | ECE b / s | attack AUC teacher / student | minutes |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for summary in summaries[:-1]:
+        lines.append(_line([row for row in rows if row["dataset"] == summary.name], summary))
+    last = summaries[-1]
+    return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} | | | | | | |"]
+
+
+def _line(rows: Sequence[Row], summary: GapSummary) -> str:
+    cells = [
+        summary.name,
+        str(len(rows)),
+        *(_mean([row[key] for row in rows]) for key in ("baseline_accuracy", "plain_cas", "student_accuracy")),
+        _gap(summary),
+        *(_both(rows, key) for key in ("balanced_accuracy", "auroc", "macro_f1", "calibration_error")),
+        " / ".join(_mean([row["attack_auc"][name][0] for row in rows]) for name in ("teacher", "student")),
+        f"{statistics.fmean(row['minutes'] for row in rows):.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _both(rows: Sequence[Row], key: str) -> str:
+    return " / ".join(_mean([row["figures"][name][key] for row in rows]) for name in ("baseline", "student"))
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{statistics.fmean(known):.3f}" if known else "-"
+
+
+def _gap(summary: GapSummary) -> str:
+    return f"{summary.gap:+.2f} [{summary.low:+.2f}, {summary.high:+.2f}]"

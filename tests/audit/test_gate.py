@@ -1,0 +1,61 @@
+"""The memorisation gate: it convicts a copier, and a generator that memorised nothing only as often as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from upcycle.audit import Gate, judge_snapshots, passing
+from upcycle.audit._gate import _nearest_inside, all_distances, closer_share, closer_test
+
+FAST = Gate(flips=200)
+
+
+def _records(n: int, seed: int, width: int = 6) -> np.ndarray:
+    return np.random.default_rng(seed).normal(100, 25, (n, width))
+
+
+def test_a_copying_generator_is_vetoed_and_an_independent_one_passes() -> None:
+    members, held_out = _records(120, 0), _records(120, 1)
+    copier = members[np.arange(200) % 120] + np.random.default_rng(2).normal(0, 1, (200, 6))
+    reports = judge_snapshots(
+        {100: {"pixels": (_records(200, 3), members, held_out)}, 200: {"pixels": (copier, members, held_out)}}, gate=FAST
+    )
+    assert [report.vetoed for report in reports] == [False, True]
+    assert reports[1].closer > 0.95 and reports[1].replicated > 0.5
+    assert passing(reports) == [100]
+
+
+def test_false_vetoes_are_at_most_as_rare_as_alpha_says() -> None:
+    """Few held-out records: a binomial interval would take their common luck for evidence."""
+    rng, vetoes, audits = np.random.default_rng(0), 0, 300
+    for k in range(audits):
+        both = rng.normal(size=(60, 3))
+        p_value = closer_test(
+            all_distances(rng.normal(size=(150, 3)), both), np.arange(60) < 30, np.arange(60), flips=99, seed=k
+        )[1]
+        vetoes += p_value <= 0.05
+    assert vetoes / audits <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / audits)
+    assert vetoes > 0, "a test that never alarms cannot see anything"
+
+
+def test_flips_move_whole_patients() -> None:
+    """Ten patients of ten equal images each: image by image the luck of one patient would look like evidence."""
+    rng = np.random.default_rng(1)
+    alarms = {"patients": 0, "images": 0}
+    for k in range(100):
+        patients = np.repeat(np.arange(10), 10)
+        records = rng.normal(size=(10, 3))[patients]
+        distances, inside = all_distances(rng.normal(size=(100, 3)), records), patients < 5
+        for name, groups in (("patients", patients), ("images", np.arange(100))):
+            alarms[name] += closer_test(distances, inside, groups, flips=99, seed=k)[1] <= 0.05
+    assert alarms["patients"] <= 0.05 * 100 + 3 * np.sqrt(100 * 0.05 * 0.95) < alarms["images"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_quick_lookup_equals_the_plain_statistic(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    distances = rng.integers(0, 6, (40, 30)).astype(float) if seed % 2 else rng.random((40, 30))
+    inside = rng.random(30) < 0.5
+    order = np.argsort(distances, axis=1, kind="stable")
+    assert _nearest_inside(distances, order, inside) == pytest.approx(closer_share(distances, inside))

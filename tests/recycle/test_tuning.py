@@ -1,0 +1,237 @@
+"""The searches and tricks around the sampler, each where the right answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests.recycle.test_training import stripes
+from upcycle.config import ClassifierConfig
+from upcycle.generators import Snapshot, nearest_snapshot
+from upcycle.nets import classifier_factory
+from upcycle.recycle import (
+    Candidate,
+    Choice,
+    Distillation,
+    Proxy,
+    Recipe,
+    Sampler,
+    Score,
+    StudyMemory,
+    TeacherFilter,
+    TeacherLabels,
+    blend,
+    candidates,
+    greedy,
+    halving,
+    score_on,
+    search,
+    smooth,
+)
+from upcycle.recycle import _student as student_module
+
+
+class NoisyPainter:
+    """Paints class k as brightness 50 + 100 k. Of every three draws one shows the other class; `collapsed` is never right."""
+
+    def __init__(self, collapsed: int | None = None) -> None:
+        self.collapsed = collapsed
+
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        rows = np.arange(len(labels)) if indices is None else indices
+        wrong = (rows % 3 == 0) | (labels == self.collapsed)
+        shown = np.where(wrong, 1 - labels, labels)
+        return np.broadcast_to((50 + 100 * shown)[:, None, None, None], (len(labels), 1, 4, 4)).astype(np.uint8)
+
+
+class Brightness(nn.Module):
+    """A teacher that reads the class off the brightness, with probability 0.9."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = (x.mean((1, 2, 3)) > (100 / 127.5 - 1)).long()
+        return torch.nn.functional.one_hot(bright, 2).float() * float(np.log(9))
+
+
+def _sampler(threshold: float | None, collapsed: int | None = None) -> Sampler:
+    accept = None if threshold is None else TeacherFilter(Brightness(), threshold)
+    return Sampler(NoisyPainter(collapsed), np.array([0.5, 0.5]), seed=0, accept=accept)  # type: ignore[arg-type]
+
+
+def _shown(images: np.ndarray) -> np.ndarray:
+    return (images[:, 0, 0, 0] > 100).astype(int)
+
+
+def test_filter_replaces_exactly_the_images_that_show_another_class() -> None:
+    draws = np.arange(600)
+    raw, asked = _sampler(None).draw(draws)
+    kept, same = _sampler(0.0).draw(draws)
+    right = _shown(raw) == asked
+    assert 0.3 < (~right).mean() < 0.37
+    assert np.array_equal(asked, same), "the filter must not change the label prior"
+    assert np.array_equal(kept[right], raw[right])
+    assert (_shown(kept) == asked).all()
+
+
+def test_a_class_the_generator_cannot_draw_neither_hangs_the_filter_nor_loses_its_quota() -> None:
+    images, asked = _sampler(0.0, collapsed=1).draw(np.arange(300))
+    assert np.array_equal(asked, _sampler(None).draw(np.arange(300))[1])
+    assert (_shown(images)[asked == 1] == 0).all()
+
+
+def test_filter_threshold_is_the_probability_of_the_class_asked_for() -> None:
+    images, labels = np.full((3, 4, 4, 1), 150, np.uint8), np.array([1, 0, 1])
+    assert TeacherFilter(Brightness(), 0.89)(images, labels).tolist() == [True, False, True]
+    assert TeacherFilter(Brightness(), 0.91)(images, labels).tolist() == [False, False, False]
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(st.integers(0, 5000), min_size=1, max_size=30))
+def test_a_filtered_draw_does_not_depend_on_what_is_drawn_with_it(rows: list[int]) -> None:
+    together = _sampler(0.0).draw(np.array(rows))[0]
+    alone = np.concatenate([_sampler(0.0).draw(np.array([row]))[0] for row in rows])
+    assert np.array_equal(together, alone)
+
+
+CHOICES = [Choice("a", (0, 1, 2, 3)), Choice("b", (None, 0.5)), Choice("c", (1.0, 1.1, 1.2))]
+
+
+def _planted(candidate: Candidate, images: int) -> Score:
+    """Best at a=2, b=0.5, c=1.1; noise that falls with the images seen and depends on the candidate only."""
+    away = abs(candidate["a"] - 2) + (candidate["b"] is None) + 10 * abs(candidate["c"] - 1.1)  # type: ignore[operator, arg-type]
+    noise = np.random.default_rng(abs(hash(tuple(candidate.values()))) % 2**32).normal() * 8 / images
+    return Score(1 - 0.1 * away + noise, 0.0)
+
+
+def test_halving_and_greedy_return_the_planted_best() -> None:
+    pool = candidates(CHOICES, 24, seed=0)
+    assert len(pool) == 24 and pool[0] == {"a": 0, "b": None, "c": 1.0}, "the untuned sampler must be in the race"
+    best = {"a": 2, "b": 0.5, "c": 1.1}
+    found = search(halving(pool, _planted, images=4_000, rounds=3))
+    assert found.best == best
+    slow = search(greedy(CHOICES, _planted, images=4_000))
+    assert slow.best == best
+    assert slow.images == 9 * 4_000
+    assert found.images == 24 * 444 + 8 * 1_333 + 3 * 4_000
+
+
+def test_equal_scores_keep_the_untuned_sampler() -> None:
+    pool = candidates(CHOICES, 9, seed=0)
+    assert search(halving(pool, lambda *_: Score(0.5, -1.0), images=900)).best == pool[0]
+
+
+def test_a_tie_in_accuracy_is_broken_by_the_likelihood() -> None:
+    assert Score(0.9, -0.2) > Score(0.9, -0.3) and Score(0.91, -9.0) > Score(0.9, -0.2)
+
+
+def test_candidates_are_few_where_the_choices_are() -> None:
+    assert candidates([Choice("a", (1, 2))], 9, seed=1) in ([{"a": 1}, {"a": 2}],)
+
+
+def test_a_killed_search_asks_for_no_proxy_student_again(tmp_path: Path) -> None:
+    asked: list[Candidate] = []
+
+    def judge(candidate: Candidate, images: int) -> Score:
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        asked.append(candidate)
+        return _planted(candidate, images)
+
+    pool = candidates(CHOICES, 9, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        search(halving(pool, StudyMemory(tmp_path / "study.journal", judge), images=900))
+    straight = search(halving(pool, _planted, images=900))
+    asked_again: list[Candidate] = []
+
+    def second(candidate: Candidate, images: int) -> Score:
+        asked_again.append(candidate)
+        return _planted(candidate, images)
+
+    assert search(halving(pool, StudyMemory(tmp_path / "study.journal", second), images=900)) == straight
+    assert len(asked_again) == len(straight.trials) - 5
+
+
+def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_mixes_them_up() -> None:
+    class Liar(_Painter):
+        def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
+            return super().sample(np.asarray(1 - labels), **how)
+
+    config = ClassifierConfig(width=8, blocks=1, batch=32)
+    recipe = Recipe(classifier_factory(config), 2, config)
+    proxy, validation = Proxy(recipe, Distillation(1, 0)), stripes(64, 1)
+
+    from upcycle.recycle import AskedLabels
+
+    good, bad = (
+        score_on(
+            proxy.train(Sampler(painter, np.array([0.5, 0.5]), seed=0), AskedLabels(2), 960, seed=0),  # type: ignore[arg-type]
+            validation,
+            torch.device("cpu"),
+        )
+        for painter in (_Painter(), Liar())
+    )
+    assert good.accuracy > 0.9 and bad.accuracy < 0.1
+
+
+class _Painter:
+    def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
+        rows = how.get("indices")
+        assert isinstance(rows, np.ndarray)
+        both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
+        return np.stack(both).transpose(0, 3, 1, 2)
+
+
+def test_nearest_snapshot_prefers_the_later_of_two() -> None:
+    found = [Snapshot(seen, Path()) for seen in (100, 200, 300)]
+    assert nearest_snapshot(found, 260).images_seen == 300
+    assert nearest_snapshot(found, 150).images_seen == 200
+
+
+def test_blend_is_a_convex_mix_of_two_views_and_share_zero_changes_nothing() -> None:
+    views = torch.arange(6.0)[:, None, None, None].expand(6, 1, 2, 2).contiguous()
+    rng = torch.Generator().manual_seed(0)
+    assert torch.equal(blend(views, 0.0, rng), views)
+    mixed = blend(views, 1.0, rng)
+    assert (mixed.amax((1, 2, 3)) == mixed.amin((1, 2, 3))).all(), "one weight per image"
+    assert float(mixed.min()) >= 0 and float(mixed.max()) <= 5
+    assert not torch.equal(mixed, views)
+
+
+def test_smoothing_spreads_the_share_evenly() -> None:
+    soft = torch.tensor([[0.7, 0.2, 0.1, 0.0]])
+    assert torch.allclose(smooth(soft, 0.2), torch.tensor([[0.61, 0.21, 0.13, 0.05]]))
+    assert torch.equal(smooth(soft, 0.0), soft)
+
+
+def test_the_teacher_labels_the_blend_that_the_student_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.recycle.test_training import CONFIG, _bank
+
+    seen: list[tuple[Tensor, Tensor]] = []
+    plain_blend = student_module.blend
+
+    def noted(views: Tensor, share: float, rng: torch.Generator) -> Tensor:
+        seen.append((views, plain_blend(views, share, rng)))
+        return seen[-1][1]
+
+    class Labels:
+        def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+            assert torch.equal(views, seen[-1][1]) and not torch.equal(views, seen[-1][0])
+            return TeacherLabels(Brightness())(views, asked, source)
+
+    monkeypatch.setattr(student_module, "blend", noted)
+    recipe = Recipe(classifier_factory(CONFIG), 2, CONFIG, budget=64)
+    student_module.train_student(_bank(tmp_path).advance(64), Labels(), recipe, Distillation(64, 0, mix=1.0), seed=0)
+    assert len(seen) == 2

@@ -1,0 +1,64 @@
+"""The table over data sets and seeds: its intervals, and that it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from upcycle._settings import resolve
+from upcycle.errors import ConfigError
+from upcycle.runs import study
+from upcycle.runs._study import dataset_name, gap_error
+
+
+def test_one_seed_has_the_paired_error_of_its_test_images() -> None:
+    difference = np.array([100.0, 0, 0, -100, 0, 0, 0, 0, 0, 0])
+    gap, error, freedom = gap_error([difference], shared_images=True)
+    assert gap == 0 and freedom == pytest.approx(9)
+    assert error == pytest.approx(difference.std(ddof=1) / np.sqrt(10))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_interval_over_seeds_and_images_covers_the_true_gap(shared: bool) -> None:
+    """Gap of 0 with luck of seeds and of images, on shared or own test images; 95 % intervals must hold it about as often."""
+    from scipy import stats
+
+    rng, held, trials = np.random.default_rng(0), 0, 400
+    for _ in range(trials):
+        common = rng.normal(0, 30, 200)
+        runs = [(common if shared else rng.normal(0, 30, 200)) + rng.normal(0, 2) + rng.normal(0, 20, 200) for _ in range(3)]
+        gap, error, freedom = gap_error(runs, shared_images=shared)
+        held += abs(gap) <= stats.t.ppf(0.975, freedom) * error
+    assert held / trials >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+def test_names_of_data_sets() -> None:
+    assert [dataset_name(d) for d in ("a/b/blood.npz", "folder/", "medmnist:bloodmnist")] == ["blood", "folder", "bloodmnist"]
+
+
+def test_two_sets_of_one_name_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="different names"):
+        list(
+            study(["a/x.npz", "b/x.npz"], tmp_path / "out", lambda seed: resolve("smoke", config_file=None, overrides=()), [0])
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path: Path) -> None:
+    from upcycle.cli.study import study as command
+
+    arguments = ["digits", "--seeds", "1", "--preset", "smoke", "--set", "threads=1", "--out", str(tmp_path / "out"), "--json"]
+    first = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    document = json.loads(first.stdout)
+    (row,) = document["rows"]
+    assert row["dataset"] == "digits" and 0 <= row["plain_cas"] <= 1
+    assert row["gap_points"] == pytest.approx(100 * (row["student_accuracy"] - row["baseline_accuracy"]))
+    assert row["figures"]["student"]["accuracy"] == pytest.approx(row["student_accuracy"])
+    assert document["gaps"][-1]["gap"] == pytest.approx(row["gap_points"])
+    assert "| digits | 1 |" in (tmp_path / "out" / "study.md").read_text()
+    again = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert json.loads(again.stdout) == document
