@@ -144,6 +144,13 @@ def test_file_in_the_cache_that_rotted_is_refused_and_left_alone(server: Server,
     assert target.read_bytes() == CONTENT[:-5] and not server.asked
 
 
+def test_file_in_a_cache_that_may_only_be_read_needs_no_lock(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.write_bytes(CONTENT)
+    get(server, target)
+    assert [path.name for path in target.parent.iterdir()] == ["set.npz"]
+
+
 def test_part_is_kept_where_the_network_goes_away_for_good(server: Server, target: Path) -> None:
     server.cut = [100_000, 0, 0, 0, 0]
     with pytest.raises(DataError, match=r"connection was cut. The same command goes on after 0.1 MB"):

@@ -36,6 +36,8 @@ def fetch(address: str, md5: str, target: Path, *, most_bytes: int = 2**36) -> P
     """
     from filelock import FileLock
 
+    if target.exists():  # before the lock, as a cache shared by many may be read-only
+        return _checked(target, md5)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(target.name + ".lock")):
         if target.exists():
