@@ -27,7 +27,9 @@ from upcycle.audit import (
     paired_difference_interval,
     records_needed,
     roc,
+    split_rates,
     tpr_at_fpr,
+    tpr_p_value,
 )
 
 TCKR = [  # teacher accuracy, student accuracy, teacher AUC, student AUC, teacher AOP, student AOP, all in per cent
@@ -336,3 +338,51 @@ def test_huge_and_tiny_scores_raise_no_warning() -> None:
         scores = np.array([1e308, -1e308, 1e-308, 0.0, 5.0, -5.0])
         delong_interval(scores, halves(3, 3))
         roc(scores, halves(3, 3))
+
+
+@pytest.mark.parametrize("n", [300, 1000])
+def test_exact_tpr_test_raises_no_more_false_alarms_than_declared_and_sees_a_tail(n: int) -> None:
+    rng, audits = np.random.default_rng(n), 400
+    alarms = [tpr_p_value(*gaussian(rng, n), 0.01) < 0.05 for _ in range(audits)]
+    assert np.mean(alarms) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
+    tied = [tpr_p_value(np.round(rng.normal(size=2 * n)), halves(n, n), 0.05) < 0.05 for _ in range(100)]
+    assert np.mean(tied) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 100)
+    scores, members = gaussian(rng, n)
+    scores[: n // 10] += 8
+    assert tpr_p_value(scores, members, 0.01) < 1e-4
+    assert tpr_p_value(scores, members, 0.0001) == 1
+
+
+def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
+    rng, covered, alarms, audits = np.random.default_rng(3), [], [], 150
+    groups = np.repeat(np.arange(400), 8)
+    members, truth = groups < 200, 0.05
+    for _ in range(audits):
+        scores = np.repeat(rng.normal(size=400), 8)  # all images of a patient score alike
+        rates = [tpr_at_fpr(scores, members, truth, groups=g) for g in (groups, None)]
+        covered.append([r.low <= truth <= r.high for r in rates])  # type: ignore[union-attr]
+        alarms.append(tpr_p_value(scores, members, truth, groups) < 0.05)
+    grouped, naive = np.mean(covered, axis=0)
+    assert grouped >= 0.95 - 0.03
+    assert naive < 0.85
+    assert np.mean(alarms) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
+
+
+def test_groups_of_one_record_change_no_limit_and_few_groups_are_refused() -> None:
+    scores, members = gaussian(np.random.default_rng(4), 500, 1.0)
+    plain = tpr_at_fpr(scores, members, 0.02)
+    assert close(tpr_at_fpr(scores, members, 0.02, groups=np.arange(1000)), plain)
+    refused = tpr_at_fpr(scores, members, 0.02, groups=np.arange(1000) // 10)
+    assert refused == NotResolvable(0.02, 150, "independent groups of non-members")
+
+
+def test_split_threshold_gives_both_rates_with_exact_limits() -> None:
+    rng, truth, covered = np.random.default_rng(5), norm.sf(norm.isf(0.05) - 1), []
+    for seed in range(300):
+        both = split_rates(*gaussian(rng, 400, 1.0), 0.05, seed=seed)
+        at = norm.sf(both.threshold), norm.sf(both.threshold - 1)
+        covered.append([both.fpr.low <= at[0] <= both.fpr.high, both.tpr.low <= at[1] <= both.tpr.high])
+    assert (np.mean(covered, axis=0) >= 0.93).all()
+    assert both.tpr.value == pytest.approx(truth, abs=0.1)
+    with pytest.raises(AuditInputError, match="at least 600 for a split threshold"):
+        split_rates(*gaussian(rng, 400), 0.01, seed=0)

@@ -80,10 +80,12 @@ from upcycle.audit._power import (
     records_needed,
 )
 from upcycle.audit._quantile import quantile_attack
+from upcycle.audit._read_scores import ScoresFile, read_scores
 from upcycle.audit._result import AuditResult, AuditRow
 from upcycle.audit._risk import RecordRisk, aop, record_risk
 from upcycle.audit._rmia import Population, rmia
 from upcycle.audit._schema import audit_schema, check_audit
+from upcycle.audit._selftest import Check, selftest
 from upcycle.audit._sets import (
     SetDetection,
     patient_scores,
@@ -111,6 +113,7 @@ __all__ = [
     "AuditResult",
     "AuditRow",
     "BoundarySearch",
+    "Check",
     "Control",
     "CopyReport",
     "Endpoint",
@@ -128,6 +131,7 @@ __all__ = [
     "Rate",
     "RecordRisk",
     "RocCurve",
+    "ScoresFile",
     "SetDetection",
     "ShadowSet",
     "SplitRates",
@@ -197,6 +201,7 @@ __all__ = [
     "power_table",
     "probe_statistic",
     "quantile_attack",
+    "read_scores",
     "record_risk",
     "record_statistic",
     "records_for_epsilon",
@@ -204,6 +209,7 @@ __all__ = [
     "records_needed",
     "rmia",
     "roc",
+    "selftest",
     "set_detection",
     "set_p_value",
     "signals",

@@ -36,7 +36,7 @@ def two_way_interval(
         return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9), "pairs of non-member and pipeline")
     pipelines, records = scores.shape
     units = np.arange(records) if groups is None else np.unique(groups, return_inverse=True)[1]
-    pool, rng, drawn = _Pool.of(scores, members), np.random.default_rng(seed), np.empty(resamples)
+    pool, rng, drawn = _Pool.of(scores, members), np.random.default_rng([seed, *b"bootstrap"]), np.empty(resamples)
     value = pool.statistic(np.ones(pipelines), np.ones(records), fpr)
     count = int(units.max()) + 1
     for k in range(resamples):

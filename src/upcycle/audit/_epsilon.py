@@ -70,7 +70,7 @@ def epsilon_split(
 ) -> EpsilonBound:
     """The bound at the threshold that is best on a random half of both sides, read off the other half."""
     inside, outside = _sides(scores, members, groups, 4)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, *b"split"])
     inside, outside = rng.permutation(inside), rng.permutation(outside)
     m, n = len(inside) // 2, len(outside) // 2
     grid = _thresholds(outside[:n])

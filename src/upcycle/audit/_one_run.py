@@ -134,7 +134,7 @@ def _guess(
     if not counts or not all(1 <= k <= m for k in counts):
         raise AuditInputError(f"guesses must be between 1 and the {m} canaries. Got {counts}. Fix their number beforehand.")
     _check_coin(int(members.sum()), m)
-    lottery = np.random.default_rng(seed).permutation(m)
+    lottery = np.random.default_rng([seed, *b"ties"]).permutation(m)  # never the stream that may have flipped the coins
     hits = members[np.lexsort((lottery, -scores))]
     right = [int(hits[: (k + 1) // 2].sum() + (~hits[m - k // 2 :]).sum()) for k in counts]
     return right, counts, m

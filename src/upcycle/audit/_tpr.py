@@ -88,7 +88,7 @@ def split_rates(scores: np.ndarray, members: np.ndarray, fpr: float, *, seed: in
     calibration half expects fewer than three false positives.
     """
     scores, members = check_scores(scores, members)
-    outside = np.random.default_rng(seed).permutation(scores[~members])
+    outside = np.random.default_rng([seed, *b"split"]).permutation(scores[~members])
     half = len(outside) // 2
     if half * fpr < LEAST_FALSE_POSITIVES - 1e-9:
         needed = 2 * math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9)

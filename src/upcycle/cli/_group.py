@@ -22,6 +22,9 @@ _COMMANDS = {
     "train-generator": "Run up to the generator.",
     "distil": "Run up to the student.",
     "audit": "Run up to the audit.",
+    "audit-scores": "Audit any model from an .npz of scores or logits.",
+    "audit-power": "How many records, canaries and pipelines a wanted bound needs.",
+    "audit-selftest": "Known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
 }
 _MODULES = {
@@ -29,6 +32,9 @@ _MODULES = {
     "train-generator": "stages",
     "distil": "stages",
     "audit": "stages",
+    "audit-scores": "audit_scores",
+    "audit-power": "audit_power",
+    "audit-selftest": "audit_selftest",
     "report": "stages",
 }
 

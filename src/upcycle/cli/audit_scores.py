@@ -1,0 +1,122 @@
+"""upcycle audit-scores"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from upcycle.cli._options import json_option, print_json
+
+if TYPE_CHECKING:
+    from upcycle.audit import AuditResult, AuditRow
+
+INVALID = 3
+_STATISTICS = {"auc": "AUC", "tpr": "TPR@1%FPR"}
+
+
+@click.command(name="audit-scores")
+@click.argument("scores", type=click.Path(path_type=Path))
+@click.option("--primary", metavar="ATTACK", help="Attack of the primary endpoint (default: the first).")
+@click.option(
+    "--statistic",
+    type=click.Choice(list(_STATISTICS)),
+    default="auc",
+    show_default=True,
+    help="Its statistic: AUC, or TPR at 1 % FPR.",
+)
+@click.option("--population", default="clean", show_default=True, help="What the records are: clean, outlier or canary.")
+@click.option("--confidence", type=float, default=0.95, show_default=True)
+@click.option("--folds", type=int, default=5, show_default=True, help="Folds of the learned attacks on logits.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def audit_scores(
+    scores: Path,
+    primary: str | None,
+    statistic: str,
+    population: str,
+    confidence: float,
+    folds: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Audit any model from the scores or logits in SCORES, an .npz. Writes nothing.
+
+    Arrays: member (n,), True for records the model was given; scores (n,), higher = more likely a member, or logits (n,
+    classes) with labels (n,); optional groups, images and ids. Several targets: TARGET/ATTACK or TARGET/logits; call the model
+    that must be seen to leak "teacher", and scores made without any model "blind".
+
+    The primary endpoint is to be declared before the scores are looked at. Exit code 3 where a control failed: INVALID.
+    """
+    from upcycle.audit import Endpoint, read_scores
+    from upcycle.audit import audit_scores as audit
+
+    given = read_scores(scores)
+    attack = primary or _first_attack(given.targets)
+    endpoint = Endpoint("AUC" if statistic == "auc" else "TPR@1%FPR", attack, population)
+    result = audit(
+        given.targets, endpoint=endpoint, folds=folds, confidence=confidence, seed=seed, images=given.images, ids=given.ids
+    )
+    if as_json:
+        print_json(result.to_json())
+    else:
+        for line in _lines(result):
+            click.echo(line)
+    if result.verdict == "INVALID":
+        click.get_current_context().exit(INVALID)
+
+
+def _first_attack(targets: object) -> str:
+    from upcycle.audit import AttackScores
+
+    assert isinstance(targets, dict)
+    first = next(target for name, target in targets.items() if name != "blind" or len(targets) == 1)
+    return next(iter(first.scores)) if isinstance(first, AttackScores) and first.scores else "loss threshold"
+
+
+def _lines(result: AuditResult) -> Iterator[str]:
+    first = result.rows[0]
+    yield f"{first.n_members:,} members, {first.n_non_members:,} non-members; primary endpoint: {result.endpoint}"
+    yield ""
+    head = ("target", "attack", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR", "p (Holm)", "epsilon >=")
+    yield from _table([head, *map(_cells, result.rows)])
+    yield ""
+    head = ("control", "target", "attack", "AUC", "")
+    yield from _table(
+        [
+            head,
+            *(
+                (c.control, c.target, c.attack, _limits(c.auc, c.auc_low, c.auc_high), "ok" if c.passed else "FAILED")
+                for c in result.controls
+            ),
+        ]
+    )
+    for verdict in result.verdicts:
+        yield ""
+        yield f"{verdict.target}: {verdict.line}"
+        yield verdict.sentence
+
+
+def _cells(row: AuditRow) -> tuple[str, ...]:
+    p = row.p_holm if row.tpr_p_holm is None else min(row.p_holm, row.tpr_p_holm)
+    return (
+        row.target,
+        f"{row.attack}{' *' if row.primary else ''}",
+        _limits(row.auc, row.auc_low, row.auc_high),
+        _limits(row.tpr_at_1pct, row.tpr_at_1pct_low, row.tpr_at_1pct_high) or str(row.tpr_at_1pct_note),
+        _limits(row.tpr_at_01pct, row.tpr_at_01pct_low, row.tpr_at_01pct_high) or str(row.tpr_at_01pct_note),
+        f"{p:.2g}",
+        f"{row.epsilon_low:.2f} (cap {row.epsilon_cap:.2f})",
+    )
+
+
+def _limits(value: float | None, low: float | None, high: float | None) -> str:
+    return "" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
