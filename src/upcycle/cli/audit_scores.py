@@ -11,7 +11,7 @@ import click
 from upcycle.cli._options import json_option, print_json
 
 if TYPE_CHECKING:
-    from upcycle.audit import AuditResult, AuditRow
+    from upcycle.audit import AuditResult, AuditRow, Control
 
 INVALID = 3
 _STATISTICS = {"auc": "AUC", "tpr": "TPR@1%FPR"}
@@ -83,16 +83,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
     head = ("target", "attack", "AUC", "TPR at 1 % FPR", "TPR at 0.1 % FPR", "p (Holm)", "epsilon >=")
     yield from _table([head, *map(_cells, result.rows)])
     yield ""
-    head = ("control", "target", "attack", "AUC", "")
-    yield from _table(
-        [
-            head,
-            *(
-                (c.control, c.target, c.attack, _limits(c.auc, c.auc_low, c.auc_high), "ok" if c.passed else "FAILED")
-                for c in result.controls
-            ),
-        ]
-    )
+    yield from _table([("control", "target", "attack", "AUC", ""), *map(_control, result.controls)])
     for verdict in result.verdicts:
         yield ""
         yield f"{verdict.target}: {verdict.line}"
@@ -110,6 +101,11 @@ def _cells(row: AuditRow) -> tuple[str, ...]:
         f"{p:.2g}",
         f"{row.epsilon_low:.2f} (cap {row.epsilon_cap:.2f})",
     )
+
+
+def _control(control: Control) -> tuple[str, ...]:
+    limits = _limits(control.auc, control.auc_low, control.auc_high)
+    return (control.control, control.target, control.attack, limits, "ok" if control.passed else "FAILED")
 
 
 def _limits(value: float | None, low: float | None, high: float | None) -> str:
