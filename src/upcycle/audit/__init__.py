@@ -2,8 +2,6 @@
 
 from upcycle.audit._adversarial import Inversion, discriminator_logit, latent_inversion
 from upcycle.audit._attacks import (
-    AttackCard,
-    attack_cards,
     cross_fit,
     forward_fit,
     learned_attacks,
@@ -19,6 +17,8 @@ from upcycle.audit._auc import (
 from upcycle.audit._audit import audit_scores
 from upcycle.audit._binomial import accuracy_interval, clopper_pearson, paired_difference_interval
 from upcycle.audit._bootstrap import calibrate_by_record, two_way_interval
+from upcycle.audit._card import AttackCard
+from upcycle.audit._cards import attack_cards
 from upcycle.audit._controls import Control, blind_features
 from upcycle.audit._copies import CopyReport, find_copies, nearest_two
 from upcycle.audit._denoiser import denoiser_norm, t_error
