@@ -192,6 +192,9 @@ class Config(_Section):
     tuning: TuningConfig = TuningConfig()
     audit: AuditConfig = AuditConfig()
     release: ReleaseConfig = ReleaseConfig()
+    teachers: int = Field(
+        1, ge=1, le=20, description="teachers of different seeds; above 1 their mean probabilities are the soft labels"
+    )
     plain: bool = Field(
         False, description="also train the plain-CAS student (one fixed synthetic set, hard labels), for tables"
     )

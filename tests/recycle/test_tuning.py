@@ -18,6 +18,7 @@ from upcycle.nets import classifier_factory
 from upcycle.recycle import (
     Candidate,
     Choice,
+    CommitteeLabels,
     Distillation,
     Proxy,
     Recipe,
@@ -235,3 +236,17 @@ def test_the_teacher_labels_the_blend_that_the_student_sees(tmp_path: Path, monk
     recipe = Recipe(classifier_factory(CONFIG), 2, CONFIG, budget=64)
     student_module.train_student(_bank(tmp_path).advance(64), Labels(), recipe, Distillation(64, 0, mix=1.0), seed=0)
     assert len(seen) == 2
+
+
+def test_a_committee_labels_with_the_mean_of_its_teachers_and_one_teacher_is_itself() -> None:
+    views = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    nothing = torch.zeros(5, dtype=torch.long)
+
+    class Dim(Brightness):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(-x) / 2
+
+    one, two = TeacherLabels(Brightness())(views, nothing, nothing), TeacherLabels(Dim())(views, nothing, nothing)
+    both = CommitteeLabels([Brightness(), Dim()])(views, nothing, nothing)
+    assert torch.allclose(both, (one + two) / 2)
+    assert torch.equal(CommitteeLabels([Brightness()])(views, nothing, nothing), one)

@@ -4,7 +4,7 @@ from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
 from upcycle.recycle._filter import TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
-from upcycle.recycle._labels import AskedLabels, Labeller, TeacherLabels
+from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget
 from upcycle.recycle._proxy import Proxy, Score, score_on
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
@@ -15,6 +15,7 @@ __all__ = [
     "Bank",
     "Candidate",
     "Choice",
+    "CommitteeLabels",
     "Distillation",
     "Fitted",
     "FlipTrial",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, final
 
 import torch
@@ -31,6 +32,18 @@ class TeacherLabels:
     def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002 - the strategy's signature
         logits: Tensor = self._teacher(views)
         return (logits / self._temperature).softmax(dim=1)
+
+
+@final
+class CommitteeLabels:
+    """The mean of several teachers' softmaxes at `temperature` on the view the student sees (Lakshminarayanan et al. 2017)."""
+
+    def __init__(self, teachers: Sequence[nn.Module], *, temperature: float = 1.0) -> None:
+        self._members = [TeacherLabels(teacher, temperature=temperature) for teacher in teachers]
+
+    @torch.inference_mode()
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+        return torch.stack([member(views, asked, source) for member in self._members]).mean(0)
 
 
 @final

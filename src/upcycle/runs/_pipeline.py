@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, hea
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import release_stage
 from upcycle.runs._stages import content_key, read_record, run_stage
-from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, views_stage
+from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, teacher_names, views_stage
 from upcycle.runs._tune import tuning_stage
 
 UNTIL = ("teacher", "generator", "student", "audit", "report")
@@ -174,7 +175,10 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
     tuning = [] if bench.config.tuning.strategy == "none" else [_Stage("tuning", 0, lambda: tuning_stage(bench, store))]
     road = [
         _Stage("views", 0, lambda: views_stage(bench, store)),
-        _Stage("teacher", budget.teacher, lambda: classifier_stage(bench, store, "teacher", budget.teacher)),
+        *[
+            _Stage(name, budget.teacher, partial(classifier_stage, bench, store, name, budget.teacher))
+            for name in teacher_names(bench.config.teachers)
+        ],
         _Stage("generator", budget.generator, lambda: generator_stage(bench, store)),
         _Stage("gate", 0, lambda: gate_stage(bench, store)),
         *tuning,
@@ -195,10 +199,11 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
 
 def _walk(bench: Bench, store: Store, until: str) -> Summary:
     """Every stage up to `until`, each keyed by the configuration and the data."""
+    last = teacher_names(bench.config.teachers)[-1] if until == "teacher" else until
     for stage in _road(bench, store):
         key = content_key(stage.name, store.fingerprint, bench.config.model_dump(exclude={"device", "threads"}))
         _announced(bench, stage, key)
-        if stage.name == until:
+        if stage.name == last:
             break
     return _summary(bench, until)
 

@@ -29,6 +29,7 @@ class Budget:
     bank: int
     redrawn: int
     epoch: int
+    teachers: int = 1
 
     @property
     def drawn(self) -> int:
@@ -54,17 +55,19 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
     bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
     generator = max(config.generator.batch, round(config.generator.images * scale))
     epoch = min(max(members, config.bank.min_images // 4), student)
-    return Budget(teacher, max(teacher, student), generator, student, bank, round(config.bank.refresh * bank), epoch)
+    return Budget(
+        teacher, max(teacher, student), generator, student, bank, round(config.bank.refresh * bank), epoch, config.teachers
+    )
 
 
 def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
     """Expected seconds of every stage."""
     learning = 1 / rates.classifier
     return {
-        "teacher": budget.teacher * learning,
+        "teacher": budget.teachers * budget.teacher * learning,
         "baseline": budget.baseline * learning,
         "generator": budget.generator / rates.generator,
-        "student": budget.student * (learning + 1 / rates.labelling) + budget.drawn / rates.sampling,
+        "student": budget.student * (learning + budget.teachers / rates.labelling) + budget.drawn / rates.sampling,
         "others": _OTHER_SECONDS,
     }
 
@@ -145,13 +148,17 @@ class Plan:
         """What will be done and how long it takes, one line each."""
         b, s = self.budget, self.seconds
         return [
-            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; teacher sees {b.teacher:,} images,"
+            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; {_teachers(b.teachers)} {b.teacher:,} images,"
             f" baseline {b.baseline:,}",
             f"generator    {self.generator_parameters / 1e6:.2f} M parameters; sees {b.generator:,} images",
             f"student      sees {b.student:,} synthetic images; bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
             "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items()) + " min",
             f"             about {sum(s.values()) / 60:.0f} min in all on this machine",
         ]
+
+
+def _teachers(count: int) -> str:
+    return "teacher sees" if count == 1 else f"each of {count} teachers sees"
 
 
 def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device) -> Plan:

@@ -22,13 +22,13 @@ from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
     Bank,
+    CommitteeLabels,
     Distillation,
     FlipTrial,
     Labeller,
     Recipe,
     Sampler,
     TeacherFilter,
-    TeacherLabels,
     choose_augmentation,
     label_prior,
     train_classifier,
@@ -119,10 +119,11 @@ class Bench:
         return replace(self, config=with_settings(self.config, json.loads(path.read_text())))
 
     def labeller(self) -> Labeller:
-        """Soft labels of the teacher, or the classes asked for."""
+        """Soft labels of the teachers, or the classes asked for."""
         if self.config.student.labels == "hard":
             return AskedLabels(self.shape.classes)
-        return TeacherLabels(self.classifier("teacher"), temperature=self.config.student.temperature)
+        teachers = [self.classifier(name) for name in teacher_names(self.config.teachers)]
+        return CommitteeLabels(teachers, temperature=self.config.student.temperature)
 
     def distillation(self) -> Distillation:
         budget, student = self.plan.budget, self.config.student
@@ -139,6 +140,11 @@ class Bench:
     def classifier(self, stage: str) -> nn.Module:
         """The finished classifier of `stage` (teacher, baseline, student or plain)."""
         return load_classifier(self.folder.stage(stage) / "model.safetensors", self.network, self.shape).to(self.device)
+
+
+def teacher_names(count: int) -> list[str]:
+    """Stages of the teachers: "teacher", which is also the one that is audited, then "teacher-2", "teacher-3" ..."""
+    return ["teacher", *(f"teacher-{k}" for k in range(2, count + 1))]
 
 
 def save_classifier(net: nn.Module, path: Path) -> None:
