@@ -1,0 +1,35 @@
+"""Reopen a run whose stages have finished, to go on from them: another student, another search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from upcycle._machine import choose_device, tune_process
+from upcycle.data import Store
+from upcycle.errors import RunFolderError
+from upcycle.generators import ImageShape
+from upcycle.nets import classifier_factory
+from upcycle.runs._display import SilentDisplay
+from upcycle.runs._folder import RunFolder, read_config
+from upcycle.runs._plan import Plan
+from upcycle.runs._stages import read_record
+from upcycle.runs._steps import Bench
+
+
+def open_bench(root: Path, *, needs: str = "generator") -> tuple[Bench, Store]:
+    """The bench and the private store of the run in `root`, with its own settings and no display.
+
+    Raises RunFolderError unless its stage `needs` has finished.
+    """
+    folder = RunFolder(root)
+    plan, done = read_record(folder.private / "plan"), read_record(folder.private / needs)
+    if plan is None or done is None:
+        raise RunFolderError(
+            f"run must have finished its {needs}. Got {root}, which has not. Run upcycle run --out {root} first."
+        )
+    config, store = read_config(root / "config.yaml"), Store(folder.store)
+    tune_process(config.threads)
+    shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
+    network = classifier_factory(config.teacher)
+    device = choose_device(config.device)
+    return Bench(folder, config, shape, device, SilentDisplay(), network, Plan.from_json(plan.facts)), store
