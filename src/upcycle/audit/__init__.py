@@ -17,12 +17,14 @@ from upcycle.audit._auc import (
 from upcycle.audit._audit import audit_scores
 from upcycle.audit._binomial import accuracy_interval, clopper_pearson, paired_difference_interval
 from upcycle.audit._bootstrap import calibrate_by_record, two_way_interval
+from upcycle.audit._canaries import KINDS, CanaryCounts, Records, natural_outliers, plant
 from upcycle.audit._card import AttackCard
 from upcycle.audit._cards import attack_cards
 from upcycle.audit._controls import Control, blind_features
 from upcycle.audit._copies import CopyReport, find_copies, nearest_two
 from upcycle.audit._denoiser import denoiser_norm, t_error
 from upcycle.audit._density import density_ratio, nearest_ratio
+from upcycle.audit._design import Design, complementary_halves, make_design
 from upcycle.audit._difficulty import difficulty_calibrated
 from upcycle.audit._epsilon import (
     EpsilonBound,
@@ -49,6 +51,7 @@ from upcycle.audit._label_only import (
     boundary_distance,
     ten_views,
 )
+from upcycle.audit._label_test import LabelTest, label_test
 from upcycle.audit._lira import lira_offline_density, lira_offline_one_sided, lira_online
 from upcycle.audit._multiplicity import (
     Endpoint,
@@ -67,6 +70,10 @@ from upcycle.audit._one_run import (
     one_run_p_value,
 )
 from upcycle.audit._permutation import LabelPermutation, label_permutation
+from upcycle.audit._pipeline_audit import audit, judge_shadows
+from upcycle.audit._pipeline_result import PipelineAudit, PipelineRow
+from upcycle.audit._pipelines import Parts, Pipeline, Predict, RecordScore, from_sklearn, from_torch
+from upcycle.audit._plan import BUDGETS, AuditPlan, plan_for
 from upcycle.audit._power import (
     Need,
     canaries_for_epsilon,
@@ -94,6 +101,7 @@ from upcycle.audit._sets import (
     smallest_detected,
 )
 from upcycle.audit._shadow_set import OneOut, ShadowSet, record_statistic
+from upcycle.audit._shadows import Shadows, run_paths, run_shadows
 from upcycle.audit._signals import attack_features, signals
 from upcycle.audit._soft_labels import label_mass, probe_statistic
 from upcycle.audit._student_t import calibrated_ratio, student_t_ratio
@@ -106,16 +114,21 @@ from upcycle.audit._tpr import (
 from upcycle.audit._verdict import Verdict
 
 __all__ = [
+    "BUDGETS",
+    "KINDS",
     "MIN_RECORDS",
     "AttackCard",
     "AttackScores",
     "AuditInputError",
+    "AuditPlan",
     "AuditResult",
     "AuditRow",
     "BoundarySearch",
+    "CanaryCounts",
     "Check",
     "Control",
     "CopyReport",
+    "Design",
     "Endpoint",
     "EpsilonBound",
     "Gate",
@@ -124,16 +137,25 @@ __all__ = [
     "Interval",
     "Inversion",
     "LabelPermutation",
+    "LabelTest",
     "Need",
     "NotResolvable",
     "OneOut",
+    "Parts",
+    "Pipeline",
+    "PipelineAudit",
+    "PipelineRow",
     "Population",
+    "Predict",
     "Rate",
     "RecordRisk",
+    "RecordScore",
+    "Records",
     "RocCurve",
     "ScoresFile",
     "SetDetection",
     "ShadowSet",
+    "Shadows",
     "SplitRates",
     "TargetScores",
     "Verdict",
@@ -144,6 +166,7 @@ __all__ = [
     "attack_features",
     "auc",
     "auc_p_value",
+    "audit",
     "audit_schema",
     "audit_scores",
     "augmentation_votes",
@@ -154,6 +177,7 @@ __all__ = [
     "canaries_for_epsilon",
     "check_audit",
     "clopper_pearson",
+    "complementary_halves",
     "cross_fit",
     "delong_interval",
     "denoiser_norm",
@@ -169,18 +193,24 @@ __all__ = [
     "epsilon_split",
     "find_copies",
     "forward_fit",
+    "from_sklearn",
+    "from_torch",
     "gaussian_bound",
     "gaussian_epsilon",
     "holm",
+    "judge_shadows",
     "judge_snapshots",
     "label_mass",
     "label_permutation",
+    "label_test",
     "latent_inversion",
     "learned_attacks",
     "lira_offline_density",
     "lira_offline_one_sided",
     "lira_online",
+    "make_design",
     "membership_folds",
+    "natural_outliers",
     "nearest_ratio",
     "nearest_two",
     "neighbour_logits",
@@ -198,6 +228,8 @@ __all__ = [
     "patient_scores",
     "pipelines_needed",
     "pixel_encoder",
+    "plan_for",
+    "plant",
     "power_table",
     "probe_statistic",
     "quantile_attack",
@@ -209,6 +241,8 @@ __all__ = [
     "records_needed",
     "rmia",
     "roc",
+    "run_paths",
+    "run_shadows",
     "selftest",
     "set_detection",
     "set_p_value",

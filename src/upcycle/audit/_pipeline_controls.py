@@ -1,0 +1,122 @@
+"""Controls of a pipeline audit: what must hold 0.5 whatever the pipeline does, and what an audit that works must see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from upcycle._random import numpy_rng
+from upcycle.audit._attacks import POSTERIOR, forward_fit, learned_attacks, membership_folds
+from upcycle.audit._auc import delong_interval
+from upcycle.audit._controls import Control, blind_features
+from upcycle.audit._normal import Rate
+from upcycle.audit._plan import LOSS, RATIO
+from upcycle.audit._pooled import pool, pooled_auc
+from upcycle.audit._questions import COPYING, NEAREST, PLANTED, PLANTED_FLAG
+from upcycle.audit._shadows import Shadows
+from upcycle.audit._streams import Attacked
+
+ERROR: Final = 0.001  # a kind of negative control fails by chance once in so many audits
+TEACHER: Final = "positive: teacher"
+
+
+def pipeline_controls(shadows: Shadows, done: Sequence[Attacked], seed: int) -> tuple[Control, ...]:
+    """All controls, the negative ones first. The teacher's is there only if the pipeline has a teacher."""
+    primary = [a for a in done if a.attack in (RATIO, LOSS) and a.threat_model in ("T1", "T5", "T1 baseline")]
+    negative = [
+        *_halves(shadows, primary, seed),
+        *_shuffled(shadows, primary, seed),
+        _blind(shadows, seed),
+    ]
+    return (*negative, _copying(shadows), _planted(shadows), *_teacher(shadows, primary))
+
+
+def failed(controls: Sequence[Control]) -> tuple[Control, ...]:
+    """The controls whose failure makes an audit invalid. A teacher that does not leak only takes the audit's power away."""
+    return tuple(c for c in controls if not c.passed and c.control != TEACHER)
+
+
+def _halves(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Control]:
+    """Among the non-members of each pipeline, half are called members: nothing may tell them apart."""
+    design = shadows.design
+    rng = numpy_rng(seed, "control-halves")
+    coin = np.stack([rng.random(int(design.units.max()) + 1) < 0.5 for _ in design.members])[:, design.units]
+    controls = []
+    for a in done:
+        pooled = pool(a.scores, coin, design.units, design.pairs, np.ones(len(design.units), bool))
+        outside = ~design.members.ravel()
+        kept = type(pooled)(*(values[outside] for values in (pooled.scores, pooled.members, pooled.units, pooled.pairs)))
+        controls.append(_holds("non-members vs non-members", a, pooled_auc(kept, 1 - ERROR / len(done))[0]))
+    return controls
+
+
+def _shuffled(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Control]:
+    """Coins drawn anew, after the fact."""
+    design = shadows.design
+    rng = numpy_rng(seed, "control-shuffle")
+    coins = [rng.random(int(design.units.max()) + 1) < 0.5 for _ in range(int(design.pairs.max()) + 1)]
+    members = np.stack([coins[pair] ^ bool(k % 2) for k, pair in enumerate(design.pairs)])[:, design.units]
+    everyone = np.ones(len(design.units), bool)
+    return [
+        _holds(
+            "shuffled membership",
+            a,
+            pooled_auc(pool(a.scores, members, design.units, design.pairs, everyone), 1 - ERROR / len(done))[0],
+        )
+        for a in done
+    ]
+
+
+def _blind(shadows: Shadows, seed: int) -> Control:
+    """An attack on the first pipeline's members by images and labels alone."""
+    design = shadows.design
+    records, members = design.records, design.members[0]
+    folds = 3
+    features = blind_features(records.labels, int(records.true_labels.max()) + 1, records.images)
+    groups = None if len(np.unique(design.units)) == len(members) else design.units
+    pairs = membership_folds(members, groups, folds, seed)
+    scores = forward_fit(lambda: learned_attacks()[POSTERIOR](seed), features, members, pairs)
+    judged = ~np.isnan(scores)
+    rate = delong_interval(scores[judged], members[judged], 1 - ERROR, None if groups is None else groups[judged])
+    return _control("blind, images and labels", "no model", POSTERIOR, rate, rate.low <= 0.5 <= rate.high)
+
+
+def _copying(shadows: Shadows) -> Control:
+    """The nearest-image attack on a generator that returns half of the members as they are."""
+    plain = ~shadows.design.records.canary
+    rate, _ = pooled_auc(
+        pool(shadows.scores[COPYING], shadows.design.members, shadows.design.units, shadows.design.pairs, plain)
+    )
+    return _control("positive: copying generator", "synthetic set", NEAREST, rate, rate.low > 0.5)
+
+
+def _planted(shadows: Shadows) -> Control:
+    """The same attack on the real synthetic set with near-duplicates of a few members in it."""
+    design = shadows.design
+    planted = shadows.scores[PLANTED_FLAG] > 0
+    everyone = np.ones(len(design.units), bool)
+    whole = pool(shadows.scores[PLANTED], planted, design.units, design.pairs, everyone)
+    kept = (planted | ~design.members).ravel()
+    rate, _ = pooled_auc(type(whole)(*(values[kept] for values in (whole.scores, whole.members, whole.units, whole.pairs))))
+    return _control("positive: planted near-duplicates", "synthetic set", NEAREST, rate, rate.low > 0.5)
+
+
+def _teacher(shadows: Shadows, done: Sequence[Attacked]) -> list[Control]:
+    """The strongest planned attack on the teacher's canaries (all its records where there are none)."""
+    found = [a for a in done if a.target == "teacher"]
+    if not found:
+        return []
+    best, design = found[-1], shadows.design
+    used = design.records.canary if design.records.canary.any() else np.ones(len(design.units), bool)
+    rate, _ = pooled_auc(pool(best.scores, design.members, design.units, design.pairs, used))
+    return [_control(TEACHER, "teacher", best.attack, rate, rate.low > 0.5)]
+
+
+def _holds(control: str, a: Attacked, rate: Rate) -> Control:
+    return _control(control, a.target, a.attack, rate, rate.low <= 0.5 <= rate.high)
+
+
+def _control(control: str, target: str, attack: str, rate: Rate, passed: bool) -> Control:
+    return Control(control, target, attack, rate.value, rate.low, rate.high, bool(passed))

@@ -1,0 +1,92 @@
+"""The frozen outcome of a pipeline audit. What leaves as JSON holds nothing about single records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from upcycle.audit._card import AttackCard
+from upcycle.audit._controls import Control
+from upcycle.audit._label_test import LabelTest
+from upcycle.audit._plan import AuditPlan
+from upcycle.audit._result import AuditRow
+from upcycle.audit._verdict import Verdict
+
+SCHEMA: Final = "upcycle-pipeline-audit/1"
+INVALID_EXIT: Final = 3
+_SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
+_MACHINE = ("backend", "n_jobs")
+
+
+@dataclass(frozen=True)
+class PipelineRow(AuditRow):
+    """One attack on one population of one target; counts are pairs of a record and a pipeline. `p_holm` is adjusted over
+    all rows of the target."""
+
+    verdict: str
+
+
+@dataclass(frozen=True, eq=False)
+class PipelineAudit:
+    """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
+    scores, membership and canaries, which stay with the private data."""
+
+    plan: AuditPlan
+    rows: tuple[PipelineRow, ...]
+    controls: tuple[Control, ...]
+    permutation: tuple[LabelTest, ...]
+    verdicts: tuple[Verdict, ...]
+    cards: tuple[AttackCard, ...]
+    facts: Mapping[str, float]
+    arrays: Mapping[str, np.ndarray] = field(repr=False)
+
+    @property
+    def headline(self) -> Verdict:
+        """The verdict on the student, or on the first target where there is none."""
+        return next((v for v in self.verdicts if v.target == "student"), self.verdicts[0])
+
+    @property
+    def verdict(self) -> str:
+        """LEAKS, NO LEAK FOUND, INCONCLUSIVE or INVALID."""
+        return self.headline.verdict
+
+    @property
+    def sentence(self) -> str:
+        """What stands beside the verdict."""
+        return self.headline.sentence
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where a control failed."""
+        return INVALID_EXIT if self.verdict == "INVALID" else 0
+
+    def select(self, **fields: object) -> list[PipelineRow]:
+        """The rows whose fields have these values, such as target="student", population="canary"."""
+        return [row for row in self.rows if all(getattr(row, name) == value for name, value in fields.items())]
+
+    def to_json(self, *, public: bool = False) -> dict[str, Any]:
+        """JSON-serialisable, free of per-record data; `public` leaves out the secret seed and the machine's settings."""
+        plan = asdict(self.plan)
+        for name in (*_SECRET, *_MACHINE) if public else ():
+            plan.pop(name)
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "line": self.headline.line,
+            "sentence": self.sentence,
+            "primary_endpoint": "TPR at 1 % false positives on mislabelled canaries; without canaries, AUC on clean records",
+            "scope": "shadow pipelines of this recipe with canaries; the released student was trained without any",
+            "plan": plan,
+            "verdicts": [asdict(v) for v in self.verdicts],
+            "rows": [asdict(row) for row in self.rows],
+            "controls": [asdict(c) for c in self.controls],
+            "permutation": [test.to_json() for test in self.permutation],
+            "facts": dict(self.facts),
+            "attacks": [asdict(card) for card in self.cards],
+        }
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.sentence}"

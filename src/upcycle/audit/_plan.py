@@ -1,0 +1,72 @@
+"""What an audit will do, fixed before it starts: budgets, canaries, attacks, views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from upcycle.audit._canaries import CanaryCounts
+from upcycle.audit._inputs import AuditInputError
+
+LOSS: Final = "loss threshold"
+RATIO: Final = "shrunk Student-t ratio"
+LIRA: Final = "LiRA online"
+RMIA: Final = "RMIA online"
+LABELS: Final = "label votes"
+PERMUTATION: Final = "label permutation"
+RAW: Final = "raw score"
+_WITHOUT_SHADOWS = (LOSS, RAW, LABELS)
+_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, LABELS, RAW)
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow and
+    every attack is uncalibrated. `canaries` None: as many as the data allow (see canary_counts). `views`: queries per
+    record (itself, mirrored, shifted). `seed` is a secret: it draws canaries and membership. `backend`: a joblib backend,
+    such as loky, or ray or dask once registered; `n_jobs` 0: one worker per physical core."""
+
+    budget: str = "standard"
+    pipelines: int = 32
+    canaries: CanaryCounts | None = None
+    attacks: tuple[str, ...] = _WITH_SHADOWS
+    views: int = 4
+    synthetic: int = 2_000
+    confidence: float = 0.95
+    seed: int = 0
+    backend: str = "loky"
+    n_jobs: int = 0
+
+    @property
+    def shadows(self) -> int:
+        """Pipelines that calibrate the attack on one: all but its own pair, whose membership would give its own away."""
+        return max(self.pipelines - 2, 0)
+
+    def canary_counts(self, records: int) -> CanaryCounts:
+        """The planned canaries; by default 1 % of the records mislabelled, at least 60 (32 pipelines then give the 900 pairs
+        without the canary that a limit at 1 % false positives needs) and at most 500, and fewer of the other kinds on a small
+        set."""
+        if self.canaries is not None:
+            return self.canaries
+        least = 100 if self.pipelines == 1 else 60
+        mislabelled = min(max(records // 100, least), 500, records // 10)
+        return CanaryCounts(mislabelled, min(mislabelled, records // 50), min(mislabelled // 2, records // 100))
+
+
+BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
+    {
+        "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),
+        "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, PERMUTATION), views=4),
+        "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION)),
+        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6),
+    }
+)
+
+
+def plan_for(budget: str, **changes: Any) -> AuditPlan:
+    """The plan of a budget (smoke, quick, standard, full) with some fields changed. Raises AuditInputError."""
+    if budget not in BUDGETS:
+        raise AuditInputError(f"budget must be one of {', '.join(BUDGETS)}. Got {budget!r}. Choose one of them.")
+    return replace(BUDGETS[budget], **changes)

@@ -1,0 +1,162 @@
+"""Figures with limits for attacks on several pipelines at once. NumPy and SciPy only.
+
+A record is scored once per pipeline, and complementary pipelines share their coins, so pooled scores are dependent in two ways.
+Variances are therefore those of sums over records and over pairs of pipelines (two-way clustering, Cameron, Gelbach & Miller
+2011); binomial limits use the effective number of trials that such a variance leaves (Korn & Graubard 1998).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from upcycle.audit._auc import auc, auc_p_value, delong_interval, midranks
+from upcycle.audit._inputs import AuditInputError
+from upcycle.audit._normal import NotResolvable, Rate
+from upcycle.audit._tpr import tpr_at_fpr
+
+LEAST_FALSE_POSITIVES = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Scores of pairs (pipeline, record), all (n,): `scores` float64, `members` bool, `units` the record or group and
+    `pairs` the pair of pipelines that each belongs to."""
+
+    scores: np.ndarray
+    members: np.ndarray
+    units: np.ndarray
+    pairs: np.ndarray
+
+    @property
+    def single(self) -> bool:
+        """Is there one pipeline only?"""
+        return len(np.unique(self.pairs)) < 2
+
+
+def pool(scores: np.ndarray, members: np.ndarray, units: np.ndarray, pairs: np.ndarray, used: np.ndarray) -> Pool:
+    """The pairs of `used` bool (records,) from scores and members (pipelines, records), units (records,), pairs
+    (pipelines,)."""
+    count = int(used.sum())
+    return Pool(
+        np.asarray(scores[:, used], np.float64).ravel(),
+        members[:, used].ravel(),
+        np.tile(units[used], len(scores)),
+        np.repeat(pairs, count),
+    )
+
+
+def pooled_auc(p: Pool, confidence: float = 0.95) -> tuple[Rate, float]:
+    """AUC with its limits, and the one-sided p of "AUC is at most 0.5"."""
+    if p.single:
+        groups = None if len(np.unique(p.units)) == len(p.units) else p.units
+        return delong_interval(p.scores, p.members, confidence, groups), auc_p_value(p.scores, p.members, groups)
+    value, parts = auc(p.scores, p.members), _auc_parts(p)
+    error, freedom = _two_way_error(p, parts), len(np.unique(p.pairs)) - 1
+    if error < 1e-9:  # constant scores, or perfectly separated ones
+        plain = delong_interval(p.scores, p.members, confidence, None)
+        return plain, 1.0 if value <= 0.5 else float(_t_below((0.5 - value) / max((plain.high - plain.low) / 4, 1e-9), freedom))
+    tail = _t_quantile(0.5 + confidence / 2, freedom)
+    inside = min(max(value, 1e-9), 1 - 1e-9)
+    centre, half = math.log(inside / (1 - inside)), tail * error / (inside * (1 - inside))
+    return Rate(value, _expit(centre - half), _expit(centre + half)), float(_t_below((0.5 - value) / error, freedom))
+
+
+def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
+    """Share of members found at a false positive rate of `fpr`, with limits that hold after the choice of the threshold.
+
+    As `tpr_at_fpr`, with effective numbers of members and non-members. Each limit errs with at most (1 - confidence) / 2.
+    """
+    if p.single and len(np.unique(p.units)) == len(p.units):
+        return tpr_at_fpr(p.scores, p.members, fpr, confidence)
+    from scipy.special import bdtr
+
+    outside = np.sort(p.scores[~p.members])[::-1]
+    n, m = len(outside), int(p.members.sum())
+    if n * fpr < LEAST_FALSE_POSITIVES - 1e-9:
+        return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9))
+    at = outside[math.floor(n * fpr + 1e-9)]
+    above = p.scores > at
+    n_effective = n / _design_effect(p, ~p.members, fpr)
+    m_effective = m / _design_effect(p, p.members, float(above[p.members].mean()))
+    error, size = (1 - confidence) / 4, max(int(n_effective), 1)
+    at_most = bdtr(np.arange(size + 1), size, fpr)
+    strict = math.floor((at_most <= error).sum() / size * n)
+    loose = math.ceil(((at_most < 1 - error).sum() + 1) / size * n)
+
+    def found(position: int) -> int:
+        return m if position > n else int((p.scores[p.members] > outside[position - 1]).sum())
+
+    low = _lower(found(strict) / m * m_effective, m_effective, error) if strict else 0.0
+    return Rate(float(above[p.members].mean()), low, _upper(found(loose) / m * m_effective, m_effective, error))
+
+
+def _auc_parts(p: Pool) -> np.ndarray:
+    """What each pair adds to the AUC beyond its mean (n,): sums of these have the AUC's variance (DeLong's components)."""
+    m, n = int(p.members.sum()), int((~p.members).sum())
+    if min(m, n) < 2:
+        raise AuditInputError(f"members and non-members must number two or more. Got {m} and {n}. Audit more records.")
+    joint, parts = midranks(p.scores), np.empty(len(p.scores))
+    above = (joint[p.members] - midranks(p.scores[p.members])) / n
+    below = 1 - (joint[~p.members] - midranks(p.scores[~p.members])) / m
+    parts[p.members] = (above - above.mean()) / m
+    parts[~p.members] = (below - below.mean()) / n
+    return parts
+
+
+def _two_way_error(p: Pool, parts: np.ndarray) -> float:
+    """Standard error of the sum of `parts`, dependent within units and within pairs of pipelines."""
+    by_unit, by_pair = _clustered(parts, p.units), _clustered(parts, p.pairs)
+    both = _clustered(parts, p.units.astype(np.int64) * (int(p.pairs.max()) + 1) + p.pairs)
+    return math.sqrt(max(by_unit, by_pair, by_unit + by_pair - both, 0.0))
+
+
+def _clustered(parts: np.ndarray, clusters: np.ndarray) -> float:
+    _, inverse = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(inverse, weights=parts)
+    return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+
+
+def _design_effect(p: Pool, side: np.ndarray, share: float) -> float:
+    """How much the dependence widens the variance of a share of one `side` bool (n,), at least 1.
+
+    Measured where between a tenth and nine tenths of the side lie above, also for a smaller or larger `share`: there are too
+    few events beyond, and dependence fades in the tails.
+    """
+    threshold = np.quantile(p.scores[side], 1 - min(max(share, 0.1), 0.9))
+    hits, count = p.scores > threshold, int(side.sum())
+    found = float(hits[side].mean())
+    plain = found * (1 - found) / count
+    if plain <= 0:  # tied scores: nothing to measure it on, so take the records, not the pairs, as trials
+        return max(count / len(np.unique(p.units[side])), 1.0)
+    return max(_two_way_error(p, np.where(side, (hits - found) / count, 0.0)) ** 2 / plain, 1.0)
+
+
+def _lower(successes: float, trials: float, error: float) -> float:
+    from scipy.special import betaincinv
+
+    return float(betaincinv(successes, trials - successes + 1, error)) if successes > 0 else 0.0
+
+
+def _upper(successes: float, trials: float, error: float) -> float:
+    from scipy.special import betaincinv
+
+    return float(betaincinv(successes + 1, trials - successes, 1 - error)) if successes < trials else 1.0
+
+
+def _t_quantile(probability: float, freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))
+
+
+def _t_below(value: float, freedom: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, value))
+
+
+def _expit(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -1,0 +1,180 @@
+"""What is asked of one run of a pipeline: every classifier's answers on views of every record, and what the synthetic set, its
+soft labels and the generator say of each record. Asked once per run; all attacks and threat models share the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from upcycle._random import derive_seed, numpy_rng
+from upcycle.audit._canaries import Records
+from upcycle.audit._copies import nearest_two
+from upcycle.audit._pipelines import Parts, Predict, as_logits
+
+VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
+PROBE: Final = "probe of the released pairs"
+NEIGHBOURS: Final = "student at synthetic neighbours"
+NEAREST: Final = "nearest synthetic image"
+DENSITY: Final = "density of the synthetic set"
+LABEL_MASS: Final = "label mass of synthetic neighbours"
+COPYING: Final = "control: copying generator"
+PLANTED: Final = "control: planted near-duplicates"
+PLANTED_FLAG: Final = "control: planted"
+_FEW, _BLOCK, _HIDDEN = 10, 512, 512
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """`logits`: float32 (records, views, classes) by name of classifier; `scores`: float32 (records,) by name, higher = more
+    member; `facts`: numbers."""
+
+    logits: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    facts: dict[str, float]
+
+
+def record_views(images: np.ndarray, count: int) -> list[np.ndarray]:
+    """The first `count` of VIEWS of uint8 images (n, height, width, channels); shifts are by one pixel, edges repeated."""
+    rows, columns = np.arange(images.shape[1]), np.arange(images.shape[2])
+
+    def shifted(down: int, right: int) -> np.ndarray:
+        y, x = (rows - down).clip(0, rows[-1]), (columns - right).clip(0, columns[-1])
+        return np.asarray(images[:, y][:, :, x])
+
+    makers: list[Callable[[], np.ndarray]] = [
+        lambda: images,
+        lambda: np.ascontiguousarray(images[:, :, ::-1]),
+        lambda: shifted(0, 1),
+        lambda: shifted(0, -1),
+        lambda: shifted(1, 0),
+        lambda: shifted(-1, 0),
+    ]
+    return [make() for make in makers[:count]]
+
+
+def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synthetic: int, seed: int) -> Answers:
+    """All answers of one run. `members` bool (records,) serves the controls alone; no attack's answer depends on it."""
+    classes, seen = int(records.true_labels.max()) + 1, record_views(records.images, views)
+    logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
+    scores = {
+        name: np.asarray(score(records.images, records.labels), np.float32) for name, score in parts.generator_scores.items()
+    }
+    images, soft = _synthetic_set(parts, records, synthetic, seed)
+    if images is not None:
+        scores[NEAREST] = -nearest_two(records.images, images)[0][:, 0]
+        scores[DENSITY] = _density(records.images, images)
+        if parts.student is not None:
+            logits[NEIGHBOURS] = _at_neighbours(parts.student, records.images, images, classes)
+        if soft is not None:
+            scores[LABEL_MASS] = _label_mass(records, images, soft)
+            logits[PROBE] = _probe(images, soft, seen, seed)
+    scores |= _copy_controls(records, members, images, seed)
+    return Answers(
+        logits,
+        {name: s.astype(np.float32) for name, s in scores.items()},
+        {**parts.facts, **_accuracies(logits, records, members)},
+    )
+
+
+def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarray:
+    return np.stack([as_logits(predict(view), classes) for view in views], axis=1)
+
+
+def _synthetic_set(parts: Parts, records: Records, count: int, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """At most `count` released images with their soft labels, or images drawn from the sampler."""
+    if parts.synthetic_images is not None:
+        soft = None if parts.soft_labels is None else np.asarray(parts.soft_labels, np.float64)[:count]
+        return parts.synthetic_images[:count], soft
+    if parts.sampler is None:
+        return None, None
+    classes = int(records.true_labels.max()) + 1
+    return parts.sampler(np.arange(count) % classes, derive_seed(seed, "audit-draws")), None
+
+
+def _neighbours(queries: np.ndarray, pool: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Squared mean pixel distances (n, count) and indices (n, count) of the nearest images of `pool`, in no order."""
+    base = pool.reshape(len(pool), -1).astype(np.float32) / 255
+    flat = queries.reshape(len(queries), -1).astype(np.float32) / 255
+    lengths, found, near = np.einsum("ij,ij->i", base, base), [], []
+    for start in range(0, len(flat), _BLOCK):
+        part = flat[start : start + _BLOCK]
+        squares = np.einsum("ij,ij->i", part, part)[:, None] + lengths - 2 * part @ base.T
+        index = np.argpartition(squares, min(count, len(base) - 1), axis=1)[:, :count]
+        near.append(index)
+        found.append(np.maximum(np.take_along_axis(squares, index, 1), 0) / base.shape[1])
+    return np.concatenate(found), np.concatenate(near)
+
+
+def _density(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Log of a Gaussian kernel density (n,) of the pool in pixels; the width is the queries' own median nearest distance,
+    so it is the same for every pipeline. Calibrated by shadows it is a density ratio as in DOMIAS (van Breugel et al.
+    2023)."""
+    some = queries[:: max(1, len(queries) // 1000)]
+    own, _ = _neighbours(some, queries, 2)
+    width = max(float(np.median(own.max(1))), 1e-9)
+    squares, _ = _neighbours(queries, pool, min(50, len(pool)))
+    exponents = -squares / (2 * width)
+    top = exponents.max(1)
+    return np.asarray(top + np.log(np.exp(exponents - top[:, None]).sum(1)))
+
+
+def _at_neighbours(student: Predict, queries: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
+    """The student's mean logits (n, 1, classes) at the synthetic images nearest to each record (Jagielski et al. 2023:
+    membership shows at other inputs)."""
+    _, near = _neighbours(queries, pool, min(_FEW, len(pool)))
+    return np.asarray(as_logits(student(pool), classes)[near].mean(1, keepdims=True), np.float32)
+
+
+def _label_mass(records: Records, pool: np.ndarray, soft: np.ndarray) -> np.ndarray:
+    """Mean soft label (n,) of the record's own label among its nearest synthetic images."""
+    _, near = _neighbours(records.images, pool, min(_FEW, len(pool)))
+    return np.asarray(soft[near, records.labels[:, None]].mean(1))
+
+
+def _probe(pool: np.ndarray, soft: np.ndarray, views: list[np.ndarray], seed: int) -> np.ndarray:
+    """Logits (n, views, classes) of ridge regression on random rectified features of pixels, fitted to the log soft labels."""
+    rng = numpy_rng(seed, "probe")
+    pixels = pool[0].size
+    weights = rng.normal(size=(pixels, _HIDDEN)).astype(np.float32) / np.sqrt(pixels)
+    offsets = rng.normal(size=_HIDDEN).astype(np.float32) * 0.3
+    mean, scale = float(pool.mean()), max(float(pool.std()), 1.0)
+
+    def features(images: np.ndarray) -> np.ndarray:
+        flat = (images.reshape(len(images), -1).astype(np.float32) - mean) / scale
+        return np.hstack([np.maximum(flat @ weights + offsets, 0), np.ones((len(flat), 1), np.float32)])
+
+    target = np.log(np.maximum(soft, 1e-4))
+    target -= target.mean(1, keepdims=True)
+    x = features(pool)
+    gram = x.T @ x + 0.003 * len(x) * np.eye(x.shape[1], dtype=np.float32)
+    found = np.linalg.solve(gram.astype(np.float64), x.T.astype(np.float64) @ target)
+    return np.stack([features(view) @ found for view in views], axis=1).astype(np.float32)
+
+
+def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | None, seed: int) -> dict[str, np.ndarray]:
+    """The nearest-image attack on a generator that returns members as they are, and on the released set with
+    near-duplicates of a few members planted in it. Both must be seen; if not, the attack on synthetic sets is blind."""
+    rng, plain = numpy_rng(seed, "copy-controls"), ~records.canary
+    inside = rng.permutation(np.flatnonzero(members & plain))
+    copied = records.images[inside[: max(2, len(inside) // 2)]]
+    planted = inside[: max(2, min(30, len(inside) // 4))]
+    noise = rng.integers(-4, 5, records.images[planted].shape)
+    twins = (records.images[planted].astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
+    base = twins if images is None else np.concatenate([images, twins])
+    flag = np.zeros(len(members), np.float32)
+    flag[planted] = 1
+    return {
+        COPYING: -nearest_two(records.images, copied)[0][:, 0],
+        PLANTED: -nearest_two(records.images, base)[0][:, 0],
+        PLANTED_FLAG: flag,
+    }
+
+
+def _accuracies(logits: dict[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:
+    """Accuracy of every classifier on the real records that it was not given."""
+    fresh = ~members & ~records.canary
+    right = {name: found[fresh, 0].argmax(1) == records.true_labels[fresh] for name, found in logits.items()}
+    return {f"accuracy of {name}": float(hits.mean()) for name, hits in right.items()}

@@ -1,0 +1,157 @@
+"""Shadow pipelines: the whole pipeline, choices included, run on complementary halves; kept by content, resumable, fanned out.
+
+Every pipeline is also a target (Aerni et al. 2024). A finished run is a file named by the hash of all that it follows from,
+so a killed audit goes on where it was and every attack and threat model reads the same answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from upcycle.audit._canaries import Records
+from upcycle.audit._design import Design
+from upcycle.audit._inputs import AuditInputError
+from upcycle.audit._pipelines import Pipeline
+from upcycle.audit._plan import AuditPlan
+from upcycle.audit._questions import Answers, ask
+from upcycle.audit._shadow_set import ShadowSet
+
+FORMAT = 1  # of the questions and of the files; another number makes old files strangers
+Report = Callable[[int, int, float], None]
+"""Called with (runs finished, runs in all, seconds of work of the last one)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shadows:
+    """The answers of all pipelines of a design, in its order. `logits` float32 (pipelines, records, views, classes) and
+    `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline; `seconds` (pipelines,)."""
+
+    design: Design
+    logits: Mapping[str, np.ndarray]
+    scores: Mapping[str, np.ndarray]
+    facts: Mapping[str, np.ndarray]
+    seconds: np.ndarray
+
+    def shadow_set(self, name: str) -> ShadowSet:
+        """One classifier's answers, as attacks with shadow models take them."""
+        return ShadowSet(self.logits[name], self.design.members, self.design.records.labels)
+
+
+def run_shadows(
+    pipeline: Pipeline, design: Design, plan: AuditPlan, *, cache: Path | None = None, report: Report | None = None
+) -> Shadows:
+    """Run what is not in `cache` yet, one thread per worker, and read all answers.
+
+    Raises AuditInputError for a pipeline without a `key` where a cache is given, and for pipelines that differ in their parts.
+    """
+    if cache is None:
+        with tempfile.TemporaryDirectory(prefix="shadows-") as folder:
+            return _run(pipeline, design, plan, Path(folder), report)
+    if not getattr(pipeline, "key", ""):
+        raise AuditInputError(
+            "a pipeline whose runs are kept must have a `key` that changes with its settings. Got none. Set one."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    return _run(pipeline, design, plan, cache, report)
+
+
+def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) -> list[Path]:
+    """Where the answers of every pipeline are kept: a hash of records, coin flips, seed, questions and the pipeline's key."""
+    records = design.records
+    shared = hashlib.blake2b(digest_size=16)
+    for array in (records.images, records.labels, records.copies, records.true_labels):
+        shared.update(np.ascontiguousarray(array).data)
+    shared.update(json.dumps([FORMAT, str(getattr(pipeline, "key", "")), plan.views, plan.synthetic]).encode())
+    paths = []
+    for members, seed in zip(design.members, design.seeds, strict=True):
+        own = shared.copy()
+        own.update(np.packbits(members).data)
+        own.update(str(seed).encode())
+        paths.append(cache / f"{own.hexdigest()}.npz")
+    return paths
+
+
+def read_answers(path: Path) -> tuple[Answers, float] | None:
+    """A finished run and its seconds; None where there is none, or a damaged one."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:  # a damaged file is closed, too
+            arrays = {name: saved[name] for name in saved.files}
+        facts = json.loads(str(arrays.pop("facts")))
+        seconds = float(arrays.pop("seconds"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    logits = {name.removeprefix("logits/"): a for name, a in arrays.items() if name.startswith("logits/")}
+    scores = {name.removeprefix("scores/"): a for name, a in arrays.items() if name.startswith("scores/")}
+    return Answers(logits, scores, facts), seconds
+
+
+def _run(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, report: Report | None) -> Shadows:
+    paths = run_paths(pipeline, design, plan, cache)
+    missing = [k for k, path in enumerate(paths) if read_answers(path) is None]
+    done = len(paths) - len(missing)
+    tasks = [(pipeline, design.records, design.members[k], design.seeds[k], plan, paths[k]) for k in missing]
+    for number, seconds in enumerate(_fan_out(tasks, plan), done + 1):
+        if report is not None:
+            report(number, len(paths), seconds)
+    found = [read_answers(path) for path in paths]
+    whole = [answers for answers in found if answers is not None]
+    if len(whole) < len(paths):
+        raise AuditInputError(
+            f"runs must be readable where they were kept. Got {len(paths) - len(whole)} lost. Share the folder with workers."
+        )
+    return _gather(design, whole)
+
+
+def _fan_out(tasks: Sequence[tuple[Pipeline, Records, np.ndarray, int, AuditPlan, Path]], plan: AuditPlan) -> Iterator[float]:
+    """Seconds of work of every task, as they finish. On a backend without streams, all at the end; files are written anyway."""
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    workers = min(plan.n_jobs or cpu_count(only_physical_cores=True), max(len(tasks), 1))
+    backend = "sequential" if workers == 1 and plan.backend == "loky" else plan.backend
+    threads = {"inner_max_num_threads": 1} if backend == "loky" else {}
+    with parallel_config(backend=backend, n_jobs=workers, **threads):
+        streams = getattr(Parallel()._backend, "supports_return_generator", False)
+        found = Parallel(return_as="generator_unordered" if streams else "list")(delayed(_one)(*task) for task in tasks)
+        yield from found
+
+
+def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, plan: AuditPlan, path: Path) -> float:
+    """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
+    start = time.monotonic()
+    images, labels = records.given(members)
+    parts = pipeline(images, labels, seed=seed)
+    answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed)
+    seconds = time.monotonic() - start
+    arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, facts=np.array(json.dumps(answers.facts)), seconds=np.array(seconds), **arrays)  # type: ignore[arg-type]
+    os.replace(partial, path)
+    return seconds
+
+
+def _gather(design: Design, found: Sequence[tuple[Answers, float]]) -> Shadows:
+    first = found[0][0]
+    for answers, _ in found:
+        if answers.logits.keys() != first.logits.keys() or answers.scores.keys() != first.scores.keys():
+            raise AuditInputError(
+                "a pipeline must leave the same parts in every run. Got "
+                f"{sorted({*answers.logits, *answers.scores} ^ {*first.logits, *first.scores})} in some only."
+            )
+    return Shadows(
+        design,
+        {name: np.stack([a.logits[name] for a, _ in found]) for name in first.logits},
+        {name: np.stack([a.scores[name] for a, _ in found]) for name in first.scores},
+        {name: np.array([a.facts[name] for a, _ in found]) for name in first.facts},
+        np.array([seconds for _, seconds in found]),
+    )

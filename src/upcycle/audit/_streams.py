@@ -1,0 +1,107 @@
+"""Which answers an adversary reads under which threat model, and the attacks on them: scores (pipelines, records), every
+pipeline a target in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from upcycle.audit import _plan as names
+from upcycle.audit._card import AttackCard
+from upcycle.audit._lira import LIRA_CARDS
+from upcycle.audit._questions import COPYING, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
+from upcycle.audit._rmia import RMIA_CARDS
+from upcycle.audit._shadow_set import ShadowSet, record_statistic
+from upcycle.audit._shadows import Shadows
+from upcycle.audit._student_t import STUDENT_T_CARDS, calibrated_ratio
+
+ShadowAttack = Callable[[ShadowSet, int], np.ndarray]
+"""(answers of all pipelines, target) -> scores (records,), higher = more member."""
+
+SYNTHETIC: Final = "synthetic set"
+GENERATOR: Final = "generator"
+_CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
+_SET_SCORES: Final = {NEAREST: "T2", DENSITY: "T2", LABEL_MASS: "T3"}
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """One attack on one target under one threat model: `scores` float64 (pipelines, records)."""
+
+    target: str
+    threat_model: str
+    attack: str
+    scores: np.ndarray
+
+
+def attacked(shadows: Shadows, attacks: tuple[str, ...], extra: dict[str, ShadowAttack]) -> Iterator[Attacked]:
+    """Every planned attack on every target. `extra` are attacks on a ShadowSet by name, run where their name is planned."""
+    for name in shadows.logits:
+        target, threat = _place(name)
+        yield from _on_logits(shadows, name, target, threat, attacks, extra)
+    for name, values in shadows.scores.items():
+        if name in _CONTROLS:
+            continue
+        target, threat = (SYNTHETIC, _SET_SCORES[name]) if name in _SET_SCORES else (GENERATOR, "T4")
+        if names.RAW in attacks:
+            yield Attacked(target, threat, name, values.astype(np.float64))
+        if names.RATIO in attacks and _enough(shadows):
+            yield Attacked(target, threat, f"{name}, {names.RATIO}", calibrated(values, shadows.design.members))
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Target and threat model of a classifier's answers."""
+    fixed = {"teacher": "T5", "baseline": "T1 baseline", PROBE: "T3", NEIGHBOURS: "T1+"}
+    return {PROBE: SYNTHETIC, NEIGHBOURS: "student"}.get(name, name), fixed.get(name, "T1")
+
+
+def _on_logits(
+    shadows: Shadows, name: str, target: str, threat: str, attacks: tuple[str, ...], extra: dict[str, ShadowAttack]
+) -> Iterator[Attacked]:
+    logits, labels, members = shadows.logits[name], shadows.design.records.labels, shadows.design.members
+    suffix = "" if name in (target, "teacher", "baseline") else f", {name}"
+    if names.LOSS in attacks:
+        loss = record_statistic(logits[:, :, :1], labels, "loss")[..., 0]
+        yield Attacked(target, threat, names.LOSS + suffix, loss)
+    statistic = record_statistic(logits, labels)
+    if names.RATIO in attacks and _enough(shadows):
+        yield Attacked(target, threat, names.RATIO + suffix, calibrated(statistic, members))
+    if names.LABELS in attacks and threat in ("T1", "T5", "T1 baseline"):
+        votes = (logits.argmax(-1) == labels[:, None]).mean(-1)
+        scores = calibrated(votes, members) if names.RATIO in attacks and _enough(shadows) else votes
+        yield Attacked(target, "T0" if threat == "T1" else f"T0 {target}", names.LABELS, scores)
+    if _enough(shadows) and len(np.unique(logits.reshape(len(logits), -1), axis=0)) == len(logits):
+        answers = shadows.shadow_set(name)
+        for attack, score in extra.items():
+            if attack in attacks:
+                yield Attacked(target, threat, attack + suffix, np.stack([score(answers, k) for k in range(len(logits))]))
+
+
+def _enough(shadows: Shadows) -> bool:
+    """Are there references besides the target and its complement?"""
+    return len(shadows.design.members) >= 4
+
+
+def calibrated(statistics: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Log likelihood ratios float64 (pipelines, records) of statistics (pipelines, records[, queries]), each pipeline
+    against the others without its complement."""
+    return np.stack([calibrated_ratio(statistics, members, target) for target in range(len(statistics))])
+
+
+def cards() -> tuple[AttackCard, ...]:
+    """What each attack here is, where it comes from, what it needs and assumes."""
+    coin = "members and non-members were drawn by one coin flip"
+    both, images = "synthetic images and soft labels", "synthetic images"
+    own = (
+        AttackCard(names.LOSS, "Yeom et al. 2018, arXiv:1709.01604", "logits and label", f"members have lower loss; {coin}"),
+        AttackCard(names.LABELS, "Choquette-Choo et al. 2021, arXiv:2007.14321", "labels of views", coin, "T0"),
+        AttackCard(NEIGHBOURS, "Jagielski et al. 2023, arXiv:2303.03446", f"logits at {images}", coin, "T1"),
+        AttackCard(NEAREST, "Chen et al. 2020, arXiv:1909.03935", images, "copies lie near originals in pixels", "T2"),
+        AttackCard(DENSITY, "van Breugel et al. 2023, arXiv:2302.12580", images, "denser than in shadows: overfitted", "T2"),
+        AttackCard(PROBE, "Behrens & Zdeborova 2026, arXiv:2506.14457", both, "soft labels carry the teacher's memory", "T3"),
+        AttackCard(LABEL_MASS, "as the probe", both, "a wrong label shows in the soft labels nearby", "T3"),
+    )
+    return (*own, *STUDENT_T_CARDS, *LIRA_CARDS[:1], *RMIA_CARDS[:1])

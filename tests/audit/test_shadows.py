@@ -1,0 +1,150 @@
+"""Shadow runs: kept by content, resumed after a kill, equal on every backend."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.audit.pipelines import Constant, Memory
+from tests.audit.test_canaries import pool
+from upcycle.audit import AuditInputError, CanaryCounts, Parts, make_design, plan_for, run_paths, run_shadows
+
+PLAN = plan_for("standard", pipelines=4, canaries=CanaryCounts(8, 4, 2), views=2, synthetic=50, n_jobs=1, seed=7)
+
+
+def calls(folder: Path) -> int:
+    return len(list(folder.glob("call-*")))
+
+
+def test_a_second_audit_of_the_same_content_runs_nothing_and_reads_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    design, pipeline = make_design(pool(), PLAN), Memory(3.0, 4, log)
+    told: list[tuple[int, int]] = []
+    first = run_shadows(pipeline, design, PLAN, cache=tmp_path / "kept", report=lambda k, n, _: told.append((k, n)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    again = run_shadows(pipeline, design, PLAN, cache=tmp_path / "kept", report=lambda k, n, _: told.append((k, n)))
+    assert calls(log) == len(told) == 4
+    assert all((first.logits[name] == again.logits[name]).all() for name in first.logits)
+    assert first.logits["student"].shape == (4, 200, 2, 4)
+    assert first.shadow_set("student").pipelines == 4
+    assert {"teacher", "student", "probe of the released pairs"} <= set(first.logits)
+
+
+@pytest.mark.parametrize("change", ["pipeline", "records", "secret", "views"])
+def test_other_content_is_kept_elsewhere(change: str, tmp_path: Path) -> None:
+    base = run_paths(Memory(3.0, 4), make_design(pool(), PLAN), PLAN, tmp_path)
+    pipeline, data, plan = Memory(3.0, 4), pool(), PLAN
+    if change == "pipeline":
+        pipeline = Memory(2.0, 4)
+    elif change == "records":
+        data = pool(seed=1)
+    else:
+        plan = replace(PLAN, seed=8) if change == "secret" else replace(PLAN, views=1)
+    other = run_paths(pipeline, make_design(data, plan), plan, tmp_path)
+    assert not set(base) & set(other)
+    assert len(set(base)) == 4
+
+
+def test_more_pipelines_reuse_those_that_are_there(tmp_path: Path) -> None:
+    four, eight = make_design(pool(), PLAN), make_design(pool(), replace(PLAN, pipelines=8))
+    pipeline = Memory(3.0, 4)
+    assert run_paths(pipeline, eight, replace(PLAN, pipelines=8), tmp_path)[:4] == run_paths(pipeline, four, PLAN, tmp_path)
+
+
+def test_a_damaged_file_is_run_again(tmp_path: Path) -> None:
+    design, pipeline = make_design(pool(), PLAN), Constant()
+    run_shadows(pipeline, design, PLAN, cache=tmp_path)
+    paths = run_paths(pipeline, design, PLAN, tmp_path)
+    paths[0].write_bytes(paths[0].read_bytes()[:1000])
+    told: list[int] = []
+    found = run_shadows(pipeline, design, PLAN, cache=tmp_path, report=lambda k, n, _: told.append(k))
+    assert told == [4]
+    assert (found.logits["student"][0] == found.logits["student"][1]).all()
+
+
+def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:
+    design, pipeline = make_design(pool(), PLAN), Memory(3.0, 4)
+    one = run_shadows(pipeline, design, PLAN)
+    two = run_shadows(pipeline, design, replace(PLAN, n_jobs=2))
+    assert all((one.logits[name] == two.logits[name]).all() for name in one.logits)
+
+
+def test_a_registered_backend_is_used() -> None:
+    from joblib import register_parallel_backend
+    from joblib._parallel_backends import SequentialBackend
+
+    used: list[bool] = []
+
+    class Elsewhere(SequentialBackend):
+        supports_return_generator = False
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            used.append(True)
+            return 1
+
+    register_parallel_backend("elsewhere", Elsewhere)
+    design = make_design(pool(), PLAN)
+    run_shadows(Constant(), design, replace(PLAN, backend="elsewhere"))
+    assert used
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from tests.audit.pipelines import Memory
+from tests.audit.test_canaries import pool
+from tests.audit.test_shadows import PLAN
+from upcycle.audit import make_design, run_shadows
+log, kept = map(Path, sys.argv[1:])
+run_shadows(Memory(3.0, 4, log, seconds=0.2), make_design(pool(), PLAN), PLAN, cache=kept)
+"""
+
+
+def test_a_killed_audit_goes_on_where_it_was(tmp_path: Path) -> None:
+    log, kept = tmp_path / "log", tmp_path / "kept"
+    log.mkdir()
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    process = subprocess.Popen([sys.executable, "-c", _KILLED, str(log), str(kept)], env=environment)
+    try:
+        until = time.monotonic() + 60
+        while len(list(kept.glob("*.npz"))) < 2 and time.monotonic() < until:
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = len(list(kept.glob("*.npz")))
+    assert 2 <= done < 4
+    for file in log.iterdir():
+        file.unlink()
+    design = make_design(pool(), PLAN)
+    resumed = run_shadows(Memory(3.0, 4, log), design, PLAN, cache=kept)
+    assert calls(log) == 4 - done
+    whole = run_shadows(Memory(3.0, 4), design, PLAN)
+    assert all((resumed.logits[name] == whole.logits[name]).all() for name in whole.logits)
+
+
+def test_a_pipeline_that_cannot_be_recognised_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(AuditInputError, match="`key`"):
+        run_shadows(lambda images, labels, *, seed: Parts(), make_design(pool(), PLAN), PLAN, cache=tmp_path)
+
+
+def test_runs_that_differ_in_their_parts_are_refused() -> None:
+    def moody(images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        predict = Constant()(images, labels, seed=seed).student
+        return Parts(student=predict, teacher=predict if seed % 2 else None)
+
+    plan = replace(PLAN, pipelines=16)
+    with pytest.raises(AuditInputError, match="same parts"):
+        run_shadows(moody, make_design(pool(), plan), plan)
