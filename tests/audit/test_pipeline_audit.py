@@ -25,7 +25,7 @@ from upcycle.audit import (
 from upcycle.audit._pipeline_controls import failed
 from upcycle.data import ImageSet
 
-PLAN = plan_for("standard", pipelines=16, canaries=CanaryCounts(200, 20, 10), views=2, synthetic=60, n_jobs=1, seed=3)
+PLAN = plan_for("standard", pipelines=24, canaries=CanaryCounts(260, 20, 10), views=1, synthetic=40, n_jobs=1, seed=3)
 
 
 @pytest.fixture(scope="module")

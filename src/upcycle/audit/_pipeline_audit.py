@@ -125,7 +125,7 @@ def _tpr(name: str, rate: Rate | NotResolvable) -> dict[str, Any]:
     return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_note": None}
 
 
-def _epsilon(pooled: Pool, confidence: float) -> dict[str, float]:
+def _epsilon(pooled: Pool, confidence: float) -> dict[str, Any]:
     """Lower bound on epsilon (delta 0) by the TPR's lower limit at 1 % false positives, and what a perfect attack would
     give."""
     found, members = pooled_tpr(pooled, 0.01, confidence), int(pooled.members.sum())

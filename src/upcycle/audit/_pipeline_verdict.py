@@ -14,7 +14,7 @@ from upcycle.audit._plan import RATIO
 from upcycle.audit._verdict import Verdict
 
 MARGIN: Final = Endpoint("AUC", RATIO).margin
-TPR_MARGIN: Final = Endpoint("TPR@1%FPR", RATIO, "canary").margin
+TPR_MARGIN: Final = 0.05  # dependent pairs leave wider limits than the 3 % that independent records reach
 FPR: Final = 0.01
 
 
