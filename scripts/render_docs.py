@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from upcycle._presets import PRESETS
 from upcycle.audit import audit_schema
 from upcycle.cli._group import cli
-from upcycle.config import Config
+from upcycle.config import FAMILIES, Config
 from upcycle.data import CheckReport
 from upcycle.runs import Comparison, Leak, Measured, Pair, RunFacts
 
@@ -39,11 +40,15 @@ def command_help() -> str:
 
 
 def settings() -> str:
-    """Every setting with its values in the presets."""
+    """Every setting with its values in the presets, then the settings of each family of generators."""
     shown = [preset for preset in PRESETS if preset != "smoke"]
-    rows = [f"| setting | {' | '.join(shown)} | meaning |", f"| --- |{' --- |' * len(shown)} --- |", *_rows(Config, "", shown)]
     head = "Override any with `--set name=value` or in a YAML file given with `--config`."
-    return f"# Settings\n\n{_NOTICE}\n{head}\n\n" + "\n".join(rows) + "\n"
+    parts = [f"# Settings\n\n{_NOTICE}\n{head}", _table(_rows(Config, "", shown), shown)]
+    for family, model in FAMILIES.items():
+        mine = [preset for preset in shown if PRESETS[preset].generator.family == family]
+        title = f"## generator, family {family}\n\n{inspect.getdoc(model)}"
+        parts.append(f"{title}\n\n{_table(_rows(model, 'generator.', mine, model()), ['default', *mine])}")
+    return "\n\n".join(parts) + "\n"
 
 
 def api_page() -> str:
@@ -100,20 +105,29 @@ _JSON = (
 )
 
 
-def _rows(model: type[BaseModel], prefix: str, shown: list[str]) -> list[str]:
+def _table(rows: list[str], columns: list[str]) -> str:
+    return "\n".join([f"| setting | {' | '.join(columns)} | meaning |", f"| --- |{' --- |' * len(columns)} --- |", *rows])
+
+
+def _rows(model: type[BaseModel], prefix: str, shown: list[str], default: BaseModel | None = None) -> list[str]:
+    """One row a setting: its value in `default` if there is one, then in the presets `shown`."""
     rows = []
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             rows += _rows(inner, f"{prefix}{name}.", shown)
             continue
-        values = []
+        if field.discriminator:  # the generator: its family here, the rest in the table of that family
+            rows.append(f"| `{name}.family` | {' | '.join(PRESETS[p].generator.family for p in shown)} | see below |")
+            continue
+        values = [] if default is None else [str(getattr(default, name))]
         for preset in shown:
             value: object = PRESETS[preset]
             for part in f"{prefix}{name}".split("."):
                 value = getattr(value, part)
             values.append(str(value))
-        rows.append(f"| `{prefix}{name}` | {' | '.join(values)} | {field.description or ''} |")
+        shortened = [value if len(value) < 80 else "edm and gan, equal shares" for value in values]
+        rows.append(f"| `{prefix}{name}` | {' | '.join(shortened)} | {field.description or ''} |")
     return rows
 
 

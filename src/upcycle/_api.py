@@ -16,7 +16,7 @@ from upcycle._settings import resolve, to_yaml
 from upcycle.config import ClassifierConfig, Config
 from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
-from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.generators import ImageShape, make_generator
 from upcycle.nets import classifier_factory, predict_logits
 from upcycle.runs._folder import read_config, write_json
 from upcycle.runs._pipeline import Summary, run_dataset
@@ -116,7 +116,7 @@ class Upcycler:
     def _open(self, config: Config, shape: ImageShape, student: Path, generator: Path) -> None:
         self.config_, self._shape, self._student_path = config, shape, student
         self.student_ = load_classifier(student, classifier_factory(config.teacher), shape)
-        self.generator_ = EdmGenerator(shape, config.generator, config.sampler).load(generator)
+        self.generator_ = make_generator(shape, config.generator, config.sampler).load(generator)
 
     def _pixels(self, images: np.ndarray) -> np.ndarray:
         self._fitted_config()

@@ -7,10 +7,12 @@ from types import MappingProxyType
 
 from upcycle.config import (
     AuditConfig,
+    AugmentConfig,
     BankConfig,
+    BigGanConfig,
     ClassifierConfig,
     Config,
-    GeneratorConfig,
+    EdmConfig,
     ReleaseConfig,
     SamplerConfig,
     StudentConfig,
@@ -19,7 +21,7 @@ from upcycle.config import (
 _SMOKE = Config(
     preset="smoke",
     teacher=ClassifierConfig(width=8, blocks=1, batch=64, min_images=4_000, max_images=6_000, validate_every=0.25),
-    generator=GeneratorConfig(channels=(16, 16), patch=1, images=4_000, batch=64, warmup_images=1_000, snapshots=2),
+    generator=EdmConfig(channels=(16, 16), patch=1, images=4_000, batch=64, warmup_images=1_000, snapshots=2),
     sampler=SamplerConfig(steps=4),
     bank=BankConfig(multiple=1, min_images=500, max_images=1_000),
     release=ReleaseConfig(synthetic_images=100),
@@ -28,7 +30,7 @@ _SMOKE = Config(
 _DEMO = Config(
     preset="demo",
     teacher=ClassifierConfig(width=24, blocks=1, batch=64, min_images=60_000, max_images=60_000),
-    generator=GeneratorConfig(channels=(48, 96), patch=1, images=150_000, batch=128, warmup_images=10_000),
+    generator=EdmConfig(channels=(48, 96), patch=1, images=150_000, batch=128, warmup_images=10_000),
     bank=BankConfig(multiple=8, min_images=8_000, refresh=0.05),
     release=ReleaseConfig(synthetic_images=1_000),
 )
@@ -36,14 +38,14 @@ _DEMO = Config(
 _QUICK = Config(
     preset="quick",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=11, min_images=60_000, max_images=200_000),
-    generator=GeneratorConfig(channels=(48, 96), images=180_000),
+    generator=EdmConfig(channels=(48, 96), images=180_000),
     bank=BankConfig(multiple=3, refresh=0.05),
 )
 
 _STANDARD = Config(
     preset="standard",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=16, min_images=100_000, max_images=500_000),
-    generator=GeneratorConfig(channels=(64, 128), images=500_000),
+    generator=EdmConfig(channels=(64, 128), images=500_000),
     bank=BankConfig(multiple=5, refresh=0.05),
     student=StudentConfig(epochs=1.5),
     plain=True,
@@ -52,7 +54,7 @@ _STANDARD = Config(
 _BEST = Config(
     preset="best",
     teacher=ClassifierConfig(width=64, blocks=3, epochs=60, min_images=400_000, max_images=4_000_000),
-    generator=GeneratorConfig(channels=(96, 192, 192), blocks=2, images=8_000_000, snapshots=8),
+    generator=EdmConfig(channels=(96, 192, 192), blocks=2, images=8_000_000, snapshots=8),
     sampler=SamplerConfig(steps=8),
     bank=BankConfig(multiple=10, max_images=1_000_000, refresh=0.2),
     student=StudentConfig(epochs=2.0),
@@ -60,6 +62,16 @@ _BEST = Config(
     plain=True,
 )
 
+_PAPER = Config(  # a GPU preset: values of the predecessor GaFi, but selection never looks at the test split
+    preset="paper",
+    augment=AugmentConfig(shift=0.125),
+    teacher=ClassifierConfig(width=64, blocks=3, epochs=100, min_images=100_000, max_images=10_000_000, weight_decay=1e-4),
+    generator=BigGanConfig(),
+    bank=BankConfig(multiple=1, max_images=1_000_000, min_images=1_000, refresh=1.0, prior=0.0),
+    student=StudentConfig(epochs=1.0),
+    plain=True,
+)
+
 PRESETS: Mapping[str, Config] = MappingProxyType(
-    {config.preset: config for config in (_SMOKE, _DEMO, _QUICK, _STANDARD, _BEST)}
+    {config.preset: config for config in (_SMOKE, _DEMO, _QUICK, _STANDARD, _BEST, _PAPER)}
 )

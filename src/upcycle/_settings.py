@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from upcycle._presets import PRESETS
-from upcycle.config import Config
+from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
 
@@ -29,7 +29,8 @@ def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence
     named = [layer.pop("preset") for layer in layers if "preset" in layer]
     values = _preset(str([preset or "quick", *named][-1])).model_dump()
     for layer in layers:
-        _merge(values, layer, "", problems)
+        _change_family(values, layer, problems)
+        _merge(values, layer, "", problems, tuple(name for name, _ in _flat(values)))
     config = _validated(values, problems)
     if problems or config is None:
         raise ConfigError(*problems)
@@ -52,7 +53,7 @@ def with_settings(config: Config, values: Mapping[str, object]) -> Config:
         layer: dict[str, Any] = {last: value}
         for parent in reversed(parents):
             layer = {parent: layer}
-        _merge(merged, layer, "", problems)
+        _merge(merged, layer, "", problems, setting_names(config))
     changed = _validated(merged, problems)
     if problems or changed is None:
         raise ConfigError(*problems)
@@ -67,19 +68,14 @@ def to_yaml(config: Config) -> str:
 def differences(old: Config, new: Config) -> list[str]:
     """One line `name: old -> new` for every setting that differs."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
-    return [f"{name}: {before[name]} -> {after[name]}" for name in before if before[name] != after[name]]
+    names = dict.fromkeys([*before, *after])  # families of generators differ in their settings
+    changed = [name for name in names if before.get(name, "none") != after.get(name, "none")]
+    return [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
 
 
-def setting_names(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
-    """Every dotted setting name."""
-    names = []
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            names += setting_names(inner, f"{prefix}{name}.")
-        else:
-            names.append(prefix + name)
-    return names
+def setting_names(config: Config | None = None) -> list[str]:
+    """Every dotted setting name of `config` (None: of the default generator family)."""
+    return [name for name, _ in _flat((config or Config()).model_dump())]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,25 +132,43 @@ def _value(text: str) -> Any:
     return value
 
 
-def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, problems: list[str]) -> None:
+def _change_family(values: dict[str, Any], layer: Mapping[str, Any], problems: list[str]) -> None:
+    """Where `layer` names another family of generators, start from that family's defaults."""
+    section = layer.get("generator")
+    if not isinstance(section, dict) or section.get("family") in (None, values["generator"]["family"]):
+        return
+    family = section.pop("family")
+    if family in FAMILIES:
+        values["generator"] = FAMILIES[family]().model_dump()
+    else:
+        known = list(FAMILIES)
+        problems.append(
+            f"setting generator.family must be one of {', '.join(known)}. Got {family!r}.{_near(str(family), known)}"
+        )
+
+
+def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, problems: list[str], known: Sequence[str]) -> None:
     for key, value in layer.items():
         name = f"{prefix}{key}"
         if key not in values:
-            problems += _unknown(name, value)
+            problems += _unknown(name, value, known)
         elif isinstance(values[key], dict):
             if isinstance(value, Mapping):
-                _merge(values[key], value, f"{name}.", problems)
+                _merge(values[key], value, f"{name}.", problems, known)
             else:
                 problems.append(f"setting {name} must be a group of settings. Got {value!r}. See docs/settings.md.")
         else:
             values[key] = value
 
 
-def _unknown(name: str, value: object) -> list[str]:
+def _unknown(name: str, value: object, known: Sequence[str]) -> list[str]:
     """One line for every leaf below an unknown name, so that the suggestion can be a whole setting."""
     if isinstance(value, Mapping) and value:
-        return [line for key, inner in value.items() for line in _unknown(f"{name}.{key}", inner)]
-    return [f"setting {name} must be a known one. Got {name.split('.')[-1]!r}.{_near(name, setting_names())}"]
+        return [line for key, inner in value.items() for line in _unknown(f"{name}.{key}", inner, known)]
+    owners = [family for family, model in FAMILIES.items() if name.removeprefix("generator.") in model.model_fields]
+    if owners and name.startswith("generator."):
+        return [f"setting {name} must be one of its family. Got one of {', '.join(owners)}. Set generator.family too."]
+    return [f"setting {name} must be a known one. Got {name.split('.')[-1]!r}.{_near(name, known)}"]
 
 
 def _not_finite(values: Mapping[str, Any]) -> list[str]:
@@ -182,7 +196,9 @@ def _validated(values: dict[str, Any], problems: list[str]) -> Config | None:
 
 
 def _plain(problem: Any) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    where = [str(part) for part in problem["loc"]]
+    parts = [part for before, part in zip(["", *where], where, strict=False) if before != "generator" or part not in FAMILIES]
+    name = ".".join(parts)  # without the family that the validator puts after "generator"
     return f"setting {name} must be {_allowed(problem)}. Got {problem['input']!r}. See docs/settings.md."
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,9 +62,10 @@ class ClassifierConfig(_Section):
     patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
 
 
-class GeneratorConfig(_Section):
+class EdmConfig(_Section):
     """EDM-preconditioned U-Net on patches and its few-step sampler (Karras et al. 2022, 2024)."""
 
+    family: Literal["edm"] = Field("edm", description="edm, gan, biggan or mix; another one starts from its own defaults")
     channels: tuple[int, ...] = Field((48, 96), min_length=1, description="channels at each resolution")
     blocks: int = Field(1, ge=1, description="residual blocks per resolution")
     patch: int = Field(2, ge=1, description="side of the square patches folded into channels")
@@ -82,6 +85,121 @@ class GeneratorConfig(_Section):
         (0.05, 0.10), min_length=1, description="relative widths of the power-function averages"
     )
     snapshots: int = Field(4, ge=1, description="snapshots kept along the run; the last is the end of it")
+
+    @property
+    def step_images(self) -> int:
+        """Images seen in one training step."""
+        return self.batch
+
+
+class _AdversarialConfig(_Section):
+    """What both families of GAN share: projection discriminator, hinge loss, DiffAugment, averages."""
+
+    latent: int = Field(64, ge=1, description="length of the latent; with the class it conditions every normalisation")
+    embedding: int = Field(64, ge=1, description="length of the class embedding")
+    images: int = Field(600_000, ge=1, description="real images seen by the discriminator")
+    batch: int = Field(64, ge=2)
+    d_steps: int = Field(1, ge=1, description="discriminator steps per generator step")
+    same_batch: bool = Field(False, description="all discriminator steps before a generator step see the same real images")
+    lr: float = Field(1e-3, gt=0, description="learning rate of the generator")
+    d_lr: float = Field(1e-3, gt=0, description="learning rate of the discriminator")
+    betas: tuple[float, float] = Field((0.0, 0.99), description="Adam's decays")
+    eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
+    decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rates fall linearly to 0")
+    diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
+        ("translation", "cutout"), description="random views of real and drawn images inside the loss (DiffAugment)"
+    )
+    lecam: float = Field(0.0, ge=0, description="weight of the LeCam regulariser; 0 = none (0.3 for a few hundred images)")
+    r1: float = Field(0.0, ge=0, description="weight gamma of the gradient penalty on real images; 0 = none")
+    r1_every: int = Field(16, ge=1, description="generator steps between two gradient penalties, which weigh so much more")
+    balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
+    ema_std: float = Field(0.05, ge=0, lt=0.5, description="relative width of the power-function average; 0 = use ema_decay")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per generator step of the average where ema_std is 0 ...")
+    ema_start: int = Field(1_000, ge=0, description="... from so many generator steps on")
+    snapshots: int = Field(4, ge=1, description="snapshots kept along the run; the last is the end of it")
+
+    @property
+    def step_images(self) -> int:
+        """Images seen between two generator steps."""
+        return self.batch if self.same_batch else self.batch * self.d_steps
+
+
+class GanConfig(_AdversarialConfig):
+    """A compact convolutional GAN for processors, drawn in one step."""
+
+    family: Literal["gan"] = Field("gan", description="edm, gan, biggan or mix; another one starts from its own defaults")
+    width: int = Field(32, ge=4, description="generator channels at the finest level; coarser ones have 2x, then 4x")
+    d_width: int = Field(32, ge=4, description="discriminator channels at the finest level; coarser ones have 2x, then 4x")
+    blocks: int = Field(1, ge=1, description="residual blocks per resolution")
+    patch: int = Field(0, ge=0, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
+
+
+class BigGanConfig(_AdversarialConfig):
+    """BigGAN-deep of the paper's predecessor (GaFi, Lomurno et al. 2023) at 32 pixels; for GPUs."""
+
+    family: Literal["biggan"] = Field("biggan", description="edm, gan, biggan or mix; another one starts from its own defaults")
+    width: int = Field(128, ge=4, description="base channels of the generator; 4x of it at 32 pixels")
+    d_width: int = Field(128, ge=4, description="base channels of the discriminator; 4x of it at 32 pixels")
+    depth: int = Field(2, ge=1, description="residual blocks per resolution")
+    attention: bool = Field(True, description="self-attention at half of the full resolution")
+    latent: int = Field(128, ge=1, description="length of the latent; with the class it conditions every normalisation")
+    embedding: int = Field(128, ge=1, description="length of the class embedding")
+    images: int = Field(1_200_000, ge=1, description="real images seen by the discriminator")
+    batch: int = Field(192, ge=2)
+    d_steps: int = Field(3, ge=1, description="discriminator steps per generator step")
+    same_batch: bool = Field(True, description="all discriminator steps before a generator step see the same real images")
+    lr: float = Field(2e-4, gt=0, description="learning rate of the generator")
+    d_lr: float = Field(2e-4, gt=0, description="learning rate of the discriminator")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decays")
+    eps: float = Field(1e-6, gt=0, description="Adam's epsilon")
+    decay_share: float = Field(0.0, ge=0, le=1, description="last share of the run in which the rates fall linearly to 0")
+    diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
+        (), description="random views of real and drawn images inside the loss (DiffAugment)"
+    )
+    balance: float = Field(1.0, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
+    ema_std: float = Field(0.0, ge=0, lt=0.5, description="relative width of the power-function average; 0 = use ema_decay")
+    snapshots: int = Field(15, ge=1, description="snapshots kept along the run; the last is the end of it")
+
+
+class MixMember(_Section):
+    """One generator, or several that differ by seed, and the part of every bank that they draw."""
+
+    generator: Annotated[EdmConfig | GanConfig | BigGanConfig, Field(discriminator="family")] = EdmConfig()
+    share: float = Field(1.0, gt=0, description="part of the images, relative to the other members")
+    seeds: int = Field(1, ge=1, description="train so many of it, which divide the share equally")
+    spread: float = Field(1.0, gt=0, description="its spread, relative to sampler.spread")
+
+
+class MixConfig(_Section):
+    """Several generators that share a bank (as the predecessor's MultiGAN: three seeds, equal shares)."""
+
+    family: Literal["mix"] = Field("mix", description="edm, gan, biggan or mix; another one starts from its own defaults")
+    members: tuple[MixMember, ...] = Field(
+        (MixMember(generator=EdmConfig()), MixMember(generator=GanConfig())),
+        min_length=1,
+        description="list of {generator: {family: ...}, share: 1.0, seeds: 1, spread: 1.0}",
+    )
+
+    @property
+    def images(self) -> int:
+        """Images seen by all members together."""
+        return sum(m.generator.images * m.seeds for m in self.members)
+
+    @property
+    def step_images(self) -> int:
+        """Images seen in one training step of every member."""
+        return sum(m.generator.step_images * m.seeds for m in self.members)
+
+    @property
+    def snapshots(self) -> int:
+        """Snapshots kept along the run."""
+        return min(m.generator.snapshots for m in self.members)
+
+
+GeneratorConfig = Annotated[EdmConfig | GanConfig | BigGanConfig | MixConfig, Field(discriminator="family")]
+FAMILIES: Mapping[str, type[EdmConfig | GanConfig | BigGanConfig | MixConfig]] = MappingProxyType(
+    {"edm": EdmConfig, "gan": GanConfig, "biggan": BigGanConfig, "mix": MixConfig}
+)
 
 
 class SamplerConfig(_Section):
@@ -185,7 +303,7 @@ class Config(_Section):
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()
-    generator: GeneratorConfig = GeneratorConfig()
+    generator: GeneratorConfig = EdmConfig()
     sampler: SamplerConfig = SamplerConfig()
     bank: BankConfig = BankConfig()
     student: StudentConfig = StudentConfig()

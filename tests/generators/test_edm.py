@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from upcycle.config import GeneratorConfig, SamplerConfig
+from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
 from upcycle.generators import EdmGenerator, ImageShape, adams_bashforth, check_generator, karras_sigmas
 from upcycle.generators._edm import SIGMA_DATA, class_weights, denoise, denoising_loss, learning_rate, pixel_statistics
 
-TINY = GeneratorConfig(channels=(8, 16), images=512, batch=64, warmup_images=64, snapshots=2)
+TINY = EdmConfig(channels=(8, 16), images=512, batch=64, warmup_images=64, snapshots=2)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
@@ -78,7 +78,7 @@ def test_class_weights_of_balance_one_and_zero_are_the_data_and_equal_shares() -
 
 
 def test_learning_rate_rises_holds_and_falls_to_zero() -> None:
-    config = GeneratorConfig(lr=1.0, batch=10, warmup_images=100, decay_share=0.5)
+    config = EdmConfig(lr=1.0, batch=10, warmup_images=100, decay_share=0.5)
     assert learning_rate(config, 0, 1000) == pytest.approx(0.1)
     assert learning_rate(config, 400, 1000) == 1.0
     assert learning_rate(config, 750, 1000) == pytest.approx(0.5)
@@ -115,7 +115,7 @@ def test_learned_generator_draws_the_class_it_is_asked_for() -> None:
     labels = np.arange(256) % 2
     rng = np.random.default_rng(1)
     images = np.clip(np.where(labels, 200, 50)[:, None, None, None] + rng.normal(0, 10, (256, 8, 8, 1)), 0, 255)
-    config = GeneratorConfig(channels=(16, 16), batch=64, warmup_images=500, dropout=0, snapshots=1)
+    config = EdmConfig(channels=(16, 16), batch=64, warmup_images=500, dropout=0, snapshots=1)
     generator = EdmGenerator(ImageShape(1, 8, 2), config, SamplerConfig(steps=6))
     generator.fit(images.astype(np.uint8), labels, seed=0, budget=16_000)
     drawn = generator.sample(np.arange(40) % 2, seed=0).mean((1, 2, 3))

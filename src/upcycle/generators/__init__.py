@@ -1,17 +1,26 @@
 """Class-conditional generators behind one contract."""
 
 from upcycle.generators._check import check_generator
-from upcycle.generators._contract import Generator, Snapshot, nearest_snapshot
-from upcycle.generators._edm import EdmGenerator, ImageShape
+from upcycle.generators._contract import Generator, ImageShape, Snapshot, nearest_snapshot
+from upcycle.generators._edm import EdmGenerator
+from upcycle.generators._gan import GanGenerator
+from upcycle.generators._make import make_generator, training_bytes
+from upcycle.generators._mix import MixGenerator
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
+from upcycle.generators._stored import StoredGenerator
 
 __all__ = [
     "EdmGenerator",
+    "GanGenerator",
     "Generator",
     "ImageShape",
+    "MixGenerator",
     "Snapshot",
+    "StoredGenerator",
     "adams_bashforth",
     "check_generator",
     "karras_sigmas",
+    "make_generator",
     "nearest_snapshot",
+    "training_bytes",
 ]

@@ -13,6 +13,15 @@ from upcycle._training import Report, silent
 
 
 @dataclass(frozen=True)
+class ImageShape:
+    """What a generator draws: `channels` x `size` x `size` of one of `classes`."""
+
+    channels: int
+    size: int
+    classes: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A state of the generator along its training."""
 

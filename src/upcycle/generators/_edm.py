@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from upcycle._random import derive_seed, indexed_normal, numpy_rng
-from upcycle._training import Checkpoint, Report, seed_step, silent
-from upcycle.config import GeneratorConfig, SamplerConfig
+from upcycle._random import derive_seed, numpy_rng
+from upcycle._training import Checkpoint, Report, seed_step
+from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
-from upcycle.generators._contract import Snapshot
+from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
-from upcycle.nets import Augmentation, UNet, augment, to_input
+from upcycle.generators._stored import Draw, StoredGenerator, in_batches
+from upcycle.nets import Augmentation, UNet, augment, parameter_count, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
-_SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
-
-
-@dataclass(frozen=True)
-class ImageShape:
-    """What a generator draws: `channels` x `size` x `size` of one of `classes`."""
-
-    channels: int
-    size: int
-    classes: int
 
 
 def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
@@ -56,7 +44,7 @@ def denoising_loss(net: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, 
     return nn.functional.mse_loss(net(noisy / total, sigma.log() / 4, labels), target)
 
 
-def learning_rate(config: GeneratorConfig, images_seen: int, budget: int) -> float:
+def learning_rate(config: EdmConfig, images_seen: int, budget: int) -> float:
     """Linear warm-up, constant, then linear to 0 over the last `decay_share` of the budget."""
     rise = min(1.0, (images_seen + config.batch) / max(config.warmup_images, 1))
     fall = min(1.0, (budget - images_seen) / max(config.decay_share * budget, 1))
@@ -71,29 +59,26 @@ def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
 
 
 @final
-class EdmGenerator:
+class EdmGenerator(StoredGenerator):
     """The default generator. `augmentation` lists the views that keep the label; only flips are used here."""
 
     def __init__(
         self,
         shape: ImageShape,
-        config: GeneratorConfig | None = None,
+        config: EdmConfig | None = None,
         sampler: SamplerConfig | None = None,
         *,
         device: str | torch.device = "cpu",
         augmentation: Augmentation | None = None,
     ) -> None:
-        self.shape, self.config, self.sampler = shape, config or GeneratorConfig(), sampler or SamplerConfig()
+        super().__init__(shape, device)
+        self.config, self.sampler = config or EdmConfig(), sampler or SamplerConfig()
         if self.sampler.ema_std not in self.config.ema_stds:
             raise ConfigError(
                 f"sampler.ema_std must be one of generator.ema_stds {self.config.ema_stds}. Got {self.sampler.ema_std}."
             )
-        self.device = torch.device(device)
         views = augmentation or Augmentation()
         self._views = Augmentation(0, views.horizontal, views.vertical)
-        self._folder: Path | None = None
-        self._memory: dict[int, dict[str, Tensor]] = {}
-        self._drawn: tuple[str, nn.Module, Tensor] | None = None
 
     def build(self) -> UNet:
         """A fresh network with weights from torch's global generator."""
@@ -108,106 +93,46 @@ class EdmGenerator:
         )
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    def fit(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        budget: int,
-        resume: Path | None = None,
-        report: Report = silent,
-    ) -> Self:
-        """See Generator.fit. `images` uint8 (n, height, width, channels)."""
-        self._folder, self._drawn = resume, None
-        self._memory.clear()
-        with torch.random.fork_rng(devices=[]):
-            _Fit(self, images, labels, seed, budget, report).run()
-        return self
+    def parameter_count(self) -> int:
+        """See StoredGenerator."""
+        return parameter_count(self.build())
 
-    def load(self, folder: Path) -> Self:
-        """The generator as a finished `fit(resume=folder)` left it."""
-        self._folder, self._drawn = folder, None
-        return self
-
-    def snapshots(self) -> Sequence[Snapshot]:
-        """See Generator.snapshots."""
-        if self._folder is None:
-            return [Snapshot(seen, Path()) for seen in sorted(self._memory)]
-        found = sorted(self._folder.glob("snapshot-*.safetensors"))
-        return [Snapshot(int(path.stem.split("-")[1]), path) for path in found]
-
-    def keep(self, images_seen: int, tensors: dict[str, Tensor]) -> None:
-        """Store one snapshot: every average's weights and the pixel statistics."""
-        if self._folder is None:
-            self._memory[images_seen] = {name: t.clone() for name, t in tensors.items()}
-            return
-        path = self._folder / f"snapshot-{images_seen:010d}.safetensors"
-        save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
-
-    @torch.inference_mode()
-    def sample(
-        self,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        spread: float = 1.0,
-        indices: np.ndarray | None = None,
-        snapshot: Snapshot | None = None,
-    ) -> np.ndarray:
-        """See Generator.sample; `snapshot` None is the last one. Raises ConfigError before any fit."""
-        net, pixels = self._network(snapshot)
-        rows = np.arange(len(labels)) if indices is None else np.asarray(indices)
-        parts = [np.empty((0, self.shape.channels, self.shape.size, self.shape.size), np.uint8)]
-        for start in range(0, len(rows), _SAMPLE_BATCH):
-            chosen = slice(start, start + _SAMPLE_BATCH)
-            parts.append(self._draw(net, pixels, labels[chosen], rows[chosen], seed, spread))
-        return np.concatenate(parts)
+    def _train(self, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report) -> None:
+        _Fit(self, images, labels, seed, budget, report).run()
 
     def denoiser(self, snapshot: Snapshot | None = None) -> tuple[Denoise, Callable[[np.ndarray], Tensor]]:
         """`denoise(x, sigma (m,), labels (m,))` on the generator's own scale, and the function that puts uint8 images
         (n, height, width, channels) on it; `snapshot` None is the last one. Raises ConfigError before any fit."""
-        net, pixels = self._network(snapshot)
+        net, pixels = self._network(self.tensors(self.chosen(snapshot)))
 
         def scale(images: np.ndarray) -> Tensor:
             return (to_input(torch.from_numpy(images), self.device) - pixels[:-1].view(1, -1, 1, 1)) * pixels[-1]
 
         return partial(denoise, net), scale
 
-    def _draw(
-        self, net: nn.Module, pixels: Tensor, labels: np.ndarray, rows: np.ndarray, seed: int, spread: float
-    ) -> np.ndarray:
-        count, shape = len(rows), self.shape
-        padded = np.resize(labels, _SAMPLE_BATCH) if self.device.type == "cpu" else labels
-        noise = indexed_normal(seed, rows, (shape.channels, shape.size, shape.size))
-        noise = np.resize(noise, (len(padded), *noise.shape[1:]))
-        y = torch.from_numpy(padded).to(self.device)
+    def _network(self, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, Tensor]:
+        """The network with the average that the sampler names, and the pixel statistics."""
+        prefix = f"{self.sampler.ema_std}/"
+        net = self.build().eval().requires_grad_(False)
+        net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        return net, tensors["pixels"].to(self.device)
+
+    def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
+        net, pixels = self._network(tensors)
         s = self.sampler
-        sigmas = karras_sigmas(s.steps, s.sigma_min, s.sigma_max, s.rho)
-        x = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last) * (spread * float(sigmas[0]))
-
-        def evaluate(state: Tensor, sigma: float) -> Tensor:
-            return denoise(net, state, torch.full((len(padded),), sigma, device=self.device), y)
-
-        drawn: Tensor = adams_bashforth(evaluate, x, sigmas, order=s.order)
         mean, scale = pixels[:-1].view(1, -1, 1, 1), pixels[-1]
-        levels = ((drawn / scale + mean + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-        return np.asarray(levels[:count].cpu().contiguous().numpy())
+        sigmas = karras_sigmas(s.steps, s.sigma_min, s.sigma_max, s.rho)
 
-    def _network(self, snapshot: Snapshot | None) -> tuple[nn.Module, Tensor]:
-        found = self.snapshots()
-        if not found:
-            raise ConfigError("generator must be fitted before it can sample. Got an unfitted one. Call fit first.")
-        chosen = snapshot or found[-1]
-        key = f"{chosen.images_seen}/{chosen.path}"
-        if self._drawn is None or self._drawn[0] != key:
-            tensors = self._memory[chosen.images_seen] if self._folder is None else load_file(chosen.path)
-            prefix = f"{self.sampler.ema_std}/"
-            net = self.build().eval().requires_grad_(False)
-            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-            self._drawn = (key, net, tensors["pixels"].to(self.device))
-        return self._drawn[1], self._drawn[2]
+        def render(noise: Tensor, labels: Tensor, spread: float) -> Tensor:
+            x = noise.to(memory_format=torch.channels_last) * (spread * float(sigmas[0]))
+
+            def evaluate(state: Tensor, sigma: float) -> Tensor:
+                return denoise(net, state, torch.full((len(labels),), sigma, device=self.device), labels)
+
+            drawn: Tensor = adams_bashforth(evaluate, x, sigmas, order=s.order)
+            return drawn / scale + mean
+
+        return in_batches(render, (self.shape.channels, self.shape.size, self.shape.size), self.shape, self.device)
 
 
 def pixel_statistics(images: np.ndarray) -> Tensor:
@@ -302,7 +227,7 @@ class _Fit:
     def restore(self) -> int:
         saved = self.checkpoint.load()
         if saved is None:
-            return self.budget if any(s.images_seen >= self.budget for s in self.owner.snapshots()) else 0
+            return self.budget if self.owner.finished(self.budget) else 0
         self.net.load_state_dict(saved["net"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.load(saved["ema"])

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from upcycle.nets import plain_state
+
 
 def gamma_of_std(std: float) -> float:
     """The exponent whose profile t**gamma has relative width `std`: the largest root of
@@ -48,3 +50,31 @@ class PowerEma:
     def copy_to(self, net: nn.Module, std: float) -> None:
         for target, source in zip(net.parameters(), self.averages[std], strict=True):
             cast(Tensor, target).copy_(source)
+
+
+class StateEma:
+    """One average of a network's `plain_state`: weights and floating-point buffers alike; counters are copied.
+
+    An averaged generator with the running statistics of the last one draws grey; so they are averaged together.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self._net = net
+        self.average = {name: t.detach().clone() for name, t in plain_state(net).items()}
+
+    @torch.no_grad()
+    def update(self, beta: float) -> None:
+        """average <- beta average + (1 - beta) current."""
+        live = plain_state(self._net)
+        floats = [name for name, t in live.items() if t.is_floating_point()]
+        torch._foreach_lerp_([self.average[n] for n in floats], [live[n] for n in floats], 1 - beta)
+        for name in live.keys() - set(floats):
+            self.average[name].copy_(live[name])
+
+    def state(self) -> dict[str, Tensor]:
+        return dict(self.average)
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Tensor]) -> None:
+        for name, average in self.average.items():
+            average.copy_(state[name])

@@ -1,6 +1,7 @@
-"""Networks: the residual classifier family, the small U-Net, and label-preserving views."""
+"""Networks: the residual classifier family, the small U-Net, two GANs, and views of images."""
 
 from upcycle.nets._augment import Augmentation, augment, to_input
+from upcycle.nets._biggan import BigGanDiscriminator, BigGanGenerator
 from upcycle.nets._classifier import (
     ClassifierFactory,
     ResidualClassifier,
@@ -9,17 +10,29 @@ from upcycle.nets._classifier import (
     parameter_count,
     predict_logits,
 )
+from upcycle.nets._conditional import ConditionalNorm, ProjectionHead, SelfAttention, plain_state
+from upcycle.nets._convgan import ConvDiscriminator, ConvGenerator
+from upcycle.nets._diffaugment import diff_augment
 from upcycle.nets._unet import UNet
 
 __all__ = [
     "Augmentation",
+    "BigGanDiscriminator",
+    "BigGanGenerator",
     "ClassifierFactory",
+    "ConditionalNorm",
+    "ConvDiscriminator",
+    "ConvGenerator",
+    "ProjectionHead",
     "ResidualClassifier",
+    "SelfAttention",
     "UNet",
     "augment",
     "classifier_factory",
+    "diff_augment",
     "for_inference",
     "parameter_count",
+    "plain_state",
     "predict_logits",
     "to_input",
 ]

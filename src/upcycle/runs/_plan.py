@@ -11,8 +11,8 @@ import torch
 
 from upcycle.config import Config
 from upcycle.data import ImageSet
-from upcycle.generators import EdmGenerator, ImageShape
-from upcycle.nets import classifier_factory, predict_logits
+from upcycle.generators import ImageShape, make_generator, training_bytes
+from upcycle.nets import classifier_factory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, train_classifier
 
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
@@ -53,7 +53,7 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
     teacher = max(config.teacher.batch, round(image_budget(config.teacher, members) * scale))
     student = max(config.teacher.batch, round(teacher * config.student.epochs))
     bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
-    generator = max(config.generator.batch, round(config.generator.images * scale))
+    generator = max(config.generator.step_images, round(config.generator.images * scale))
     epoch = min(max(members, config.bank.min_images // 4), student)
     return Budget(
         teacher, max(teacher, student), generator, student, bank, round(config.bank.refresh * bank), epoch, config.teachers
@@ -87,12 +87,12 @@ def scale_for(config: Config, members: int, rates: Rates) -> float:
 def measure_rates(config: Config, shape: ImageShape, device: torch.device) -> Rates:
     """Rates of the real loops on random images, a few batches each after a warm-up."""
     rng = np.random.default_rng(0)
-    count = max(config.teacher.batch, config.generator.batch)
+    count = max(config.teacher.batch, config.generator.step_images)
     images = rng.integers(0, 256, (count, shape.size, shape.size, shape.channels), dtype=np.uint8)
     noise = ImageSet(images, rng.integers(0, shape.classes, count))
     network = classifier_factory(config.teacher)
     look = config.teacher.model_copy(update={"validate_every": 1.0})
-    generator = EdmGenerator(shape, config.generator, config.sampler, device=device)
+    generator = make_generator(shape, config.generator, config.sampler, device=device)
     net = network(shape.channels, shape.classes, shape.size)
 
     def classify(batches: int) -> int:
@@ -100,9 +100,8 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device) -> Ra
         return train_classifier(noise, noise.take(np.arange(2)), recipe, seed=0).images_seen
 
     def generate(batches: int) -> int:
-        budget = batches * config.generator.batch
-        generator.fit(images, noise.labels, seed=0, budget=budget)
-        return budget
+        generator.fit(images, noise.labels, seed=0, budget=batches * config.generator.step_images)
+        return generator.snapshots()[-1].images_seen
 
     def label(batches: int) -> int:
         many = torch.from_numpy(np.resize(images, (250 * batches, *images.shape[1:])))
@@ -167,19 +166,13 @@ def make_plan(config: Config, shape: ImageShape, members: int, device: torch.dev
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)
     net = classifier_factory(config.teacher)(shape.channels, shape.classes, shape.size)
-    unet = EdmGenerator(shape, config.generator, config.sampler).build()
-    counts = [sum(p.numel() for p in module.parameters()) for module in (net, unet)]
-    return Plan(budget, stage_seconds(budget, rates), rates, counts[0], counts[1], scale)
+    drawing = make_generator(shape, config.generator, config.sampler).parameter_count()
+    return Plan(budget, stage_seconds(budget, rates), rates, parameter_count(net), drawing, scale)
 
 
 def memory_bytes(config: Config, shape: ImageShape, image_bytes: int) -> int:
-    """Bytes of memory a run takes at its peak, roughly: libraries, the images twice, and the U-Net's activations in training.
-
-    A residual block keeps about 15 maps of its width for the backward pass; a level has about 2 blocks + 2 of them.
-    """
-    unet, side = config.generator, shape.size / config.generator.patch
-    maps = sum(width / 4**level for level, width in enumerate(unet.channels)) * (2 * unet.blocks + 2) * 15
-    return int(800e6 + 2 * image_bytes + 4 * unet.batch * side**2 * maps)
+    """Bytes of memory a run takes at its peak, roughly: libraries, the images twice, and the generator in training."""
+    return int(800e6 + 2 * image_bytes + training_bytes(shape, config.generator))
 
 
 def disk_bytes(budget: Budget, shape: ImageShape, records: int, parameters: int, snapshots: int) -> int:

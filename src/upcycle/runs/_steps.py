@@ -17,7 +17,7 @@ from upcycle._settings import with_settings
 from upcycle._training import Report
 from upcycle.config import Config
 from upcycle.data import Store, sealed
-from upcycle.generators import EdmGenerator, ImageShape, nearest_snapshot
+from upcycle.generators import ImageShape, StoredGenerator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
@@ -81,9 +81,9 @@ class Bench:
         """The views that the flip stage found safe."""
         return Augmentation(**json.loads((self.folder.stage("views") / "views.json").read_text()))
 
-    def generator(self) -> EdmGenerator:
+    def generator(self) -> StoredGenerator:
         views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
-        return EdmGenerator(self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views)
+        return make_generator(self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views)
 
     def sampler(self) -> Sampler:
         """The sampler of the finished generator; its label prior comes from the generator stage's counts."""

@@ -1,0 +1,41 @@
+"""Losses of adversarial training, as functions of the discriminator's scores (n,)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def hinge_discriminator(real: Tensor, drawn: Tensor) -> Tensor:
+    """mean(max(0, 1 - D(x))) + mean(max(0, 1 + D(G(z)))) (Lim & Ye 2017; Miyato et al. 2018, eq. 16)."""
+    return F.relu(1 - real).mean() + F.relu(1 + drawn).mean()
+
+
+def hinge_generator(drawn: Tensor) -> Tensor:
+    """-mean(D(G(z))) (Miyato et al. 2018, eq. 17)."""
+    return -drawn.mean()
+
+
+def gradient_penalty(real: Tensor, images: Tensor) -> Tensor:
+    """mean |gradient of the score at a real image|^2 / 2 (Mescheder et al. 2018, R1); `images` must require a gradient."""
+    (gradient,) = torch.autograd.grad(real.sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean() / 2
+
+
+@dataclass
+class LeCam:
+    """Moving averages of the scores and the regulariser that ties each side to the other's (Tseng et al. 2021, eq. 5)."""
+
+    real: float = 0.0
+    drawn: float = 0.0
+
+    def update(self, real: Tensor, drawn: Tensor, decay: float = 0.99) -> None:
+        self.real = decay * self.real + (1 - decay) * float(real.detach().mean())
+        self.drawn = decay * self.drawn + (1 - decay) * float(drawn.detach().mean())
+
+    def penalty(self, real: Tensor, drawn: Tensor) -> Tensor:
+        """mean(max(0, D(x) - a_drawn)^2) + mean(max(0, a_real - D(G(z)))^2)."""
+        return F.relu(real - self.drawn).square().mean() + F.relu(self.real - drawn).square().mean()

@@ -1,0 +1,240 @@
+"""Class-conditional GANs behind the generator contract: the compact one for processors and BigGAN-deep for GPUs.
+
+Hinge loss, projection discriminator with spectral norm, DiffAugment; LeCam and a lazy R1 penalty as options. An image costs
+one pass of the averaged generator. `spread` is the standard deviation of the latent: the expansion trick of GaFi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from upcycle._random import derive_seed, numpy_rng
+from upcycle._training import Checkpoint, Report, seed_step
+from upcycle.config import BigGanConfig, GanConfig
+from upcycle.generators._adversarial import LeCam, gradient_penalty, hinge_discriminator, hinge_generator
+from upcycle.generators._contract import ImageShape
+from upcycle.generators._edm import class_weights
+from upcycle.generators._ema import StateEma, gamma_of_std, power_beta
+from upcycle.generators._stored import Draw, StoredGenerator, in_batches
+from upcycle.nets import (
+    Augmentation,
+    BigGanDiscriminator,
+    BigGanGenerator,
+    ConvDiscriminator,
+    ConvGenerator,
+    augment,
+    diff_augment,
+    parameter_count,
+    to_input,
+)
+
+
+def patch_side(config: GanConfig, size: int) -> int:
+    """Side of the patches that the compact networks fold into channels."""
+    return config.patch or (2 if size >= 16 else 1)
+
+
+def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, training: bool) -> nn.Module:
+    """A fresh generator; without `training`, one that takes the weights of a snapshot."""
+    c = config
+    if isinstance(c, GanConfig):
+        return ConvGenerator(
+            shape.channels,
+            shape.classes,
+            shape.size,
+            width=c.width,
+            latent=c.latent,
+            embedding=c.embedding,
+            blocks=c.blocks,
+            patch=patch_side(c, shape.size),
+        )
+    return BigGanGenerator(
+        (shape.channels, shape.classes, shape.size),
+        width=c.width,
+        latent=c.latent,
+        embedding=c.embedding,
+        depth=c.depth,
+        attention=c.attention,
+        spectral=training,
+    )
+
+
+def build_discriminator(config: GanConfig | BigGanConfig, shape: ImageShape) -> nn.Module:
+    """A fresh discriminator."""
+    c, sizes = config, (shape.channels, shape.classes, shape.size)
+    if isinstance(c, GanConfig):
+        return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c, shape.size))
+    return BigGanDiscriminator(*sizes, width=c.d_width, depth=c.depth, attention=c.attention)
+
+
+def average_decay(config: GanConfig | BigGanConfig, before: int, after: int) -> float:
+    """Decay of the average at the step from `before` to `after` images seen."""
+    if config.ema_std:
+        return power_beta(gamma_of_std(config.ema_std), before, after)
+    return config.ema_decay if before // config.step_images >= config.ema_start else 0.0
+
+
+def rate_factor(config: GanConfig | BigGanConfig, images_seen: int, budget: int) -> float:
+    """Factor on both learning rates: 1, then linear to 0 over the last `decay_share` of the budget."""
+    return max(0.0, min(1.0, (budget - images_seen) / max(config.decay_share * budget, 1)))
+
+
+@final
+class GanGenerator(StoredGenerator):
+    """A GAN of either family. `augmentation` lists the views that keep the label; only flips are used here."""
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        config: GanConfig | BigGanConfig | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        super().__init__(shape, device)
+        self.config = config or GanConfig()
+        views = augmentation or Augmentation()
+        self._views = Augmentation(0, views.horizontal, views.vertical)
+
+    def parameter_count(self) -> int:
+        """See StoredGenerator; the discriminator counts for nothing, since it draws nothing."""
+        return parameter_count(build_generator(self.config, self.shape, training=False))
+
+    def place(self, net: nn.Module) -> nn.Module:
+        """`net` on the device, channels last."""
+        return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def _train(self, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report) -> None:
+        _Fit(self, images, labels, seed, budget, report).run()
+
+    def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
+        net = build_generator(self.config, self.shape, training=False)
+        net.load_state_dict(dict(tensors))
+        frozen = self.place(net).eval().requires_grad_(False)
+
+        def render(noise: Tensor, labels: Tensor, spread: float) -> Tensor:
+            drawn: Tensor = frozen(noise * spread, labels)
+            return drawn
+
+        return in_batches(render, (self.config.latent,), self.shape, self.device)
+
+
+class _Fit:
+    """One training run: the state of the loop and its steps."""
+
+    def __init__(
+        self, owner: GanGenerator, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report
+    ) -> None:
+        self.owner, self.config, self.seed, self.budget, self.report = owner, owner.config, seed, budget, report
+        self.images, self.labels = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels)
+        self.cumulative = np.cumsum(class_weights(labels, self.config.balance))
+        torch.manual_seed(derive_seed(seed, "generator", "weights"))
+        self.generator = owner.place(build_generator(self.config, owner.shape, training=True)).train()
+        self.discriminator = owner.place(build_discriminator(self.config, owner.shape)).train()
+        self.g_optimizer = self.adam(self.generator, self.config.lr)
+        self.d_optimizer = self.adam(self.discriminator, self.config.d_lr)
+        self.average, self.lecam = StateEma(self.generator), LeCam()
+        self.checkpoint = Checkpoint(None if owner._folder is None else owner._folder / "resume.pt")
+        self.milestones = [round(budget * (k + 1) / self.config.snapshots) for k in range(self.config.snapshots)]
+
+    def adam(self, net: nn.Module, lr: float) -> torch.optim.Adam:
+        return torch.optim.Adam(net.parameters(), lr=lr, betas=self.config.betas, eps=self.config.eps, fused=True)
+
+    def run(self) -> None:
+        config, seen = self.config, self.restore()
+        metrics = torch.zeros(2)
+        while seen < self.budget:
+            rng = seed_step(self.seed, "generator", seen)
+            factor = rate_factor(config, seen, self.budget)
+            for optimizer, lr in ((self.g_optimizer, config.lr), (self.d_optimizer, config.d_lr)):
+                optimizer.param_groups[0]["lr"] = lr * factor
+            for step in range(config.d_steps):
+                real, labels = self.batch(seen + (0 if config.same_batch else step * config.batch), rng)
+                with torch.set_grad_enabled(step == config.d_steps - 1):  # the last serves the generator's step too
+                    drawn = self.draw(labels, rng)
+                penalise = config.r1 > 0 and step == 0 and (seen // config.step_images) % config.r1_every == 0
+                d_loss = self.discriminate(real, drawn.detach(), labels, rng, penalise)
+            g_loss = self.deceive(drawn, labels, rng)
+            before, seen = seen, seen + config.step_images
+            self.average.update(average_decay(config, before, seen))
+            latest = torch.stack([d_loss.detach(), g_loss.detach()]).cpu()
+            metrics = torch.lerp(metrics, latest, 0.02 if before else 1.0)
+            self.now_and_then(before, seen, metrics)
+        self.checkpoint.remove()
+
+    def batch(self, key: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Real images float (batch, channels, side, side) in [-1, 1] and their labels."""
+        uniform = numpy_rng(self.seed, "generator", "batch", key).random(self.config.batch)
+        chosen = torch.from_numpy(np.searchsorted(self.cumulative, uniform * self.cumulative[-1]))
+        views = augment(self.images[chosen], self.owner._views, rng)
+        return to_input(views, self.owner.device), self.labels[chosen].to(self.owner.device)
+
+    def draw(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Images of fresh latents for the labels of a real batch."""
+        latent = torch.randn(len(labels), self.config.latent, generator=rng).to(labels.device)
+        drawn: Tensor = self.generator(latent, labels)
+        return drawn
+
+    def discriminate(self, real: Tensor, drawn: Tensor, labels: Tensor, rng: torch.Generator, penalise: bool) -> Tensor:
+        """One step of the discriminator; returns its loss. Both kinds of image go through it in one pass."""
+        real = real.requires_grad_(penalise)
+        images = torch.cat([self.view(real, rng), self.view(drawn, rng)])
+        on_real, on_drawn = self.discriminator(images, labels.repeat(2)).chunk(2)
+        loss = hinge_discriminator(on_real, on_drawn)
+        if self.config.lecam:
+            loss = loss + self.config.lecam * self.lecam.penalty(on_real, on_drawn)
+            self.lecam.update(on_real, on_drawn)
+        if penalise:
+            loss = loss + self.config.r1 * self.config.r1_every * gradient_penalty(on_real, real)
+        self.d_optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.d_optimizer.step()
+        return loss
+
+    def deceive(self, drawn: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """One step of the generator on images it has drawn; returns its loss."""
+        self.discriminator.requires_grad_(False)
+        loss = hinge_generator(self.discriminator(self.view(drawn, rng), labels))
+        self.g_optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.g_optimizer.step()
+        self.discriminator.requires_grad_(True)
+        return loss
+
+    def view(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return diff_augment(images, self.config.diffaugment, rng)
+
+    def now_and_then(self, before: int, seen: int, metrics: Tensor) -> None:
+        if before // 5_000 != seen // 5_000 or seen >= self.budget:
+            self.report(seen, {"d_loss": float(metrics[0]), "g_loss": float(metrics[1])})
+        if any(before < m <= seen for m in self.milestones):
+            self.owner.keep(seen, self.average.average)
+        if self.checkpoint.due():
+            self.checkpoint.save({**self.state(), "images_seen": seen})
+
+    def parts(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "g_optimizer": self.g_optimizer,
+            "d_optimizer": self.d_optimizer,
+        }
+
+    def state(self) -> dict[str, Any]:
+        states = {name: part.state_dict() for name, part in self.parts().items()}
+        return {**states, "average": self.average.state(), "lecam": [self.lecam.real, self.lecam.drawn]}
+
+    def restore(self) -> int:
+        saved = self.checkpoint.load()
+        if saved is None:
+            return self.budget if self.owner.finished(self.budget) else 0
+        for name, part in self.parts().items():
+            part.load_state_dict(saved[name])
+        self.average.load(saved["average"])
+        self.lecam = LeCam(*saved["lecam"])
+        return int(saved["images_seen"])

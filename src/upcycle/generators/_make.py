@@ -1,0 +1,56 @@
+"""From a configuration to its generator, the one place that knows every family."""
+
+from __future__ import annotations
+
+import torch
+
+from upcycle.config import BigGanConfig, EdmConfig, GanConfig, GeneratorConfig, MixConfig, SamplerConfig
+from upcycle.generators._contract import ImageShape
+from upcycle.generators._edm import EdmGenerator
+from upcycle.generators._gan import GanGenerator, patch_side
+from upcycle.generators._mix import MixGenerator
+from upcycle.generators._stored import StoredGenerator
+from upcycle.nets import Augmentation
+
+
+def make_generator(
+    shape: ImageShape,
+    config: GeneratorConfig | None = None,
+    sampler: SamplerConfig | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    augmentation: Augmentation | None = None,
+) -> StoredGenerator:
+    """An unfitted generator of the family of `config`. Raises ConfigError where sampler and generator do not fit together."""
+    if isinstance(config, MixConfig):
+        members = [member for member in config.members for _ in range(member.seeds)]
+        return MixGenerator(
+            shape,
+            [make_generator(shape, m.generator, sampler, device=device, augmentation=augmentation) for m in members],
+            [m.share / m.seeds for m in members],
+            budgets=[m.generator.images for m in members],
+            spreads=[m.spread for m in members],
+            device=device,
+        )
+    if isinstance(config, GanConfig | BigGanConfig):
+        return GanGenerator(shape, config, device=device, augmentation=augmentation)
+    return EdmGenerator(shape, config, sampler, device=device, augmentation=augmentation)
+
+
+def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:
+    """Bytes that activations take in training at the peak, roughly; for a mix, of its largest member.
+
+    A residual block of the U-Net keeps about 15 maps of its width for the backward pass, a level has about 2 blocks + 2 of
+    them. A GAN's blocks keep about 10; the discriminator sees real and drawn images, the generator is kept beside it.
+    """
+    if isinstance(config, MixConfig):
+        return max(training_bytes(shape, member.generator) for member in config.members)
+    if isinstance(config, EdmConfig):
+        side = shape.size / config.patch
+        maps = sum(width / 4**level for level, width in enumerate(config.channels)) * (2 * config.blocks + 2) * 15
+        return int(4 * config.batch * side**2 * maps)
+    if isinstance(config, GanConfig):
+        side, blocks, width = shape.size / patch_side(config, shape.size), config.blocks, config.width + 2 * config.d_width
+    else:
+        side, blocks, width = float(shape.size), config.depth, 4 * (config.width + 2 * config.d_width) // 2
+    return int(4 * config.batch * side**2 * width * blocks * 10 * 1.5)  # coarser levels add half

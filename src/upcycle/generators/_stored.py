@@ -1,0 +1,144 @@
+"""What our own generators share: snapshots as safetensors, and drawing in batches of a fixed shape."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from upcycle._random import indexed_normal
+from upcycle._training import Report, silent
+from upcycle.errors import ConfigError
+from upcycle.generators._contract import ImageShape, Snapshot
+
+_SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
+
+Draw = Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
+"""(labels (n,), indices (n,), seed, spread) -> uint8 (n, channels, side, side); image k depends on row k and the seed only."""
+
+Render = Callable[[Tensor, Tensor, float], Tensor]
+"""(standard normal noise (n, ...), labels (n,), spread) -> float (n, channels, side, side) on the [-1, 1] scale."""
+
+
+class StoredGenerator(ABC):
+    """A generator whose snapshots are named tensors: in the folder it was fitted in, or in memory without one."""
+
+    def __init__(self, shape: ImageShape, device: str | torch.device) -> None:
+        self.shape, self.device = shape, torch.device(device)
+        self._folder: Path | None = None
+        self._memory: dict[int, dict[str, Tensor]] = {}
+        self._drawn: tuple[str, Draw] | None = None
+
+    @abstractmethod
+    def parameter_count(self) -> int:
+        """Weights of the network (all networks) that draws."""
+
+    @abstractmethod
+    def _train(self, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report) -> None:
+        """Train to the end, calling `keep` at every snapshot. torch's global generator may be seeded."""
+
+    @abstractmethod
+    def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
+        """What draws from a snapshot that `keep` stored."""
+
+    def fit(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        budget: int,
+        resume: Path | None = None,
+        report: Report = silent,
+    ) -> Self:
+        """See Generator.fit. `images` uint8 (n, height, width, channels)."""
+        self._folder, self._drawn = resume, None
+        self._memory.clear()
+        with torch.random.fork_rng(devices=[]):
+            self._train(images, labels, seed, budget, report)
+        return self
+
+    def load(self, folder: Path) -> Self:
+        """The generator as a finished `fit(resume=folder)` left it."""
+        self._folder, self._drawn = folder, None
+        return self
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """See Generator.snapshots."""
+        if self._folder is None:
+            return [Snapshot(seen, Path()) for seen in sorted(self._memory)]
+        found = sorted(self._folder.glob("snapshot-*.safetensors"))
+        return [Snapshot(int(path.stem.split("-")[1]), path) for path in found]
+
+    def finished(self, budget: int) -> bool:
+        """Whether the last snapshot of a fit that sees `budget` images is there."""
+        return any(snapshot.images_seen >= budget for snapshot in self.snapshots())
+
+    def keep(self, images_seen: int, tensors: Mapping[str, Tensor]) -> None:
+        """Store one snapshot, whole or not at all."""
+        if self._folder is None:
+            self._memory[images_seen] = {name: t.clone() for name, t in tensors.items()}
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"snapshot-{images_seen:010d}.safetensors"
+        save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+
+    def tensors(self, snapshot: Snapshot) -> dict[str, Tensor]:
+        """What `keep` stored for `snapshot`."""
+        return self._memory[snapshot.images_seen] if self._folder is None else load_file(snapshot.path)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        labels: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        indices: np.ndarray | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        """See Generator.sample; `snapshot` None is the last one. Raises ConfigError before any fit."""
+        draw = self._drawer(snapshot)
+        rows = np.arange(len(labels)) if indices is None else np.asarray(indices)
+        return draw(np.asarray(labels), rows, seed, spread)
+
+    def chosen(self, snapshot: Snapshot | None) -> Snapshot:
+        """`snapshot`, or the last one for None. Raises ConfigError before any fit."""
+        found = self.snapshots()
+        if not found:
+            raise ConfigError("generator must be fitted before it can sample. Got an unfitted one. Call fit first.")
+        return snapshot or found[-1]
+
+    def _drawer(self, snapshot: Snapshot | None) -> Draw:
+        chosen = self.chosen(snapshot)
+        key = f"{chosen.images_seen}/{chosen.path}"
+        if self._drawn is None or self._drawn[0] != key:
+            with torch.random.fork_rng(devices=[]):  # fresh networks draw weights that are overwritten at once
+                self._drawn = (key, self._open(self.tensors(chosen)))
+        return self._drawn[1]
+
+
+def in_batches(render: Render, noise_shape: tuple[int, ...], shape: ImageShape, device: torch.device) -> Draw:
+    """The Draw that gives `render` standard normal noise of `noise_shape` per image, in batches of one size."""
+
+    def draw(labels: np.ndarray, rows: np.ndarray, seed: int, spread: float) -> np.ndarray:
+        out = np.empty((len(rows), shape.channels, shape.size, shape.size), np.uint8)
+        for start in range(0, len(rows), _SAMPLE_BATCH):
+            chosen = slice(start, start + _SAMPLE_BATCH)
+            asked = labels[chosen]
+            noise = indexed_normal(seed, rows[chosen], noise_shape)
+            if device.type == "cpu":
+                asked, noise = np.resize(asked, _SAMPLE_BATCH), np.resize(noise, (_SAMPLE_BATCH, *noise_shape))
+            drawn = render(torch.from_numpy(noise).to(device), torch.from_numpy(asked).to(device), spread)
+            levels = ((drawn + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
+            out[chosen] = levels[: len(rows[chosen])].cpu().contiguous().numpy()
+        return out
+
+    return draw
