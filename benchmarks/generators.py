@@ -94,7 +94,9 @@ def configured(preset: str, spec: str, overrides: list[str]) -> Config:
     return resolve(preset, config_file=None, overrides=texts)
 
 
-def train(data: Dataset, config: Config, views: Augmentation, minutes: float, seed: int) -> tuple[StoredGenerator, dict[str, float]]:
+def train(
+    data: Dataset, config: Config, views: Augmentation, minutes: float, seed: int
+) -> tuple[StoredGenerator, dict[str, float]]:
     """A generator trained for `minutes` of processor time, and what that took."""
     shape = ImageShape(data.channels, data.size, data.classes)
     generator = make_generator(shape, config.generator, config.sampler, augmentation=views)
@@ -145,7 +147,11 @@ def main() -> None:
                 config = configured(arguments.preset, spec, arguments.overrides)
                 generator, facts = train(data, config, judge.recipe.augmentation, arguments.minutes, seed)
                 row = {"dataset": Path(path).stem, "generator": spec, "seed": seed, "preset": arguments.preset, **facts}
-                row |= {"threads": threads, "commit": MEASURED, "teacher_validation_accuracy": judge.teacher.validation_accuracy}
+                row |= {
+                    "threads": threads,
+                    "commit": MEASURED,
+                    "teacher_validation_accuracy": judge.teacher.validation_accuracy,
+                }
                 row |= {"validation_images": len(data.validation), "proxy_images": arguments.proxy_images}
                 for spread in arguments.spreads:
                     scored = {**row, "spread": spread, **judge.score(generator, spread)}

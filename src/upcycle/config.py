@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class _Section(BaseModel):
@@ -176,9 +177,16 @@ class MixConfig(_Section):
     family: Literal["mix"] = Field("mix", description="edm, gan, biggan or mix; another one starts from its own defaults")
     members: tuple[MixMember, ...] = Field(
         (MixMember(generator=EdmConfig()), MixMember(generator=GanConfig())),
-        min_length=1,
         description="list of {generator: {family: ...}, share: 1.0, seeds: 1, spread: 1.0}",
     )
+
+    @field_validator("members")
+    @classmethod
+    def _not_empty(cls, members: tuple[MixMember, ...]) -> tuple[MixMember, ...]:
+        """Checked after the members themselves: the built-in length check would also count a bad member as missing."""
+        if not members:
+            raise PydanticCustomError("too_short", "at least {min_length} member", {"min_length": 1})
+        return members
 
     @property
     def images(self) -> int:
