@@ -16,7 +16,7 @@ from upcycle.audit import (
     latent_inversion,
     t_error,
 )
-from upcycle.config import GeneratorConfig
+from upcycle.config import EdmConfig
 from upcycle.generators import EdmGenerator, ImageShape
 
 
@@ -75,7 +75,7 @@ def test_t_error_is_that_of_linear_steps_in_closed_form(pool) -> None:
 def test_our_diffusion_generator_is_attacked_through_its_adapter() -> None:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (48, 8, 8, 1), dtype=np.uint8), rng.integers(0, 2, 48)
-    config = GeneratorConfig(channels=(8, 8), blocks=1, batch=16, snapshots=1, label_drop=0.0)
+    config = EdmConfig(channels=(8, 8), blocks=1, batch=16, snapshots=1, label_drop=0.0)
     generator = EdmGenerator(ImageShape(1, 8, 2), config).fit(images, labels, seed=0, budget=32)
     denoise, scale = generator.denoiser()
     assert abs(float(scale(images).std()) - 0.5) < 0.02

@@ -153,21 +153,6 @@ def test_spread_of_one_half_and_two_change_the_variety_of_a_trained_gan() -> Non
     assert variety == sorted(variety)
 
 
-def test_two_patterns_are_learnt_in_seconds() -> None:
-    from sklearn.svm import SVC
-
-    images, labels = patterns(512)
-    config = GanConfig(width=8, d_width=16, latent=8, embedding=8, batch=32, diffaugment=("translation",), snapshots=1)
-    generator = GanGenerator(ImageShape(1, 8, 2), config).fit(images, labels, seed=0, budget=16_000)
-    asked = np.arange(400) % 2
-    drawn = generator.sample(asked, seed=1)
-    judge = SVC().fit(images.reshape(512, -1) / 255, labels)
-    assert judge.score(drawn.reshape(400, -1) / 255, asked) > 0.95, "a classifier of real images must find the class asked for"
-    student = SVC().fit(drawn.reshape(400, -1) / 255, asked)
-    fresh, truth = patterns(400, seed=9)
-    assert student.score(fresh.reshape(400, -1) / 255, truth) > 0.9, "and one of drawn images must know real ones"
-
-
 def test_gan_takes_no_notice_of_the_sampler_of_the_other_family() -> None:
     shape = ImageShape(1, 8, 2)
     assert isinstance(make_generator(shape, GanConfig(), SamplerConfig(ema_std=0.3)), GanGenerator)
