@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from upcycle._settings import with_settings
-from upcycle.config import Config
+from upcycle.config import Config, EdmConfig
 from upcycle.data import ImageSet, Store
 from upcycle.recycle import (
     Candidate,
@@ -77,7 +77,7 @@ def choices_of(bench: Bench) -> list[Choice]:
     tried: dict[str, tuple[float | int | None, ...]] = {
         **_TRIED,
         "sampler.snapshot": tuple(reversed(passed)),
-        "sampler.ema_std": config.generator.ema_stds,
+        "sampler.ema_std": config.generator.ema_stds if isinstance(config.generator, EdmConfig) else (),  # others keep one
         "sampler.spread": tuple(round(float(s), 3) for s in np.linspace(*config.tuning.spread, config.tuning.grid)),
     }
     values = {**_flat(config), "sampler.snapshot": config.sampler.snapshot or passed[-1]}
