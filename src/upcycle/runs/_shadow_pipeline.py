@@ -20,7 +20,7 @@ from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict, RecordScore, denoiser_norm, t_error
 from upcycle.config import Config
 from upcycle.data import ImageSet
-from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.generators import ImageShape, make_generator
 from upcycle.nets import Augmentation, classifier_factory, for_inference, predict_logits
 from upcycle.recycle import (
     AskedLabels,
@@ -139,7 +139,7 @@ class _Road:
         return choose_augmentation(config.augment, self.shape.size, trials)
 
     def generator(self, views: Augmentation) -> EdmGenerator:
-        generator = EdmGenerator(self.shape, self.config.generator, self.config.sampler, augmentation=views)
+        generator = make_generator(self.shape, self.config.generator, self.config.sampler, augmentation=views)
         budget = self.scaled(self.config.generator.images)
         return generator.fit(self.members.images, self.members.labels, seed=self.seed, budget=budget)
 
