@@ -20,7 +20,7 @@ from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict, RecordScore, denoiser_norm, t_error
 from upcycle.config import Config
 from upcycle.data import ImageSet
-from upcycle.generators import ImageShape, make_generator
+from upcycle.generators import EdmGenerator, ImageShape, StoredGenerator, make_generator
 from upcycle.nets import Augmentation, classifier_factory, for_inference, predict_logits
 from upcycle.recycle import (
     AskedLabels,
@@ -138,12 +138,12 @@ class _Road:
             trials = try_flips(self.members, recipe, seed=self.seed, images=images)
         return choose_augmentation(config.augment, self.shape.size, trials)
 
-    def generator(self, views: Augmentation) -> EdmGenerator:
+    def generator(self, views: Augmentation) -> StoredGenerator:
         generator = make_generator(self.shape, self.config.generator, self.config.sampler, augmentation=views)
         budget = self.scaled(self.config.generator.images)
         return generator.fit(self.members.images, self.members.labels, seed=self.seed, budget=budget)
 
-    def bank(self, generator: EdmGenerator) -> Bank:
+    def bank(self, generator: StoredGenerator) -> Bank:
         prior = label_prior(self.members.labels, self.classes, self.config.bank.prior)
         sampler = Sampler(generator, prior, self.seed, self.config.sampler.spread)
         size = max(256, round(bank_size(self.config.bank, len(self.members)) * self.scale))
@@ -190,8 +190,13 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(1).numpy()
 
 
-def _generator_scores(generator: EdmGenerator) -> dict[str, RecordScore]:
-    """White-box attacks: what the denoiser makes of a record (SimA), and of a step there and back (SecMI)."""
+def _generator_scores(generator: StoredGenerator) -> dict[str, RecordScore]:
+    """White-box attacks: what the denoiser makes of a record (SimA), and of a step there and back (SecMI).
+
+    None for the families that have no denoiser: attacks on what they draw are the audit's others.
+    """
+    if not isinstance(generator, EdmGenerator):
+        return {}
     denoise, scale = generator.denoiser()
 
     def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
