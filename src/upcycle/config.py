@@ -63,6 +63,15 @@ class ClassifierConfig(_Section):
     patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
 
 
+class CleaningConfig(_Section):
+    """Out-of-fold label cleaning of the members, before teacher and generator see them; the baseline keeps them all."""
+
+    folds: int = Field(0, ge=0, le=20, description="classifiers that each judge the records they did not see; 0 = no cleaning")
+    images: int = Field(30_000, ge=1, description="images each of them sees")
+    threshold: float = Field(0.02, gt=0, lt=1, description="a label given less probability than this is left out ...")
+    most: float = Field(0.1, gt=0, lt=1, description="... but at most this share of a class")
+
+
 class EdmConfig(_Section):
     """EDM-preconditioned U-Net on patches and its few-step sampler (Karras et al. 2022, 2024)."""
 
@@ -311,6 +320,7 @@ class Config(_Section):
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()
+    cleaning: CleaningConfig = CleaningConfig()
     generator: GeneratorConfig = EdmConfig()
     sampler: SamplerConfig = SamplerConfig()
     bank: BankConfig = BankConfig()

@@ -2,6 +2,7 @@
 
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
+from upcycle.recycle._cleaning import believed, out_of_fold
 from upcycle.recycle._filter import TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, TeacherLabels
@@ -31,6 +32,7 @@ __all__ = [
     "Trial",
     "accuracy",
     "bank_size",
+    "believed",
     "blend",
     "candidates",
     "choose_augmentation",
@@ -38,6 +40,7 @@ __all__ = [
     "halving",
     "image_budget",
     "label_prior",
+    "out_of_fold",
     "score_on",
     "search",
     "smooth",

@@ -21,6 +21,7 @@ from upcycle.data import Dataset, Store, check, draw_members, read, write_store
 from upcycle.errors import ConfigError, DataError
 from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
+from upcycle.runs._clean import cleaning_stage, learned
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
@@ -173,17 +174,17 @@ class _Stage:
 def _road(bench: Bench, store: Store) -> list[_Stage]:
     budget = bench.plan.budget
     tuning = [] if bench.config.tuning.strategy == "none" else [_Stage("tuning", 0, lambda: tuning_stage(bench, store))]
+    images = bench.config.cleaning.folds * bench.config.cleaning.images
+    cleaning = [_Stage("cleaning", images, lambda: cleaning_stage(bench, store))] if images else []
     road = [
         _Stage("views", 0, lambda: views_stage(bench, store)),
-        *[
-            _Stage(name, budget.teacher, partial(classifier_stage, bench, store, name, budget.teacher))
-            for name in teacher_names(bench.config.teachers)
-        ],
-        _Stage("generator", budget.generator, lambda: generator_stage(bench, store)),
+        *cleaning,
+        *[_Stage(name, budget.teacher, partial(_teach, bench, store, name)) for name in teacher_names(bench.config.teachers)],
+        _Stage("generator", budget.generator, lambda: generator_stage(bench, learned(bench, store))),
         _Stage("gate", 0, lambda: gate_stage(bench, store)),
         *tuning,
         _Stage("student", budget.student, lambda: student_stage(bench)),
-        _Stage("baseline", budget.baseline, lambda: classifier_stage(bench, store, "baseline", budget.baseline)),
+        _Stage("baseline", budget.baseline, partial(_baseline, bench, store)),
     ]
     if bench.config.plain:
         road.append(_Stage("plain", budget.student, lambda: student_stage(bench, "plain")))
@@ -195,6 +196,14 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
         _Stage("copies", 0, lambda: copies_stage(bench, store)),
         _Stage("report", 0, lambda: report_stage(bench, store)),
     ]
+
+
+def _teach(bench: Bench, store: Store, name: str) -> Facts:
+    return classifier_stage(bench, store, learned(bench, store), name, bench.plan.budget.teacher)
+
+
+def _baseline(bench: Bench, store: Store) -> Facts:
+    return classifier_stage(bench, store, store.members(), "baseline", bench.plan.budget.baseline)
 
 
 def _walk(bench: Bench, store: Store, until: str) -> Summary:

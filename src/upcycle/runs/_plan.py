@@ -30,6 +30,9 @@ class Budget:
     redrawn: int
     epoch: int
     teachers: int = 1
+    cleaning: int = 0
+    tuning: int = 0
+    plain: int = 0
 
     @property
     def drawn(self) -> int:
@@ -56,18 +59,43 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
     generator = max(config.generator.step_images, round(config.generator.images * scale))
     epoch = min(max(members, config.bank.min_images // 4), student)
     return Budget(
-        teacher, max(teacher, student), generator, student, bank, round(config.bank.refresh * bank), epoch, config.teachers
+        teacher,
+        max(teacher, student),
+        generator,
+        student,
+        bank,
+        round(config.bank.refresh * bank),
+        epoch,
+        config.teachers,
+        config.cleaning.folds * config.cleaning.images,
+        proxy_images(config),
+        student if config.plain else 0,
     )
+
+
+def proxy_images(config: Config) -> int:
+    """Images seen by all proxy students of the tuning stage, roughly; 0 where there is none."""
+    how = config.tuning
+    if how.strategy == "none":
+        return 0
+    if how.strategy == "greedy":
+        return how.images * how.grid * len(how.settings)
+    counts = [max(1, round(how.candidates * how.keep**k)) for k in range(how.rounds)]
+    return sum(round(count * how.images * how.keep ** (how.rounds - 1 - k)) for k, count in enumerate(counts))
 
 
 def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
     """Expected seconds of every stage."""
     learning = 1 / rates.classifier
+    distilling = learning + budget.teachers / rates.labelling
     return {
+        "cleaning": budget.cleaning * learning,
         "teacher": budget.teachers * budget.teacher * learning,
         "baseline": budget.baseline * learning,
         "generator": budget.generator / rates.generator,
-        "student": budget.student * (learning + budget.teachers / rates.labelling) + budget.drawn / rates.sampling,
+        "student": budget.student * distilling + budget.drawn / rates.sampling,
+        "tuning": budget.tuning * (distilling + 0.5 / rates.sampling),
+        "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
         "others": _OTHER_SECONDS,
     }
 
@@ -151,7 +179,7 @@ class Plan:
             f" baseline {b.baseline:,}",
             f"generator    {self.generator_parameters / 1e6:.2f} M parameters; sees {b.generator:,} images",
             f"student      sees {b.student:,} synthetic images; bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
-            "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items()) + " min",
+            "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items() if seconds) + " min",
             f"             about {sum(s.values()) / 60:.0f} min in all on this machine",
         ]
 

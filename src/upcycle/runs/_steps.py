@@ -16,7 +16,7 @@ from upcycle._random import derive_seed
 from upcycle._settings import with_settings
 from upcycle._training import Report
 from upcycle.config import Config
-from upcycle.data import Store, sealed
+from upcycle.data import ImageSet, Store, sealed
 from upcycle.generators import ImageShape, StoredGenerator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
@@ -174,12 +174,12 @@ def views_stage(bench: Bench, store: Store) -> Facts:
     return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
 
 
-def classifier_stage(bench: Bench, store: Store, stage: str, budget: int) -> Facts:
-    """Teacher or baseline: trained on members, best look at validation kept."""
+def classifier_stage(bench: Bench, store: Store, members: ImageSet, stage: str, budget: int) -> Facts:
+    """Teacher or baseline: trained on `members` of the store, best look at validation kept."""
     folder = bench.folder.stage(stage)
     recipe = bench.recipe(budget, bench.augmentation())
     fitted = train_classifier(
-        store.members(),
+        members,
         store.validation(),
         recipe,
         seed=bench.config.seed,
@@ -191,9 +191,9 @@ def classifier_stage(bench: Bench, store: Store, stage: str, budget: int) -> Fac
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
 
 
-def generator_stage(bench: Bench, store: Store) -> Facts:
+def generator_stage(bench: Bench, members: ImageSet) -> Facts:
     """The generator, trained on members."""
-    folder, members = bench.folder.stage("generator"), store.members()
+    folder = bench.folder.stage("generator")
     counts = np.bincount(members.labels, minlength=bench.shape.classes)
     (folder / "class_counts.json").write_text(json.dumps(counts.tolist()))
     generator = bench.generator().fit(
