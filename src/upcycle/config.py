@@ -317,6 +317,9 @@ class Config(_Section):
     device: str = Field("auto", description="auto, cpu, cuda, mps ...")
     threads: int = Field(0, ge=0, description="CPU threads; 0 = the physical cores")
     minutes: float | None = Field(None, gt=0, description="scale the images seen so that the run takes about so long")
+    watts: float = Field(
+        100.0, gt=0, description="what the machine draws at work, for the report's estimate where it does not count its energy"
+    )
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()

@@ -130,7 +130,7 @@ def test_page_shows_the_table_escapes_names_and_reaches_for_nothing(tmp_path: Pa
     result = upcycle("compare", *runs, "--html", page)
     assert f"page: {page}" in result.output
     found = Page(page.read_text(encoding="utf-8"))
-    assert "script" not in found.tags and found.outside == []
+    assert "script" not in found.tags and all(link.startswith("#") for link in found.outside)
     for words in (
         "<script>alert(1)",
         "INCONCLUSIVE",

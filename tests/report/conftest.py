@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upcycle.report import Evidence, render
+from upcycle.report import Energy, Evidence, Neighbours, Sheet, render, render_comparison
 
 NAMES = ("cat", "$dog^{", "<script>alert(1)</script>")
 SECRETS = ("st-mary-hospital", "patient-4711", "scan-0815", "/srv/ward-7", "WARD7-PC", "group-333", "C:\\ward")
-MARK, COPY = 173, 219  # grey levels of the private images; nothing else has them
+MARK, COPY, TWIN, FACE, ALIKE = (
+    173,
+    219,
+    211,
+    199,
+    187,
+)  # grey levels of the private images; nothing else has them; ALIKE: a sheet with a copy on it
 
 
 def audit_row(target: str, attack: str = "loss threshold", **changes: object) -> dict[str, object]:
@@ -105,17 +111,56 @@ def evidence() -> Evidence:
             "median_to_members": 21.25,
             "nearest_of_each": 4711,
         },
-        roc={"student": (np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.3, 1.0]))},
+        roc={"student": tuple(np.array([0.0, middle, 1.0]) for middle in (0.1, 0.3, 0.2, 0.4))},
+        energy=Energy({"teacher": 0.0025, "generator": 0.005}, measured=False, watts=100),
         synthetic_examples=(images, np.arange(12) % 3, np.eye(3)[(np.arange(12) // 2) % 3]),
         real_examples=(np.full((6, 8, 8, 1), MARK, np.uint8), np.arange(6) % 3),
-        nearest=(images[:3], np.full((3, 8, 8, 1), COPY, np.uint8), np.array([0.3, 0.1, 0.2])),
-        exposed=[{"record": "scan-0815", "group": "group-333", "member": True, "risk": 0.93}],
+        sheets={
+            "classes": Sheet(("cat to $dog^{",), ("0%", "100%"), images[None, :2], alike=0),
+            "spread": Sheet(NAMES[:1], ("0.8", "1"), np.full((1, 2, 8, 8, 1), ALIKE, np.uint8), alike=1),
+            "latents": Sheet(NAMES[:1], ("0%", "100%"), np.full((1, 2, 8, 8, 1), ALIKE, np.uint8)),
+        },
+        nearest=Neighbours(
+            images[:3],
+            np.full((3, 8, 8, 1), COPY, np.uint8),
+            np.full((3, 8, 8, 1), TWIN, np.uint8),
+            np.array([0.3, 0.1, 0.2]),
+            np.array([0.4, 0.5, 0.6]),
+        ),
+        exposed=[
+            {"image": np.full((8, 8, 1), FACE, np.uint8), "record": "scan-0815", "group": "group-333", "risk": "0.93"},
+        ],
     )
 
 
 @pytest.fixture(scope="session")
-def pages(evidence: Evidence) -> dict[str, str]:
-    return {"internal": render(evidence, internal=True), "shareable": render(evidence, internal=False)}
+def comparison() -> str:
+    """A page of three runs, the last of which says next to nothing."""
+    row = {
+        "dataset": "blood",
+        "preset": "quick",
+        "verdict": "INCONCLUSIVE",
+        "student_accuracy": (0.961, 0.954, 0.968),
+        "baseline_accuracy": (0.970, 0.964, 0.976),
+        "gap_points": (-0.91, -1.47, -0.37),
+        "student_auc": (0.485, 0.462, 0.509),
+        "teacher_auc": (0.491, 0.468, 0.514),
+        "minutes": 22.1,
+        "kwh": 0.0369,
+        "bank.size": 30000,
+    }
+    other = row | {"name": "seed one", "seed": 1, "student_auc": (0.61, 0.59, 0.63), "verdict": "LEAKS"}
+    return render_comparison([row | {"name": "a & b <i>", "seed": 0}, other, {"name": "bare"}])
+
+
+@pytest.fixture(scope="session")
+def pages(evidence: Evidence, comparison: str) -> dict[str, str]:
+    """The three pages of this room by name."""
+    return {
+        "internal": render(evidence, internal=True),
+        "shareable": render(evidence, internal=False),
+        "comparison": comparison,
+    }
 
 
 @pytest.fixture(scope="session")

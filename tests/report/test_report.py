@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from upcycle.report import Evidence, render, write_reports
+from upcycle.report import Energy, Evidence, render, render_comparison, write_reports
 
-from .conftest import COPY, MARK, SECRETS, audit_row
+from .conftest import ALIKE, COPY, FACE, MARK, SECRETS, TWIN, audit_row
 
 BOTH = pytest.mark.parametrize("kind", ["internal", "shareable"])
+ALL = pytest.mark.parametrize("kind", ["internal", "shareable", "comparison"])
 Decoder = Callable[[str], list[np.ndarray]]
 
 
@@ -82,10 +83,10 @@ def test_shareable_report_shows_nothing_private(pages: dict[str, str], pictures_
         assert secret in pages["internal"] and secret not in pages["shareable"], secret
     decoded = b"".join(base64.b64decode(text) for text in re.findall(r"base64,([A-Za-z0-9+/=]+)", pages["shareable"]))
     assert not any(secret.encode() in decoded for secret in SECRETS)
-    for mark, count in ((MARK, 6), (COPY, 3)):
-        marked = {kind: sum(bool((p == mark).any()) for p in pictures_in(page)) for kind, page in pages.items()}
-        assert marked == {"internal": count, "shareable": 0}
-    assert len(pictures_in(pages["shareable"])) == 12
+    for mark, count in ((MARK, 6), (COPY, 3), (TWIN, 3), (FACE, 1), (ALIKE, 4)):
+        marked = [sum(bool((p == mark).any()) for p in pictures_in(pages[kind])) for kind in ("internal", "shareable")]
+        assert marked == [count, 0]
+    assert len(pictures_in(pages["shareable"])) == 12 + 2, "the strips, and the one sheet without a copy on it"
 
 
 def test_shareable_report_gives_no_seed_that_would_repeat_the_coin_flip(pages: dict[str, str]) -> None:
@@ -101,6 +102,9 @@ def test_shareable_report_gives_no_small_count(pages: dict[str, str]) -> None:
 def test_part_added_to_the_evidence_stays_inside_until_it_is_let_out(evidence: Evidence) -> None:
     shared = evidence.shareable()
     assert (shared.real_examples, shared.nearest, shared.exposed) == (None, None, None)
+    assert set(shared.sheets) == {"classes"}, "sheets that were not checked, or hold a copy, stay inside"
+    unheard = replace(evidence, sheets={"unheard of": evidence.sheets["classes"]})
+    assert unheard.shareable().sheets == {}
     assert set(shared.dataset) == {"name", "size", "channels", "class_names", "counts"}
     assert shared.audit is not None and not {"per_record"} & set(shared.audit)
     assert "record_names" not in shared.audit["rows"][0]
@@ -120,7 +124,7 @@ def test_hostile_text_of_an_audit_stays_text(evidence: Evidence, kind: str) -> N
     assert "<img src=x" not in page and "&lt;img src=x" in page
 
 
-@BOTH
+@ALL
 def test_page_needs_no_network_and_no_script(pages: dict[str, str], kind: str) -> None:
     page = pages[kind]
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
@@ -128,7 +132,7 @@ def test_page_needs_no_network_and_no_script(pages: dict[str, str], kind: str) -
     assert not re.search(r"https?:|url\((?!#)|@import|<(?:script|iframe|object|link|form)\b|\son\w+=", page)
 
 
-@BOTH
+@ALL
 def test_page_is_well_formed_and_its_headings_skip_no_level(pages: dict[str, str], kind: str) -> None:
     outline = Outline(pages[kind])
     assert outline.open == []
@@ -137,18 +141,22 @@ def test_page_is_well_formed_and_its_headings_skip_no_level(pages: dict[str, str
     assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
 
 
-@BOTH
+@ALL
 def test_every_figure_and_table_can_be_heard(pages: dict[str, str], kind: str) -> None:
     page = pages[kind]
-    assert page.count("<svg ") == len(re.findall(r'<svg [^>]*role="img"[^>]*aria-label="[^"]+"', page)) >= 9
-    assert page.count("<table>") == page.count("<caption>")
+    assert (
+        page.count("<svg ")
+        == len(re.findall(r'<svg [^>]*role="img"[^>]*aria-label="[^"]+"', page))
+        >= (2 if kind == "comparison" else 9)
+    )
+    assert page.count("<table") == page.count("<caption>")
     assert len(re.findall("<th[ >]", page)) == len(re.findall('<th scope="(?:col|row)"', page))
     assert all('alt="' in image for image in re.findall("<img[^>]*>", page))
 
 
 def test_details_are_folded_below_the_first_screen(pages: dict[str, str]) -> None:
-    assert pages["internal"].count("<details>") == 8 and "<details open" not in pages["internal"]
-    assert pages["shareable"].count("<details>") == 7
+    assert pages["internal"].count("<details") == 11 and "<details open" not in pages["internal"]
+    assert pages["shareable"].count("<details") == 9
 
 
 def test_same_evidence_gives_the_same_bytes(evidence: Evidence, pages: dict[str, str], tmp_path: Path) -> None:
@@ -203,7 +211,9 @@ PARTS = (
 )
 
 
-@pytest.mark.parametrize("part", [*PARTS, "test_labels", "synthetic_examples", "real_examples", "nearest", "exposed"])
+@pytest.mark.parametrize(
+    "part", [*PARTS, "test_labels", "synthetic_examples", "sheets", "energy", "real_examples", "nearest", "exposed"]
+)
 def test_any_part_may_be_missing(part: str) -> None:
     labels = np.arange(6) % 2
     whole = Evidence(
@@ -216,7 +226,7 @@ def test_any_part_may_be_missing(part: str) -> None:
         audit={"verdict": "LEAKS", "rows": [audit_row("student")]},
         synthetic_examples=(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2), np.eye(2)),
     )
-    assert "upcycle report" in render(replace(whole, **{part: None}), internal=True)
+    assert "Verdict of the audit" in render(replace(whole, **{part: None}), internal=True)
 
 
 @pytest.mark.parametrize("key", ["auc", "auc_low", "target", "attack", "primary", "n_members", "tpr_at_1pct_note", "p_holm"])
@@ -260,3 +270,45 @@ def test_report_room_loads_no_heavy_library_before_it_draws() -> None:
     code = "import sys, upcycle; before = set(sys.modules); " + code
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@BOTH
+def test_energy_says_that_it_is_an_estimate_and_from_what(pages: dict[str, str], kind: str) -> None:
+    section = pages[kind].split("Time and energy")[1].split("</details>")[0]
+    for words in ("about 7.5 Wh", "estimate, not a measurement: time at 100 W", "<td>90.0</td><td>2.5</td>"):
+        assert words in section, words
+
+
+def test_counted_energy_says_what_the_counter_leaves_out(evidence: Evidence) -> None:
+    counted = replace(evidence, logits={}, energy=Energy({"teacher": 0.001}, measured=True))
+    page = render(counted, internal=False)
+    assert "counter (RAPL)" in page and "graphics cards" in page and "estimate, not a measurement" not in page
+
+
+def test_exposed_records_say_how_many_outsiders_look_the_same(pages: dict[str, str]) -> None:
+    section = pages["internal"].split("The most exposed records")[1].split("</details>")[0]
+    assert "scan-0815" in section and section.count("<img") == 1
+    assert "only as far as few of the" in section
+
+
+def test_comparison_shows_every_run_with_its_intervals(comparison: str) -> None:
+    for words in (
+        "a &amp; b &lt;i&gt;",
+        "blood, quick, seed 0",
+        "0.961 [0.954, 0.968]",
+        "−0.91 [−1.47, −0.37]",
+        "0.610 [0.590, 0.630]",
+        'class="word bad">LEAKS',
+        "<td>22.1</td>",
+        "<td>0.0369</td>",
+        '<th scope="col">bank.size</th>',
+        "NOT AUDITED",
+        "Utility against leakage",
+    ):
+        assert words in comparison, words
+
+
+def test_comparison_of_different_data_warns_about_accuracies() -> None:
+    page = render_comparison([{"name": "a", "dataset": "blood"}, {"name": "b", "dataset": "chest"}])
+    assert "not accuracies" in page and "Utility against leakage" not in page
+    assert Outline(page).open == [] and Outline(render_comparison([])).open == []

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
+from upcycle.audit import roc
+from upcycle.report import Neighbours, roc_band
 from upcycle.report import _figures as figures
 from upcycle.report._attacks import attack_rows, limits, number, primary_rows
+from upcycle.report._leaks import attack_intervals, gaps, roc_curves, utility_against_leakage
 from upcycle.report._metrics import confusion, rate, recalls, reliability_bins, scores
-from upcycle.report._pictures import data_uri, pairs, strips
+from upcycle.report._pictures import data_uri, strips, triples
 from upcycle.report._redact import without_paths
 from upcycle.report._summary import strip
 
@@ -135,11 +138,13 @@ def test_strips_show_each_class_under_its_own_name_with_the_teachers_view(pictur
     assert [pictures_in(p.source)[0][0, 0, 0] for s in found for p in s.synthetic] == [0, 1, 2, 3]
 
 
-def test_closest_pairs_come_first(pictures_in: Decoder) -> None:
+def test_closest_neighbours_come_first(pictures_in: Decoder) -> None:
     images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 2, 2, 1), np.uint8)
-    found = pairs((images, images + 10, np.array([0.3, 0.1, 0.2])), count=2)
-    assert [p.distance for p in found] == [0.1, 0.2]
-    assert [(pictures_in(p.synthetic)[0].max(), pictures_in(p.real)[0].max()) for p in found] == [(1, 11), (2, 12)]
+    nearest = Neighbours(images, images + 10, images + 20, np.array([0.3, 0.1, 0.2]), np.array([0.4, 0.5, 0.6]))
+    found = triples(nearest, count=2)
+    assert [(t.to_member, t.to_held_out) for t in found] == [(0.1, 0.5), (0.2, 0.6)]
+    shown = [[pictures_in(source)[0].max() for source in (t.synthetic, t.member, t.held_out)] for t in found]
+    assert shown == [[1, 11, 21], [2, 12, 22]]
 
 
 @pytest.mark.parametrize("classes", [2, 40])
@@ -161,10 +166,53 @@ def test_learning_curves_survive_what_a_log_may_hold(rows: list[dict[str, float]
 
 
 def test_roc_without_a_false_positive_is_drawn() -> None:
-    assert "<svg" in figures.roc_curves({"student": (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))})
-    assert figures.roc_curves({}) == "" and figures.stage_minutes({}) == "" and figures.attack_intervals([]) == ""
+    assert "<svg" in roc_curves({"student": (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))})
+    assert roc_curves({}) == "" and figures.stage_minutes({}) == "" and attack_intervals([]) == ""
+    assert utility_against_leakage([]) == "" and gaps([]) == ""
 
 
 def test_figures_take_their_colours_from_the_page() -> None:
     drawn = figures.stage_minutes({"teacher": 1.0})
     assert "var(--baseline)" in drawn and "var(--soft)" in drawn and "#0f1e" not in drawn
+
+
+def test_band_of_a_roc_curve_covers_the_true_curve_as_often_as_it_says() -> None:
+    """Members N(1, 1), non-members N(0, 1): the true rate at false positive rate f is 1 - Phi(Phi^-1(1 - f) - 1)."""
+    rng, asked = np.random.default_rng(0), np.array([0.02, 0.1, 0.5])
+    truth = norm.sf(norm.isf(asked) - 1)
+    held = np.zeros(3)
+    for _ in range(200):
+        scores, members = np.concatenate([rng.normal(1, 1, 80), rng.normal(0, 1, 120)]), np.arange(200) < 80
+        curve = roc(scores, members)
+        low, high = roc_band(curve.fpr, curve.tpr, 80, 120, 0.9)
+        at = np.searchsorted(curve.fpr, asked, side="right") - 1
+        held += (low[at] <= truth) & (truth <= high[at])
+    assert (held / 200 >= 0.88).all(), held
+
+
+def test_band_of_a_roc_curve_holds_the_curve_and_narrows_with_records() -> None:
+    widths = []
+    for n in (50, 5000):
+        rates = np.arange(n + 1) / n
+        low, high = roc_band(rates, rates, n, n)
+        assert (low <= rates).all() and (rates <= high).all() and (np.diff(low) >= 0).all() and (np.diff(high) >= 0).all()
+        widths.append(float((high - low)[n // 2]))
+    assert widths[0] > 5 * widths[1]
+
+
+def test_roc_shows_its_band() -> None:
+    middle = np.array([0.0, 0.5, 1.0])
+    bare = roc_curves({"student": (middle, middle)})
+    assert len(roc_curves({"student": (middle, middle, middle / 2, middle)})) > len(bare)
+
+
+def test_confusion_difference_names_the_class_that_lost_most() -> None:
+    student, baseline = np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([[0.8, 0.2], [0.1, 0.9]])
+    drawn = figures.confusion_difference(["cat", "dog"], student, baseline)
+    assert "lowest -20.0 for dog" in drawn and "-5.0 on average" in drawn
+    assert all(text in drawn for text in (">+10<", ">−10<", ">+20<", ">−20<"))
+    assert figures.confusion_difference(["a"], np.full((1, 1), np.nan), np.ones((1, 1))) == ""
+
+
+def test_minutes_stand_beside_their_energy() -> None:
+    assert "3.0 min, 5 Wh" in figures.stage_minutes({"generator": 3.0}, {"generator": 0.005})

@@ -30,7 +30,8 @@ def write_page(path: Path, found: Comparison, rows: Sequence[tuple[str, list[str
     from upcycle import report
 
     draw = getattr(report, "render_comparison", None)  # seam: until the report room draws the page, a plain table does
-    text = _page(found, rows) if draw is None else draw(page_rows(found), level=f"{100 * found.runs[0].confidence:g} %")
+    level = f"{100 * found.runs[0].confidence:g} %"
+    text = _page(found, rows) if draw is None else draw(page_rows(found), level=level, notes=found.notes)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -1,7 +1,7 @@
 """Class-conditional generators behind one contract."""
 
 from upcycle.generators._check import check_generator
-from upcycle.generators._contract import Generator, ImageShape, Snapshot, nearest_snapshot
+from upcycle.generators._contract import Generator, ImageShape, Interpolates, Snapshot, nearest_snapshot
 from upcycle.generators._edm import EdmGenerator
 from upcycle.generators._gan import GanGenerator
 from upcycle.generators._make import make_generator, training_bytes
@@ -14,6 +14,7 @@ __all__ = [
     "GanGenerator",
     "Generator",
     "ImageShape",
+    "Interpolates",
     "MixGenerator",
     "Snapshot",
     "StoredGenerator",

@@ -73,3 +73,22 @@ class Generator(Protocol):
 def nearest_snapshot(snapshots: Sequence[Snapshot], images_seen: int) -> Snapshot:
     """The snapshot whose images seen are nearest to `images_seen`; of two equally near ones the later."""
     return min(reversed(snapshots), key=lambda snapshot: abs(snapshot.images_seen - images_seen))
+
+
+@runtime_checkable
+class Interpolates(Protocol):
+    """A generator that can also draw what lies between two of its images."""
+
+    def between(
+        self,
+        labels: tuple[np.ndarray, np.ndarray],
+        indices: tuple[np.ndarray, np.ndarray],
+        shares: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        """uint8 (n, channels, height, width): image k lies `shares[k]` (0..1) of the way from `sample`'s image of labels[0][k]
+        and indices[0][k] to that of labels[1][k] and indices[1][k]. At 0 and 1 it is that image."""
+        ...

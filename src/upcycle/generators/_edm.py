@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from upcycle._random import derive_seed, numpy_rng
+from upcycle._random import derive_seed, indexed_normal, numpy_rng
 from upcycle._training import Checkpoint, Report, seed_step
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
-from upcycle.generators._stored import Draw, StoredGenerator, in_batches
+from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded
 from upcycle.nets import Augmentation, UNet, augment, parameter_count, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -119,28 +119,71 @@ class EdmGenerator(StoredGenerator):
 
     def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
         net, pixels = self._network(tensors)
-        s = self.sampler
-        mean, scale = pixels[:-1].view(1, -1, 1, 1), pixels[-1]
-        sigmas = karras_sigmas(s.steps, s.sigma_min, s.sigma_max, s.rho)
 
         def render(noise: Tensor, labels: Tensor, spread: float) -> Tensor:
-            x = noise.to(memory_format=torch.channels_last) * (spread * float(sigmas[0]))
-
-            def evaluate(state: Tensor, sigma: float) -> Tensor:
-                return denoise(net, state, torch.full((len(labels),), sigma, device=self.device), labels)
-
-            drawn: Tensor = adams_bashforth(evaluate, x, sigmas, order=s.order)
-            return drawn / scale + mean
+            return self._solve(partial(denoise, net), pixels, noise, labels, spread)
 
         return in_batches(render, (self.shape.channels, self.shape.size, self.shape.size), self.shape, self.device)
+
+    def _solve(self, answer: Denoise, pixels: Tensor, noise: Tensor, labels: Tensor, spread: float) -> Tensor:
+        """Images on the [-1, 1] scale from standard normal noise (n, channels, side, side), along what `answer` denoises."""
+        mean, scale, s = pixels[:-1].view(1, -1, 1, 1), pixels[-1], self.sampler
+        sigmas = karras_sigmas(s.steps, s.sigma_min, s.sigma_max, s.rho)
+        x = noise.to(memory_format=torch.channels_last) * (spread * float(sigmas[0]))
+
+        def evaluate(state: Tensor, sigma: float) -> Tensor:
+            return answer(state, torch.full((len(labels),), sigma, device=self.device), labels)
+
+        drawn: Tensor = adams_bashforth(evaluate, x, sigmas, order=s.order)
+        return drawn / scale + mean
+
+    @torch.inference_mode()
+    def between(
+        self,
+        labels: tuple[np.ndarray, np.ndarray],
+        indices: tuple[np.ndarray, np.ndarray],
+        shares: np.ndarray,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        snapshot: Snapshot | None = None,
+    ) -> np.ndarray:
+        """See Interpolates.between. Classes are mixed by averaging the denoiser's two answers at every step."""
+        with torch.random.fork_rng(devices=[]):
+            net, pixels = self._network(self.tensors(self.chosen(snapshot)))
+        noise_shape = (self.shape.channels, self.shape.size, self.shape.size)
+        parts = [np.empty((0, *noise_shape), np.uint8)]
+        for start in range(0, len(shares), SAMPLE_BATCH):
+            chosen = slice(start, start + SAMPLE_BATCH)
+            start_noise, end_noise = (indexed_normal(seed, rows[chosen], noise_shape) for rows in indices)
+            noise = mixed_noise(start_noise, end_noise, shares[chosen])
+            first, second = (padded(asked[chosen], self.device) for asked in labels)
+            share = padded(shares[chosen].astype(np.float32), self.device).view(-1, 1, 1, 1)
+            answer = partial(_lerped, net, second, share)
+            drawn = self._solve(answer, pixels, padded(noise, self.device), first, spread)
+            parts.append(levels(drawn, len(noise)))
+        return np.concatenate(parts)
+
+
+def _lerped(net: nn.Module, second: Tensor, share: Tensor, x: Tensor, sigma: Tensor, first: Tensor) -> Tensor:
+    """The denoiser's answer for `first`, by `share` of the way to that for `second`."""
+    return torch.lerp(denoise(net, x, sigma, first), denoise(net, x, sigma, second), share)
+
+
+def mixed_noise(one: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Noise `shares` (n,) of the way from `one` to `other` (n, ...), of unit variance all the way; equal rows stay as they are."""
+    share = shares.astype(np.float32).reshape(-1, *[1] * (one.ndim - 1))
+    mixed = ((1 - share) * one + share * other) / np.hypot(1 - share, share)
+    same = (one == other).reshape(len(one), -1).all(1).reshape(share.shape)
+    return np.where((share == 0) | same, one, np.where(share == 1, other, mixed))
 
 
 def pixel_statistics(images: np.ndarray) -> Tensor:
     """float32 (channels + 1,): mean per channel on the [-1, 1] scale, then the factor that makes the deviation SIGMA_DATA."""
     step = max(1, len(images) // 5000)
-    levels = images[::step].astype(np.float64) / 127.5 - 1
-    mean = levels.mean((0, 1, 2))
-    std = float(np.sqrt(((levels - mean) ** 2).mean()))
+    grey = images[::step].astype(np.float64) / 127.5 - 1
+    mean = grey.mean((0, 1, 2))
+    std = float(np.sqrt(((grey - mean) ** 2).mean()))
     return torch.tensor([*mean, SIGMA_DATA / max(std, 1e-3)], dtype=torch.float32)
 
 

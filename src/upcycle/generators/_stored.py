@@ -17,7 +17,7 @@ from upcycle._training import Report, silent
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 
-_SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
+SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
 Draw = Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
 """(labels (n,), indices (n,), seed, spread) -> uint8 (n, channels, side, side); image k depends on row k and the seed only."""
@@ -130,15 +130,22 @@ def in_batches(render: Render, noise_shape: tuple[int, ...], shape: ImageShape, 
 
     def draw(labels: np.ndarray, rows: np.ndarray, seed: int, spread: float) -> np.ndarray:
         out = np.empty((len(rows), shape.channels, shape.size, shape.size), np.uint8)
-        for start in range(0, len(rows), _SAMPLE_BATCH):
-            chosen = slice(start, start + _SAMPLE_BATCH)
-            asked = labels[chosen]
+        for start in range(0, len(rows), SAMPLE_BATCH):
+            chosen = slice(start, start + SAMPLE_BATCH)
             noise = indexed_normal(seed, rows[chosen], noise_shape)
-            if device.type == "cpu":
-                asked, noise = np.resize(asked, _SAMPLE_BATCH), np.resize(noise, (_SAMPLE_BATCH, *noise_shape))
-            drawn = render(torch.from_numpy(noise).to(device), torch.from_numpy(asked).to(device), spread)
-            levels = ((drawn + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-            out[chosen] = levels[: len(rows[chosen])].cpu().contiguous().numpy()
+            drawn = render(padded(noise, device), padded(labels[chosen], device), spread)
+            out[chosen] = levels(drawn, len(noise))
         return out
 
     return draw
+
+
+def padded(values: np.ndarray, device: torch.device) -> Tensor:
+    """The values on the device; on a CPU repeated to a whole batch, whose shape decides the last bit."""
+    return torch.from_numpy(np.resize(values, (SAMPLE_BATCH, *values.shape[1:])) if device.type == "cpu" else values).to(device)
+
+
+def levels(drawn: Tensor, count: int) -> np.ndarray:
+    """uint8 images of the first `count` of `drawn` on the [-1, 1] scale."""
+    grey = ((drawn + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return np.asarray(grey[:count].cpu().contiguous().numpy())

@@ -1,6 +1,8 @@
-"""Two self-contained HTML reports from one frozen value: internal, and shareable."""
+"""Two self-contained HTML reports from one frozen value, internal and shareable, and a page that compares runs."""
 
-from upcycle.report._evidence import Evidence
+from upcycle.report._compare import render_comparison
+from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._html import render, write_reports
+from upcycle.report._metrics import roc_band
 
-__all__ = ["Evidence", "render", "write_reports"]
+__all__ = ["Energy", "Evidence", "Neighbours", "Sheet", "render", "render_comparison", "roc_band", "write_reports"]

@@ -18,7 +18,42 @@ from upcycle.report._redact import (
     public_roc,
 )
 
+SHEETS = ("classes", "latents", "spread")
+
 Triple = tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Synthetic images in a grid, drawn for the report: uint8 (rows, columns, side, side, channels), every row and column with
+    a name. `alike` counts those that are byte-identical to a private image or far nearer to one than to the next; None where
+    nobody looked."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    images: np.ndarray
+    alike: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Synthetic images (n, side, side, channels), the nearest private image of each that the generator was given, and the
+    nearest that it was not given; distances (n,) are root mean squares in grey levels."""
+
+    synthetic: np.ndarray
+    member: np.ndarray
+    held_out: np.ndarray
+    to_member: np.ndarray
+    to_held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Kilowatt-hours of every stage: `measured` by the processor's own counter, or estimated as time at `watts`."""
+
+    kwh: Mapping[str, float]
+    measured: bool
+    watts: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +63,13 @@ class Evidence:
     `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
     warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high). `logits` maps a model
     to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics. `roc`
-    maps a target to (fpr, tpr) of the primary attack. `synthetic_examples`: images uint8 (n, side, side, channels),
-    labels (n,), the teacher's soft labels (n, classes).
+    maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band. `synthetic_examples`:
+    images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes). `sheets` are images drawn for
+    the report, named as in SHEETS.
 
-    Private, shown by the internal report only: `real_examples` (images, labels), `nearest` (synthetic images, the nearest
-    private image of each, distances (n,)) and `exposed` (one mapping per record that the audit found easiest to recognise).
+    Private, shown by the internal report only: `real_examples` (images, labels), `nearest`, and `exposed`: one mapping per
+    record that the audit found easiest to recognise; a value that is a uint8 array (side, side, channels) is shown as a
+    picture.
     """
 
     title: str
@@ -47,10 +84,12 @@ class Evidence:
     gap_points: Triple | None = None
     audit: Mapping[str, Any] | None = None
     copies: Mapping[str, float] | None = None
-    roc: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    roc: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
+    energy: Energy | None = None
     synthetic_examples: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    sheets: Mapping[str, Sheet] = field(default_factory=dict)
     real_examples: tuple[np.ndarray, np.ndarray] | None = None
-    nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    nearest: Neighbours | None = None
     exposed: Sequence[Mapping[str, Any]] | None = None
 
     def shareable(self) -> Evidence:
@@ -69,5 +108,7 @@ class Evidence:
             audit=public_audit(self.audit),
             copies=public_copies(self.copies),
             roc=public_roc(self.roc or {}),
+            energy=self.energy,
             synthetic_examples=self.synthetic_examples,
+            sheets={k: sheet for k, sheet in (self.sheets or {}).items() if k in SHEETS and sheet.alike == 0},
         )

@@ -6,20 +6,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from upcycle.report import _figures as figures
 from upcycle.report._attacks import AttackRow, Interval, attack_rows, control_rows, limits, number, primary_rows
 from upcycle.report._evidence import Evidence
+from upcycle.report._leaks import attack_intervals, roc_curves
 from upcycle.report._metrics import Scores, confusion, rate, recalls, reliability_bins, scores
-from upcycle.report._pictures import agreement, pairs, strips
+from upcycle.report._page import environment
+from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
 from upcycle.report._redact import SMALL_CELL
 from upcycle.report._summary import cards, confidence, percent, verdict
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -49,53 +48,60 @@ def render(evidence: Evidence, *, internal: bool) -> str:
     judged = _judged(shown, level)
     accuracies = {row.model: row.accuracy for row in judged if row.accuracy} | dict(shown.accuracies or {})
     leaks = primary_rows(rows)
-    page = _environment().get_template("report.html.j2")
-    text: str = page.render(
-        internal=internal,
-        evidence=shown,
-        dataset=shown.dataset or {},
-        names=names,
-        counts=_counts(shown, names),
-        level=percent(level),
-        cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID"),
-        verdict=found,
-        rows=rows,
-        leaks=leaks,
-        copies={key: number(value) for key, value in (shown.copies or {}).items()},
-        no_dp=not any(row.target.lower().startswith("dp") for row in rows),
-        controls=control_rows(shown.audit),
-        attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
-        judged=judged,
-        pictures=_pictures(shown, names, rows, 1 if internal else SMALL_CELL, level),
-        strips=strips(names, shown.real_examples, shown.synthetic_examples),
-        agreement=agreement(shown.synthetic_examples),
-        pairs=pairs(shown.nearest),
-        small=SMALL_CELL,
+    text: str = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            internal=internal,
+            evidence=shown,
+            dataset=shown.dataset or {},
+            facts=_facts(shown, names, internal),
+            names=names,
+            counts=_counts(shown, names),
+            level=percent(level),
+            cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID"),
+            verdict=found,
+            rows=rows,
+            student=leaks.get("student"),
+            copies={key: number(value) for key, value in (shown.copies or {}).items()},
+            no_dp=not any(row.target.lower().startswith("dp") for row in rows),
+            controls=control_rows(shown.audit),
+            attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
+            judged=judged,
+            pictures=_pictures(shown, names, rows, 1 if internal else SMALL_CELL, level),
+            **_images(shown, names),
+            small=SMALL_CELL,
+        )
     )
     return text
 
 
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("upcycle.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["interval"] = interval
-    formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}"}
-    for name, form in formats.items():
-        environment.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
-    environment.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
-    return environment
+def _images(evidence: Evidence, names: list[str]) -> dict[str, Any]:
+    """What the template needs to show pictures of records and synthetic images."""
+    found = strips(names, evidence.real_examples, evidence.synthetic_examples)
+    size = (evidence.dataset or {}).get("size")
+    return {
+        "strips": found,
+        "columns": max([1, *(len(part) for strip in found for part in (strip.real, strip.synthetic))]),
+        "both": evidence.real_examples is not None,
+        "pixels": " pixels" if not size or size <= 64 else "",
+        "agreement": agreement(evidence.synthetic_examples),
+        "triples": triples(evidence.nearest),
+        "grids": grids(evidence.sheets or {}),
+        "exposed": exposed_rows(evidence.exposed),
+    }
 
 
-def interval(values: Interval | None, missing: str = "–") -> str:
-    """`value [low, high]` with three digits, or `missing`."""
-    return missing if values is None else "{:.3f} [{:.3f}, {:.3f}]".format(*values)
+def _facts(evidence: Evidence, names: list[str], internal: bool) -> list[str]:
+    """A few words about the data, for the first sentence."""
+    dataset, found = evidence.dataset or {}, []
+    if internal and dataset.get("name"):
+        found.append(str(dataset["name"]))
+    if dataset.get("size"):
+        found.append(f"{dataset['size']} × {dataset['size']} pixels")
+    if dataset.get("channels"):
+        found.append("grey" if dataset["channels"] == 1 else "colour")
+    return [*found, f"{len(names)} classes"] if names else found
 
 
 def _names(evidence: Evidence) -> list[str]:
@@ -134,13 +140,16 @@ def _pictures(evidence: Evidence, names: list[str], rows: list[AttackRow], small
     logits, labels = dict(evidence.logits or {}), evidence.test_labels
     known = logits if labels is not None and len(labels) else {}
     truth = np.zeros(0, int) if labels is None else labels
+    matrices = {m: confusion(z, truth, smallest) for m, z in known.items()}
+    pair = [matrices[m] for m in ("student", "baseline") if m in matrices]
     found = {
         "curves": figures.learning_curves(evidence.curves or {}),
         "classes": figures.per_class(names, {m: recalls(z, truth, level, smallest) for m, z in known.items()}),
-        "confusion": figures.confusions(names, {m: confusion(z, truth, smallest) for m, z in known.items()}),
+        "confusion": figures.confusions(names, matrices),
+        "difference": figures.confusion_difference(names, *pair) if len(pair) == 2 else "",
         "reliability": figures.reliability({m: reliability_bins(z, truth, 10, max(smallest, 5)) for m, z in known.items()}),
-        "attacks": figures.attack_intervals(rows, number((evidence.audit or {}).get("margin"))),
-        "roc": figures.roc_curves(evidence.roc or {}),
-        "minutes": figures.stage_minutes(evidence.minutes or {}),
+        "attacks": attack_intervals(rows, number((evidence.audit or {}).get("margin"))),
+        "roc": roc_curves(evidence.roc or {}),
+        "minutes": figures.stage_minutes(evidence.minutes or {}, evidence.energy.kwh if evidence.energy else None),
     }
     return {name: Markup(text) for name, text in found.items()}

@@ -86,3 +86,29 @@ def rate(hits: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> Recal
         return (np.nan, np.nan, np.nan)
     interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(confidence, method="exact")
     return (float(hits.mean()), float(interval.low), float(interval.high))
+
+
+def roc_band(
+    fpr: np.ndarray, tpr: np.ndarray, members: int, non_members: int, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits (n,), (n,) of the true positive rate at every false positive rate of an empirical ROC curve of all thresholds.
+
+    Around every threshold stands a rectangle of two exact intervals that together hold with `confidence` (Hilgers 1991); the
+    band is their union. It holds point by point, not for the whole curve at once, and takes records as independent.
+    """
+    each = np.sqrt(confidence)
+    left, right = _exact_limits(fpr, non_members, each)
+    low, high = _exact_limits(tpr, members, each)
+    last = np.searchsorted(left, fpr, side="right") - 1  # largest threshold index whose rectangle starts at or before this rate
+    first = np.searchsorted(right, fpr, side="left")  # and the smallest whose rectangle has not ended
+    return low[first.clip(max=len(fpr) - 1)], high[last.clip(min=0)]
+
+
+def _exact_limits(rates: np.ndarray, count: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper-Pearson limits of every rate of `count`."""
+    from scipy.stats import beta
+
+    hits, tail = np.round(rates * count), (1 - confidence) / 2
+    low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), count - hits + 1), 0.0)
+    high = np.where(hits < count, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1)), 1.0)
+    return low, high

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from upcycle.report._evidence import Neighbours, Sheet
 
 _LARGEST_SIDE = 96  # larger images are shown smaller, so that the page stays a few megabytes
 _MOST_CLASSES = 40
@@ -33,12 +36,23 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A synthetic image, the nearest private one, and their distance."""
+class Triple:
+    """A synthetic image between the nearest private image the generator was not given and the nearest it was given."""
 
+    held_out: str
     synthetic: str
-    real: str
-    distance: float
+    member: str
+    to_held_out: float
+    to_member: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sheet of images: names of the columns, and (name, pictures) of every row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    alike: int | None
 
 
 def data_uri(image: np.ndarray) -> str:
@@ -98,10 +112,40 @@ def agreement(examples: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> flo
     return float((np.asarray(examples[2]).argmax(1) == examples[1]).mean())
 
 
-def pairs(nearest: tuple[np.ndarray, np.ndarray, np.ndarray] | None, count: int = 24) -> list[Pair]:
-    """The closest pairs first."""
+def triples(nearest: Neighbours | None, count: int = 24) -> list[Triple]:
+    """The images closest to a private one first."""
     if nearest is None:
         return []
-    synthetic, real, distances = nearest
-    rows = np.argsort(distances, kind="stable")[:count]
-    return [Pair(data_uri(synthetic[row]), data_uri(real[row]), float(distances[row])) for row in rows]
+    rows = np.argsort(nearest.to_member, kind="stable")[:count]
+    return [
+        Triple(
+            data_uri(nearest.held_out[row]),
+            data_uri(nearest.synthetic[row]),
+            data_uri(nearest.member[row]),
+            float(nearest.to_held_out[row]),
+            float(nearest.to_member[row]),
+        )
+        for row in rows
+    ]
+
+
+def grids(sheets: Mapping[str, Sheet]) -> dict[str, Grid]:
+    """Name -> pictures of every sheet that holds any."""
+    return {
+        name: Grid(
+            sheet.columns,
+            tuple((row, tuple(map(data_uri, images))) for row, images in zip(sheet.rows, sheet.images, strict=True)),
+            sheet.alike,
+        )
+        for name, sheet in sheets.items()
+        if sheet.images.size
+    }
+
+
+def exposed_rows(records: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """The records as rows of a table; an image becomes a Picture."""
+    return [{str(key): _cell(value) for key, value in record.items()} for record in records or ()]
+
+
+def _cell(value: Any) -> Any:
+    return Picture(data_uri(value)) if isinstance(value, np.ndarray) and value.ndim >= 2 else value

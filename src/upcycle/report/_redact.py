@@ -99,7 +99,11 @@ def _only(row: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: row[key] for key in keys if key in row}
 
 
-def public_roc(roc: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Every curve read at 60 fixed rates: a step of the full curve is one record."""
+def public_roc(roc: Mapping[str, tuple[np.ndarray, ...]]) -> dict[str, tuple[np.ndarray, ...]]:
+    """Every curve, and its band, read at 60 fixed rates: a step of the full curve is one record."""
     rates = np.geomspace(1e-3, 1, 60)
-    return {target: (rates, np.interp(rates, fpr, tpr)) for target, (fpr, tpr) in roc.items() if len(fpr)}
+    return {
+        target: (rates, *(np.interp(rates, fpr, column) for column in columns))
+        for target, (fpr, *columns) in roc.items()
+        if len(fpr)
+    }

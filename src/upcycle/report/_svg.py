@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
 _NAMES = ("ink", "soft", "line", "card", "baseline", "teacher", "student", "plain", "generator", "other", "wrong")
 _MARK = "#0f1e"
 _PAINT = {name: f"{_MARK}{number:02x}" for number, name in enumerate(_NAMES)}
+MARKERS = MappingProxyType({"baseline": "s", "teacher": "^", "student": "o", "plain": "D"})
+DASHES = MappingProxyType({"baseline": "--", "teacher": "-.", "student": "-", "plain": ":"})
+WIDE, HALF = 10.4, 5.1  # inches
 _POINTS_PER_INCH, _PIXELS_PER_POINT = 72, 1.43
 
 
 def paint(name: str) -> str:
     """The stand-in colour for a CSS variable of the page; unknown models get that of "other"."""
     return _PAINT.get(name, _PAINT["other"])
+
+
+def percent(value: float, _position: object = None) -> str:
+    """A fraction as in "5 %"; for an axis."""
+    return f"{100 * value:g} %"
+
+
+def short(name: str, longest: int) -> str:
+    """The name, cut to `longest` letters."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def svg(draw: Callable[[Sequence[Axes]], None], *, name: str, label: str, size: tuple[float, float], columns: int = 1) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ import numpy as np
 from upcycle._settings import to_yaml
 from upcycle.data import Store
 from upcycle.runs._judge import judged
-from upcycle.runs._stages import read_record
-from upcycle.runs._steps import Bench, Facts
+from upcycle.runs._showcase import draw_sheets, exposed_records, neighbours
+from upcycle.runs._stages import StageRecord, read_record
+from upcycle.runs._steps import Bench, Facts, teacher_names
 
 if TYPE_CHECKING:
-    from upcycle.report import Evidence
+    from upcycle.report import Energy, Evidence
+
+_BEFORE = ("data", "plan", "views")
+_AFTER = ("generator", "gate", "tuning", "student", "baseline", "plain", "audit", "evaluation", "release", "copies")
 
 
 def report_stage(bench: Bench, store: Store) -> Facts:
@@ -35,7 +40,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "report comes after evaluation"
     predictions = np.load(folder.stage("evaluation") / "predictions.npz", allow_pickle=False)
-    facts = evaluation.facts
+    facts, stages = evaluation.facts, stage_records(bench)
     return Evidence(
         title=f"{meta.name}: {bench.config.preset} run",
         dataset={
@@ -48,7 +53,8 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         },
         config_yaml=to_yaml(bench.config),
         environment=json.loads((folder.root / "environment.json").read_text()),
-        minutes=stage_minutes(bench),
+        minutes={name: record.seconds / 60 for name, record in stages.items()},
+        energy=energy_used(stages, bench.config.watts),
         curves=folder.curves(),
         test_labels=predictions["labels"],
         logits={name: predictions[name] for name in judged(bench)},
@@ -56,7 +62,9 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         gap_points=tuple(facts["gap_points"]),
         audit=json.loads((folder.stage("audit") / "audit.json").read_text()),
         copies=_copies(folder.stage("copies") / "copies.json"),
-        roc=_roc(folder.stage("audit") / "scores.npz"),
+        roc=_roc(folder.stage("audit") / "scores.npz", bench.config.audit.confidence),
+        exposed=exposed_records(store, folder.stage("audit") / "scores.npz"),
+        sheets=draw_sheets(bench.tuned().sampler(), meta.class_names, store.members().images),
         **_examples(bench, store),
     )
 
@@ -65,39 +73,47 @@ def _copies(path: Path) -> dict[str, float] | None:
     return dict(json.loads(path.read_text())) if path.exists() else None
 
 
-def stage_minutes(bench: Bench) -> dict[str, float]:
-    """Minutes of work of every finished stage, in the order of the road."""
-    order = (
-        "data",
-        "plan",
-        "views",
-        "teacher",
-        "baseline",
-        "generator",
-        "student",
-        "plain",
-        "evaluation",
-        "audit",
-        "release",
-    )
-    found = {name: read_record(bench.folder.private / name) for name in order}
-    return {name: record.seconds / 60 for name, record in found.items() if record is not None}
+def stage_records(bench: Bench) -> dict[str, StageRecord]:
+    """Records of the finished stages, in the order of the road."""
+    names = (*_BEFORE, *teacher_names(bench.config.teachers), *_AFTER)
+    found = {name: read_record(bench.folder.private / name) for name in names}
+    return {name: record for name, record in found.items() if record is not None}
 
 
-def _roc(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def energy_used(stages: Mapping[str, StageRecord], watts: float) -> Energy:
+    """Kilowatt-hours of every stage: as counted where every stage was counted, else its seconds at `watts`."""
+    from upcycle.report import Energy
+
+    counted = {name: record.joules for name, record in stages.items() if record.joules is not None}
+    if counted and len(counted) == len(stages):
+        return Energy({name: joules / 3.6e6 for name, joules in counted.items()}, measured=True)
+    return Energy({name: record.seconds * watts / 3.6e6 for name, record in stages.items()}, measured=False, watts=watts)
+
+
+def _roc(path: Path, confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
+    """Curve of the primary attack on every target with the limits of its band."""
     from upcycle.audit import roc
+    from upcycle.report import roc_band
 
     saved = np.load(path, allow_pickle=False)
-    members = saved["members"]
-    primary = {name.split("/")[0]: saved[name] for name in saved.files if name.endswith("/loss threshold")}
-    curves = {target: roc(scores, members) for target, scores in primary.items()}
-    return {target: (curve.fpr, curve.tpr) for target, curve in curves.items()}
+    members = saved["members"].astype(bool)
+    inside, outside = int(members.sum()), int((~members).sum())
+    found: dict[str, tuple[np.ndarray, ...]] = {}
+    for name in saved.files:
+        if name.endswith("/loss threshold"):
+            curve = roc(saved[name], members)
+            found[name.split("/")[0]] = (
+                curve.fpr,
+                curve.tpr,
+                *roc_band(curve.fpr, curve.tpr, inside, outside, confidence),
+            )
+    return found
 
 
 def _examples(bench: Bench, store: Store) -> dict[str, Any]:
-    """Rows of examples: synthetic ones from the release, real ones for the internal report only."""
+    """Images to look at: synthetic ones from the release; real ones and nearest pairs for the internal report only."""
     path = bench.folder.release / "synthetic" / "synthetic.npz"
-    examples: dict[str, Any] = {}
+    members, examples = store.members(), dict[str, Any]()
     if path.exists():
         saved = np.load(path, allow_pickle=False)
         images = saved["train_images"]
@@ -108,7 +124,7 @@ def _examples(bench: Bench, store: Store) -> dict[str, Any]:
             saved["train_labels"].ravel()[rows],
             saved["train_soft_labels"][rows],
         )
-    members = store.members()
+        examples["nearest"] = neighbours(images, members.images, store.non_members().images)
     rows = _per_class(members.labels, 10)
     examples["real_examples"] = (members.images[rows], members.labels[rows])
     return examples

@@ -20,7 +20,7 @@ from upcycle.config import Config
 from upcycle.errors import ResourceError, RunFolderError
 
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
-_FREE_SETTINGS = {"device", "threads"}  # may change between two calls of one run
+FREE_SETTINGS = frozenset({"device", "threads", "watts"})  # may change between two calls of one run
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def check_run(out: Path, config: Config) -> None:
             f"out must be an empty folder or an earlier run. Got {out} with other files in it. Choose another --out."
         )
     old = read_config(out / "config.yaml")
-    changed = [line for line in differences(old, config) if line.split(":")[0] not in _FREE_SETTINGS]
+    changed = [line for line in differences(old, config) if line.split(":")[0] not in FREE_SETTINGS]
     if changed:
         raise RunFolderError(
             f"configuration must be the one that {out} was started with. Got other values. "

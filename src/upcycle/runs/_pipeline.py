@@ -24,7 +24,7 @@ from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._clean import cleaning_stage, learned
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
-from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
+from upcycle.runs._folder import FREE_SETTINGS, RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._gate import gate_stage
 from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
@@ -156,7 +156,7 @@ def dataset_fingerprint(dataset: Dataset) -> str:
 
 
 def _plan(folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device) -> Plan:
-    key = content_key("plan", store.fingerprint, config.model_dump(exclude={"device", "threads"}))
+    key = content_key("plan", store.fingerprint, config.model_dump(exclude=set(FREE_SETTINGS)))
     members = len(store.members())
     record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device).to_json())
     return Plan.from_json(record.facts)
@@ -210,7 +210,7 @@ def _walk(bench: Bench, store: Store, until: str) -> Summary:
     """Every stage up to `until`, each keyed by the configuration and the data."""
     last = teacher_names(bench.config.teachers)[-1] if until == "teacher" else until
     for stage in _road(bench, store):
-        key = content_key(stage.name, store.fingerprint, bench.config.model_dump(exclude={"device", "threads"}))
+        key = content_key(stage.name, store.fingerprint, bench.config.model_dump(exclude=set(FREE_SETTINGS)))
         _announced(bench, stage, key)
         if stage.name == last:
             break

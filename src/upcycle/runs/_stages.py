@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from upcycle.errors import RunFolderError
+from upcycle.runs._energy import metered
 from upcycle.runs._folder import write_json
 
 MANIFEST = "manifest.json"
@@ -25,11 +26,13 @@ def content_key(*parts: Any) -> str:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a finished stage left: its key, seconds of work (over all attempts) and facts for later stages."""
+    """What a finished stage left: its key, seconds of work (over all attempts), facts for later stages, and joules of the last
+    attempt where the machine counts them (None: it does not, or there were several attempts)."""
 
     key: str
     seconds: float
     facts: dict[str, Any]
+    joules: float | None = None
 
 
 def read_record(folder: Path) -> StageRecord | None:
@@ -38,7 +41,7 @@ def read_record(folder: Path) -> StageRecord | None:
     if not path.exists():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    return StageRecord(found["key"], found["seconds"], found["facts"])
+    return StageRecord(found["key"], found["seconds"], found["facts"], found.get("joules"))
 
 
 def run_stage(folder: Path, key: str, work: Callable[[], dict[str, Any]]) -> tuple[StageRecord, bool]:
@@ -54,9 +57,11 @@ def run_stage(folder: Path, key: str, work: Callable[[], dict[str, Any]]) -> tup
                 "Choose another --out."
             )
         return record, False
-    with stopwatch(folder) as spent:
+    whole = not (folder / "seconds.json").exists()
+    with stopwatch(folder) as spent, metered() as meter:
         facts = work()
-    record = StageRecord(key, round(spent(), 2), facts)
+        joules = meter.joules()
+    record = StageRecord(key, round(spent(), 2), facts, joules if whole else None)
     write_json(folder / MANIFEST, record.__dict__)
     return record, True
 

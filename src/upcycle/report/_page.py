@@ -1,0 +1,40 @@
+"""The template engine of the pages, and how they write numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from upcycle.report._attacks import Interval, number
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def environment() -> Environment:
+    """Templates of this room: everything is escaped, and a name that is not given is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("upcycle.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["interval"] = interval
+    formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}", "hundredth": "{:.2f}", "short": "{:.3g}"}
+    for name, form in formats.items():
+        found.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
+    found.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
+    found.filters["points"] = points
+    return found
+
+
+def interval(values: Interval | None, missing: str = "–") -> str:
+    """`value [low, high]` with three digits, or `missing`."""
+    return missing if values is None else "{:.3f} [{:.3f}, {:.3f}]".format(*values)
+
+
+def points(values: Interval | None) -> str:
+    """`+value [+low, +high]` with two digits and true minus signs, or a dash."""
+    return "–" if values is None else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*values).replace("-", "−")
