@@ -171,7 +171,7 @@ def _lerped(net: nn.Module, second: Tensor, share: Tensor, x: Tensor, sigma: Ten
 
 
 def mixed_noise(one: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Noise `shares` (n,) of the way from `one` to `other` (n, ...), of unit variance all the way; equal rows stay as they are."""
+    """Noise `shares` (n,) of the way from `one` to `other` (n, ...), of unit variance all the way; equal rows stay."""
     share = shares.astype(np.float32).reshape(-1, *[1] * (one.ndim - 1))
     mixed = ((1 - share) * one + share * other) / np.hypot(1 - share, share)
     same = (one == other).reshape(len(one), -1).all(1).reshape(share.shape)
