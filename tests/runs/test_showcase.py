@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import blobs
-from upcycle.config import DataConfig, GeneratorConfig, SamplerConfig
+from upcycle.config import DataConfig, EdmConfig, SamplerConfig
 from upcycle.data import Store, draw_members, write_store
 from upcycle.data import read as read_data
 from upcycle.generators import EdmGenerator, ImageShape
@@ -21,7 +21,7 @@ NAMES = ("left", "middle", "right")
 @pytest.fixture(scope="module")
 def generator() -> EdmGenerator:
     images, labels = blobs(60)
-    config = GeneratorConfig(channels=(8,), patch=1, batch=16, images=64, warmup_images=16, snapshots=1)
+    config = EdmConfig(channels=(8,), patch=1, batch=16, images=64, warmup_images=16, snapshots=1)
     fitted = EdmGenerator(ImageShape(1, 8, 3), config, SamplerConfig(steps=3))
     return fitted.fit(images[..., None], labels, seed=0, budget=64)
 

@@ -19,7 +19,7 @@ from upcycle.runs._steps import Bench, Facts, teacher_names
 if TYPE_CHECKING:
     from upcycle.report import Energy, Evidence
 
-_BEFORE = ("data", "plan", "views")
+_BEFORE = ("data", "plan", "views", "cleaning")
 _AFTER = ("generator", "gate", "tuning", "student", "baseline", "plain", "audit", "evaluation", "release", "copies")
 
 
