@@ -1,0 +1,104 @@
+"""Tuning, cleaning, gate and committee inside a run: what they choose from, and what they cannot see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import blobs
+from upcycle._settings import resolve, with_settings
+from upcycle.config import Config
+from upcycle.data import Dataset, ImageSet, from_arrays
+from upcycle.errors import ConfigError
+from upcycle.runs import run_dataset
+from upcycle.runs._open import open_bench
+
+TINY = (
+    "threads=1",
+    "teachers=2",
+    "teacher.min_images=600",
+    "teacher.max_images=600",
+    "generator.images=512",
+    "generator.warmup_images=100",
+    "bank.min_images=300",
+    "bank.max_images=300",
+    "tuning.strategy=halving",
+    "tuning.candidates=3",
+    "tuning.images=300",
+    "cleaning.folds=2",
+    "cleaning.images=600",
+    "cleaning.threshold=0.2",
+)
+
+
+def _config() -> Config:
+    return resolve("smoke", config_file=None, overrides=TINY, seed=0)
+
+
+def _data(*, test_seed: int | None = None) -> Dataset:
+    images, labels = blobs(480)
+    labels = labels.copy()
+    labels[:6] = (labels[:6] + 1) % 3  # wrong on purpose
+    dataset = from_arrays(images, labels, config=_config().data, seed=0)
+    if test_seed is None:
+        return dataset
+    test = dataset.test
+    return replace(dataset, test=ImageSet(test.images, np.random.default_rng(test_seed).permutation(test.labels), test.groups))
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("tuned")
+    for name, seed in (("a", None), ("b", 1)):
+        run_dataset(_data(test_seed=seed), root / name, _config(), until="student")
+    return root / "a", root / "b"
+
+
+def test_shuffled_test_labels_leave_every_choice_and_the_student_unchanged(two_runs: tuple[Path, Path]) -> None:
+    for file in ("tuning/tuned.json", "gate/gate.json", "cleaning/kept.npy", "student/model.safetensors"):
+        assert (two_runs[0] / "private" / file).read_bytes() == (two_runs[1] / "private" / file).read_bytes(), file
+    stores = [np.load(folder / "private" / "store" / "test_labels.npy") for folder in two_runs]
+    assert not np.array_equal(*stores)
+
+
+def test_the_student_is_drawn_by_the_settings_that_were_chosen(two_runs: tuple[Path, Path]) -> None:
+    bench, _ = open_bench(two_runs[0], needs="student")
+    chosen = json.loads((two_runs[0] / "private" / "tuning" / "tuned.json").read_text())
+    tuned = bench.tuned()
+    assert tuned.config == with_settings(bench.config, chosen)
+    assert tuned.sampler().spread == chosen["sampler.spread"]
+
+
+def test_a_vetoed_snapshot_is_never_drawn_from(two_runs: tuple[Path, Path]) -> None:
+    bench, _ = open_bench(two_runs[0], needs="student")
+    path = two_runs[0] / "private" / "gate" / "gate.json"
+    before, rows = path.read_text(), json.loads(path.read_text())
+    last = max(row["images_seen"] for row in rows)
+    try:
+        path.write_text(json.dumps([{**row, "vetoed": row["images_seen"] == last} for row in rows]))
+        snapshot = bench.sampler().snapshot
+        assert snapshot is not None and snapshot.images_seen < last
+    finally:
+        path.write_text(before)
+
+
+def test_teachers_of_different_seeds_label_together(two_runs: tuple[Path, Path]) -> None:
+    weights = [(two_runs[0] / "private" / name / "model.safetensors").read_bytes() for name in ("teacher", "teacher-2")]
+    assert weights[0] != weights[1]
+
+
+def test_generator_learns_from_what_cleaning_kept(two_runs: tuple[Path, Path]) -> None:
+    kept = np.load(two_runs[0] / "private" / "cleaning" / "kept.npy")
+    facts = json.loads((two_runs[0] / "private" / "cleaning" / "manifest.json").read_text())["facts"]
+    assert facts["left_out"] == (~kept).sum() <= 12
+    counts = json.loads((two_runs[0] / "private" / "generator" / "class_counts.json").read_text())
+    assert sum(counts) == kept.sum()
+
+
+def test_a_tuned_setting_out_of_range_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"setting sampler\.spread must be .*Got -1"):
+        with_settings(_config(), {"sampler.spread": -1})
