@@ -21,6 +21,7 @@ ROOMS = {
     "upcycle.recycle": "Teacher, bank and student: the method itself.",
     "upcycle.audit": "Attacks, controls, statistics and the verdict. Takes arrays; knows nothing of how a model was made.",
     "upcycle.report": "Two self-contained HTML pages from one frozen value.",
+    "upcycle.release": "What leaves the building: gate, exports, synthetic sets, cards; and loading it again.",
     "upcycle.runs": "Run folders, stages and the whole road.",
     "upcycle.errors": "Errors a user can mend.",
 }

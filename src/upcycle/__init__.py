@@ -6,24 +6,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upcycle._api import Upcycler, load_student
+    from upcycle._api import Upcycler
     from upcycle.config import Config
     from upcycle.data import RawImages, RawSplit, Source, from_torch, register_reader
     from upcycle.errors import UpcycleError
     from upcycle.generators import check_generator
-    from upcycle.runs import run
+    from upcycle.release import ReleaseOptions, load_student
+    from upcycle.runs import release_run, run
 
 _PUBLIC = {
     "Config": "upcycle.config",
     "RawImages": "upcycle.data",
     "RawSplit": "upcycle.data",
+    "ReleaseOptions": "upcycle.release",
     "Source": "upcycle.data",
     "UpcycleError": "upcycle.errors",
     "Upcycler": "upcycle._api",
     "check_generator": "upcycle.generators",
     "from_torch": "upcycle.data",
-    "load_student": "upcycle._api",
+    "load_student": "upcycle.release",
     "register_reader": "upcycle.data",
+    "release_run": "upcycle.runs",
     "run": "upcycle.runs",
 }
 
@@ -31,6 +34,7 @@ __all__ = [
     "Config",
     "RawImages",
     "RawSplit",
+    "ReleaseOptions",
     "Source",
     "UpcycleError",
     "Upcycler",
@@ -38,6 +42,7 @@ __all__ = [
     "from_torch",
     "load_student",
     "register_reader",
+    "release_run",
     "run",
 ]
 

@@ -10,17 +10,16 @@ from typing import Any, Self, final
 
 import numpy as np
 import torch
-from torch import nn
 
 from upcycle._settings import resolve, to_yaml
-from upcycle.config import ClassifierConfig, Config
+from upcycle.config import Config
 from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
 from upcycle.generators import ImageShape, make_generator
 from upcycle.nets import classifier_factory, predict_logits
 from upcycle.runs._folder import read_config, write_json
 from upcycle.runs._pipeline import Summary, run_dataset
-from upcycle.runs._steps import RESIDUAL, load_classifier
+from upcycle.runs._steps import load_classifier
 
 
 @final
@@ -127,23 +126,3 @@ class Upcycler:
                 f"images must be uint8 of shape (n, {', '.join(map(str, wanted))}). Got {images.dtype} {images.shape}."
             )
         return np.ascontiguousarray(pixels)
-
-
-def load_student(folder: str | Path) -> nn.Module:
-    """The released classifier in `folder` (release/student of a run), in evaluation mode.
-
-    It takes float (n, channels, side, side) in [-1, 1], which is uint8 / 127.5 - 1, and returns logits (n, classes). Needs no
-    private file. Raises UpcycleError where there is none, or a network that is not of our family.
-    """
-    source = Path(folder)
-    if not (source / "config.json").exists():
-        raise UpcycleError(f"folder must be release/student of a run. Got {source}. Check the path.")
-    facts = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    if facts["network"] != RESIDUAL:
-        raise UpcycleError(
-            f"network must be {RESIDUAL}. Got {facts['network']!r}. Build it by your own code and load the weights."
-        )
-    network = classifier_factory(ClassifierConfig(width=facts["width"], blocks=facts["blocks"]))
-    return load_classifier(
-        source / "model.safetensors", network, ImageShape(facts["channels"], facts["size"], facts["classes"])
-    )

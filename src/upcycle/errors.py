@@ -32,5 +32,9 @@ class ResourceError(UpcycleError):
     """Not enough disk, memory or time for what was asked."""
 
 
+class ReleaseError(UpcycleError):
+    """Nothing may leave, or what would leave is not what it should be."""
+
+
 class SealedError(RuntimeError):
     """Code that must never see a private image tried to open one. Always a bug, so it keeps its traceback."""

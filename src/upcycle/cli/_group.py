@@ -26,6 +26,7 @@ _COMMANDS = {
     "audit-power": "How many records, canaries and pipelines a wanted bound needs.",
     "audit-selftest": "Known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
+    "release": "Make what may leave: student, synthetic set, cards. Refused where the audit says no.",
 }
 _MODULES = {
     "train-teacher": "stages",

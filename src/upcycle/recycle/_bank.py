@@ -48,6 +48,10 @@ class Sampler:
     def draw(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 images (n, height, width, channels) and the classes asked for (n,)."""
         labels = self.labels(draws)
+        return self.draw_classes(labels, draws), labels
+
+    def draw_classes(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """uint8 images (n, height, width, channels) of the classes `labels` (n,), whatever the prior."""
         images = self._sample(labels, draws)
         waiting = np.zeros(0, np.int64) if self.accept is None else np.flatnonzero(~self.accept(images, labels))
         for attempt in range(1, self.redraws + 1):
@@ -57,7 +61,7 @@ class Sampler:
             good = self.accept(again, labels[waiting])
             images[waiting[good]] = again[good]
             waiting = waiting[~good]
-        return images, labels
+        return images
 
     def _sample(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
         seed = derive_seed(self.seed, "bank")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from upcycle.runs._comparison import Comparison, Pair, compare_runs
     from upcycle.runs._facts import Leak, Measured, RunFacts, read_run
     from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
+    from upcycle.runs._publish import release_run
     from upcycle.runs._study import GapSummary, study
 
 _PUBLIC = {
@@ -22,6 +23,7 @@ _PUBLIC = {
     "Summary": "_pipeline",
     "compare_runs": "_comparison",
     "read_run": "_facts",
+    "release_run": "_publish",
     "run": "_pipeline",
     "run_dataset": "_pipeline",
     "study": "_study",
@@ -38,6 +40,7 @@ __all__ = [
     "Summary",
     "compare_runs",
     "read_run",
+    "release_run",
     "run",
     "run_dataset",
     "study",

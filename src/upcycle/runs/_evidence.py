@@ -12,6 +12,7 @@ import numpy as np
 from upcycle._settings import to_yaml
 from upcycle.data import Store
 from upcycle.runs._judge import judged
+from upcycle.runs._publish import PREVIEW, SHAREABLE, place_report
 from upcycle.runs._showcase import draw_sheets, exposed_records, neighbours
 from upcycle.runs._stages import StageRecord, read_record
 from upcycle.runs._steps import Bench, Facts, teacher_names
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     from upcycle.report import Energy, Evidence
 
 _BEFORE = ("data", "plan", "views", "cleaning")
-_AFTER = ("generator", "gate", "tuning", "student", "baseline", "plain", "audit", "evaluation", "release", "copies")
+_AFTER = ("generator", "gate", "tuning", "student", "baseline", "plain", "audit", "evaluation", "copies", "release")
 
 
 def report_stage(bench: Bench, store: Store) -> Facts:
-    """The internal report beside the private half, the shareable one in the release."""
+    """The internal report beside the private half, the shareable one in the release unless that was withheld."""
     from upcycle.report import write_reports
 
-    internal, shareable = bench.folder.private / "report.html", bench.folder.release / "report.html"
+    internal, shareable = bench.folder.private / "report.html", bench.folder.private / SHAREABLE
     write_reports(evidence(bench, store), internal=internal, shareable=shareable)
+    place_report(bench, shareable)
     return {"internal": "private/report.html", "shareable": "release/report.html"}
 
 
@@ -111,8 +113,8 @@ def _roc(path: Path, confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
 
 
 def _examples(bench: Bench, store: Store) -> dict[str, Any]:
-    """Images to look at: synthetic ones from the release; real ones and nearest pairs for the internal report only."""
-    path = bench.folder.release / "synthetic" / "synthetic.npz"
+    """Images to look at: the synthetic ones checked for copies; real ones and nearest pairs for the internal report only."""
+    path = bench.folder.private / "copies" / PREVIEW
     members, examples = store.members(), dict[str, Any]()
     if path.exists():
         saved = np.load(path, allow_pickle=False)

@@ -31,8 +31,8 @@ ROAD: Final = (
     "plain",
     "audit",
     "evaluation",
-    "release",
     "copies",
+    "release",
     "report",
 )
 

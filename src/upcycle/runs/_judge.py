@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from upcycle.audit import TargetScores, accuracy_interval, audit_scores, find_copies, paired_difference_interval
+from upcycle.audit import TargetScores, accuracy_interval, audit_scores, paired_difference_interval
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
 from upcycle.runs._folder import write_json
@@ -56,17 +56,6 @@ def audit_stage(bench: Bench, store: Store) -> Facts:
     np.savez_compressed(folder / "scores.npz", **arrays)  # type: ignore[arg-type]
     write_json(folder / "audit.json", result.to_json())
     return {"verdict": result.verdict, "line": str(result)}
-
-
-def copies_stage(bench: Bench, store: Store) -> Facts:
-    """Whether the synthetic set about to leave copies members; empty where none leaves."""
-    path = bench.folder.release / "synthetic" / "synthetic.npz"
-    if not path.exists():
-        return {}
-    images = np.load(path, allow_pickle=False)["train_images"]
-    found = find_copies(images, store.members().images, store.non_members().images, seed=bench.config.seed)
-    write_json(bench.folder.stage("copies") / "copies.json", found.to_json())
-    return dict(found.to_json())
 
 
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:

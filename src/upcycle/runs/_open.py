@@ -8,16 +8,19 @@ from upcycle._machine import choose_device, tune_process
 from upcycle.data import Store
 from upcycle.errors import RunFolderError
 from upcycle.generators import ImageShape
-from upcycle.nets import classifier_factory
-from upcycle.runs._display import SilentDisplay
+from upcycle.nets import ClassifierFactory, classifier_factory
+from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._folder import RunFolder, read_config
 from upcycle.runs._plan import Plan
 from upcycle.runs._stages import read_record
 from upcycle.runs._steps import Bench
 
 
-def open_bench(root: Path, *, needs: str = "generator") -> tuple[Bench, Store]:
-    """The bench and the private store of the run in `root`, with its own settings and no display.
+def open_bench(
+    root: Path, *, needs: str = "generator", display: Display | None = None, network: ClassifierFactory | None = None
+) -> tuple[Bench, Store]:
+    """The bench and the private store of the run in `root`, with its own settings. A run with a `network` of the user's needs
+    it again.
 
     Raises RunFolderError unless its stage `needs` has finished.
     """
@@ -30,6 +33,6 @@ def open_bench(root: Path, *, needs: str = "generator") -> tuple[Bench, Store]:
     config, store = read_config(root / "config.yaml"), Store(folder.store)
     tune_process(config.threads)
     shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
-    network = classifier_factory(config.teacher)
+    build = network or classifier_factory(config.teacher)
     device = choose_device(config.device)
-    return Bench(folder, config, shape, device, SilentDisplay(), network, Plan.from_json(plan.facts)), store
+    return Bench(folder, config, shape, device, display or SilentDisplay(), build, Plan.from_json(plan.facts)), store

@@ -26,9 +26,9 @@ from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
 from upcycle.runs._folder import FREE_SETTINGS, RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._gate import gate_stage
-from upcycle.runs._judge import audit_stage, copies_stage, evaluation_stage, headline
+from upcycle.runs._judge import audit_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
-from upcycle.runs._publish import release_stage
+from upcycle.runs._publish import copies_stage, release_stage, shareable_report
 from upcycle.runs._stages import content_key, read_record, run_stage
 from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, teacher_names, views_stage
 from upcycle.runs._tune import tuning_stage
@@ -192,8 +192,8 @@ def _road(bench: Bench, store: Store) -> list[_Stage]:
         *road,
         _Stage("audit", 0, lambda: audit_stage(bench, store)),
         _Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
-        _Stage("release", 0, lambda: release_stage(bench.tuned())),
         _Stage("copies", 0, lambda: copies_stage(bench, store)),
+        _Stage("release", bench.config.release.synthetic_images, lambda: release_stage(bench, store)),
         _Stage("report", 0, lambda: report_stage(bench, store)),
     ]
 
@@ -236,7 +236,7 @@ def _summary(bench: Bench, until: str) -> Summary:
     lines = (
         *headline(evaluation.facts, audit),
         f"reports           {folder.private / 'report.html'} (internal, do not share)",
-        f"                  {folder.release / 'report.html'} (shareable)",
+        f"                  {shareable_report(bench)} (shareable)",
     )
     return Summary(folder.root, until, lines, advice(str(audit["verdict"]), folder.release))
 

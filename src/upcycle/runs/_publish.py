@@ -1,69 +1,184 @@
-"""What may leave: student, synthetic set, audit."""
+"""The stages before anything leaves: what a release is made of, the check for copies, and the release itself."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from upcycle.data import sealed
-from upcycle.nets import ResidualClassifier, predict_logits
-from upcycle.runs._folder import write_json
+from upcycle._random import derive_seed
+from upcycle.audit import find_copies
+from upcycle.data import Store, sealed
+from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
+from upcycle.recycle import CommitteeLabels, label_prior
+from upcycle.release import (
+    RESIDUAL,
+    Material,
+    Prior,
+    Released,
+    ReleaseOptions,
+    image_hash,
+    permit,
+    refusal,
+    withhold,
+    write_checksums,
+    write_release,
+    write_synthetic,
+)
+from upcycle.runs._display import Display
+from upcycle.runs._folder import environment, only_one, write_json
+from upcycle.runs._open import open_bench
 from upcycle.runs._stages import read_record
-from upcycle.runs._steps import RESIDUAL, Bench, Facts, save_classifier
+from upcycle.runs._steps import Bench, Facts, teacher_names
 
-_RELEASE_DRAWS = 1 << 40  # far from the bank's draws, so that no released image was a training image of the student
-_NOTICE = """What may leave, once you have read report.html and audit.json.
-
-student/     the classifier: model.safetensors and config.json; in Python: upcycle.load_student("student")
-synthetic/   synthetic images with the teacher's soft labels
-audit.json   membership inference against the student. It does not cover the synthetic set, its soft labels or the generator,
-             and an average-record audit says nothing about the most exposed records.
-"""
+PREVIEW = "synthetic.npz"  # beside the check for copies: the images that were checked, for the reports too
+SHAREABLE = "report-shareable.html"
 
 
-def release_stage(bench: Bench) -> Facts:
-    """Student and synthetic set, written while the private store is sealed."""
+def release_run(
+    run: Path, options: ReleaseOptions, *, display: Display | None = None, network: ClassifierFactory | None = None
+) -> Released:
+    """Make RUN/release anew, as `options` say; an earlier release is replaced when the new one is whole.
+
+    Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
+    risk was accepted. A run with a `network` of the user's needs it again.
+    """
+    bench, store = open_bench(run, needs="student", display=display, network=network)
+    with only_one(bench.folder.root):
+        permit(public_facts(bench)[0], options.accept_risk)  # before any work
+        bench.display.stage("release", options.images)
+        released = _release(bench, store, options)
+        bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
+        return released
+
+
+def release_stage(bench: Bench, store: Store) -> Facts:
+    """The default release of a run, or the reason why nothing leaves."""
+    options = ReleaseOptions(images=bench.config.release.synthetic_images)
+    audit, _ = public_facts(bench)
+    if refusal(audit) is not None:
+        return {"withheld": withhold(bench.folder.release, audit), "synthetic_images": 0}
+    released = _release(bench, store, options)
+    return {"synthetic_images": options.images, "left_out": released.left_out}
+
+
+def copies_stage(bench: Bench, store: Store) -> Facts:
+    """Whether images of the kind about to leave copy members; empty where none leaves. The images stay, for the reports."""
+    count = bench.config.release.synthetic_images
+    if not count:
+        return {}
+    folder = bench.folder.stage("copies")
     with sealed(bench.folder.store):
-        release = bench.folder.release
-        (release / "student").mkdir(exist_ok=True)
-        save_classifier(bench.classifier("student"), release / "student" / "model.safetensors")
-        write_json(release / "student" / "config.json", _student_config(bench))
-        count = bench.config.release.synthetic_images
-        if count:
-            _write_synthetic(bench, release / "synthetic", count)
-        audit = json.loads((bench.folder.stage("audit") / "audit.json").read_text())
-        audit["plan"].pop("seed", None)  # whoever has the pool and the seed could repeat the coin flips
-        write_json(release / "audit.json", audit)
-        (release / "README.txt").write_text(_NOTICE)
-        return {"synthetic_images": count}
+        write_synthetic(material(bench, "balanced"), count, ("npz",), folder, lambda _: None)
+    images = np.load(folder / PREVIEW, allow_pickle=False)["train_images"]
+    found = find_copies(images, store.members().images, store.non_members().images, seed=bench.config.seed)
+    write_json(folder / "copies.json", found.to_json())
+    return dict(found.to_json())
 
 
-def _student_config(bench: Bench) -> dict[str, Any]:
-    shape, teacher, data = bench.shape, bench.config.teacher, read_record(bench.folder.stage("data"))
-    net = bench.classifier("student")
-    return {
-        "network": RESIDUAL if isinstance(net, ResidualClassifier) else type(net).__name__,
-        "width": teacher.width,
-        "blocks": teacher.blocks,
-        "channels": shape.channels,
-        "size": shape.size,
-        "classes": shape.classes,
-        "class_names": [] if data is None else data.facts["class_names"],
-        "input": "uint8 / 127.5 - 1",
-    }
+def place_report(bench: Bench, report: Path) -> None:
+    """Put the shareable report into the release, if there is one."""
+    release = bench.folder.release
+    if (release / "student").exists():
+        partial = release / "report.partial"
+        partial.write_bytes(report.read_bytes())
+        partial.replace(release / "report.html")
+        write_checksums(release)
 
 
-def _write_synthetic(bench: Bench, folder: Path, count: int) -> None:
-    """`synthetic.npz` with MedMNIST keys: train_images uint8, train_labels (n, 1), train_soft_labels float16 (n, classes)."""
-    folder.mkdir(exist_ok=True)
-    images, labels = bench.sampler().draw(np.arange(count) + _RELEASE_DRAWS)
-    logits = predict_logits(bench.classifier("teacher"), torch.from_numpy(np.ascontiguousarray(images)), bench.device)
-    soft = (logits / bench.config.student.temperature).softmax(1).numpy().astype(np.float16)
-    shaped = images[..., 0] if bench.shape.channels == 1 else images
-    partial = folder / "synthetic.partial.npz"
-    np.savez_compressed(partial, train_images=shaped, train_labels=labels[:, None], train_soft_labels=soft)
-    partial.replace(folder / "synthetic.npz")
+def shareable_report(bench: Bench) -> Path:
+    """Where the shareable report is: in the release, or on the closed side where that was withheld."""
+    placed = bench.folder.release / "report.html"
+    return placed if placed.exists() else bench.folder.private / SHAREABLE
+
+
+def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
+    """The release, written while the private store is sealed; hashes of its images are all that is known of it."""
+    known = frozenset() if options.images == 0 else _hashes(store)
+
+    def drawn(count: int) -> None:
+        bench.display.advance(count, {})
+
+    with sealed(bench.folder.store):
+        return write_release(bench.folder.release, material(bench, options.prior, known), options, report=drawn)
+
+
+def _hashes(store: Store) -> frozenset[bytes]:
+    """Of every private image that some model may have seen; the test split is read by the evaluation only."""
+    splits = (store.members(), store.non_members(), store.validation())
+    return frozenset(image_hash(image) for split in splits for image in split.images)
+
+
+def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = frozenset()) -> Material:
+    """What the release is made of. Nothing in it is about a single record."""
+    bench, student = bench.tuned(), bench.classifier("student")
+    seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
+    sampler, teachers = replace(bench.sampler(), seed=seed), _teachers(bench)
+    counts = np.asarray(json.loads((bench.folder.stage("generator") / "class_counts.json").read_text()))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    audit, copies = public_facts(bench)
+    evaluation = read_record(bench.folder.private / "evaluation")
+
+    return Material(
+        student=student.cpu(),
+        architecture=_architecture(bench, RESIDUAL if isinstance(student, ResidualClassifier) else type(student).__name__),
+        channels=bench.shape.channels,
+        size=bench.shape.size,
+        classes=bench.shape.classes,
+        class_names=_class_names(bench),
+        draw=sampler.draw_classes,
+        soft_labels=teachers,
+        shares=label_prior(labels, bench.shape.classes, 1.0 if prior == "members" else 0.0),
+        audit=audit,
+        evaluation=None if evaluation is None else evaluation.facts,
+        copies=copies,
+        private_hashes=private_hashes,
+        report=bench.folder.private / SHAREABLE,
+        versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
+    )
+
+
+def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
+    """uint8 images (n, side, side, channels) to the teachers' soft labels float32 (n, classes)."""
+    nets = [bench.classifier(name) for name in teacher_names(bench.config.teachers)]
+    committee = CommitteeLabels(nets, temperature=bench.config.student.temperature)
+    unused = torch.empty(0, dtype=torch.int64)
+
+    def label(images: np.ndarray) -> np.ndarray:
+        views = to_input(torch.from_numpy(np.ascontiguousarray(images)), bench.device)
+        return np.asarray(committee(views, unused, unused).float().cpu().numpy())
+
+    return label
+
+
+def _architecture(bench: Bench, network: str) -> dict[str, Any]:
+    shape, teacher = bench.shape, bench.config.teacher
+    sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
+    return {"network": network, "width": teacher.width, "blocks": teacher.blocks, **sizes}
+
+
+def _class_names(bench: Bench) -> tuple[str, ...]:
+    data = read_record(bench.folder.private / "data")
+    return () if data is None else tuple(map(str, data.facts["class_names"]))
+
+
+def public_facts(bench: Bench) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What may be said of the audit and of the check for copies: None for each that was not made."""
+    from upcycle.report import Evidence
+
+    found: list[dict[str, Any] | None] = []
+    for stage in ("audit", "copies"):
+        path = bench.folder.private / stage / f"{stage}.json"
+        finished = read_record(path.parent) is not None and path.exists()
+        found.append(json.loads(path.read_text(encoding="utf-8")) if finished else None)
+    shown = Evidence(title="", audit=found[0], copies=found[1]).shareable()
+    return _plain(shown.audit), _plain(shown.copies)
+
+
+def _plain(value: Any) -> dict[str, Any] | None:
+    return dict(value) if value else None

@@ -41,7 +41,6 @@ from upcycle.runs._plan import Plan
 
 Facts = dict[str, Any]
 _SAMPLES = 16  # images shown while a run works
-RESIDUAL = "residual-classifier"  # how a release names our own network family
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,51 @@
+"""upcycle release"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--images", type=int, default=2_000, show_default=True, help="Size of the synthetic set; 0 leaves it out.")
+@click.option("--prior", default="balanced", show_default=True, help="Class shares: balanced, or those of the members.")
+@click.option("--format", "formats", multiple=True, help="npz (the default), folders, webdataset, parquet; repeatable.")
+@click.option("--onnx", is_flag=True, help="Also write student/model.onnx (extra: onnx).")
+@click.option("--torch-export", is_flag=True, help="Also write student/model.pt2.")
+@click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
+@click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
+def release(
+    run: Path,
+    images: int,
+    prior: str,
+    formats: tuple[str, ...],
+    onnx: bool,
+    torch_export: bool,
+    licence: str | None,
+    accept_risk: str | None,
+) -> None:
+    """Make RUN/release anew: student, synthetic set, cards, checksums.
+
+    Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
+    """
+    from upcycle.release import ReleaseOptions
+    from upcycle.runs import release_run
+    from upcycle.runs._display import make_display
+
+    options = ReleaseOptions(
+        images=images,
+        prior=prior,  # type: ignore[arg-type]  # checked there
+        formats=formats or ("npz",),  # type: ignore[arg-type]
+        onnx=onnx,
+        torch_export=torch_export,
+        licence=licence,
+        accept_risk=accept_risk,
+    )
+    with contextlib.closing(make_display(sys.stdout)) as display:
+        released = release_run(run, options, display=display)
+    for line in released.lines():
+        click.echo(line)

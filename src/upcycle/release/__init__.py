@@ -1,0 +1,33 @@
+"""What leaves the building: the gate, the student in three forms, the synthetic set, the cards, and the way back in."""
+
+from upcycle.release._checksums import SUMS, write_checksums
+from upcycle.release._exports import Comparison
+from upcycle.release._gate import Permit, permit, refusal
+from upcycle.release._material import FORMATS, PRIORS, Format, Material, Prior, ReleaseOptions
+from upcycle.release._program import load_program
+from upcycle.release._student import RESIDUAL, load_student
+from upcycle.release._synthetic import image_hash, write_synthetic
+from upcycle.release._write import Released, withhold, write_release
+
+__all__ = [
+    "FORMATS",
+    "PRIORS",
+    "RESIDUAL",
+    "SUMS",
+    "Comparison",
+    "Format",
+    "Material",
+    "Permit",
+    "Prior",
+    "ReleaseOptions",
+    "Released",
+    "image_hash",
+    "load_program",
+    "load_student",
+    "permit",
+    "refusal",
+    "withhold",
+    "write_checksums",
+    "write_release",
+    "write_synthetic",
+]

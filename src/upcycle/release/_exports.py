@@ -1,0 +1,177 @@
+"""The student as a program of its own: `torch.export` and ONNX, each loaded again and compared before it counts."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, cast, final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from upcycle.errors import ReleaseError
+from upcycle.nets import ResidualClassifier, for_inference
+from upcycle.release._program import load_program
+from upcycle.release._student import WEIGHTS, load_student
+
+PROGRAM: Final = "model.pt2"
+ONNX: Final = "model.onnx"
+_COMPARED = 64
+_TOLERANCE = 1e-3  # of the largest logit; different convolution kernels differ by about 1e-6 of it
+Answer = Callable[[np.ndarray], np.ndarray]
+
+
+@final
+class Servable(nn.Module):
+    """Logits float32 (n, classes) of images (n, channels, side, side) with grey levels 0..255, uint8 or float: the
+    normalisation is part of it."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = for_inference(net).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.net(images.to(torch.float32) / 127.5 - 1))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far a file that was written and loaded again is from the student: the largest absolute difference of logits on
+    random images, and the largest logit of the student beside it."""
+
+    compared_images: int
+    max_abs_difference: float
+    largest_logit: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@final
+class Comparer:
+    """Compares whatever answers uint8 NCHW images with the student, on batches of 1 and of the rest."""
+
+    def __init__(self, net: nn.Module, shape: tuple[int, int, int]) -> None:
+        self._images = np.random.default_rng(0).integers(0, 256, (_COMPARED, *shape), dtype=np.uint8)
+        self._wanted = _served(copy.deepcopy(net).cpu().eval())(self._images)
+
+    def __call__(self, name: str, answer: Answer) -> Comparison:
+        """Raises ReleaseError where the answers are not those of the student."""
+        got = np.concatenate([answer(self._images[:1]), answer(self._images[1:])])
+        scale = float(np.abs(self._wanted).max())
+        same_shape = got.shape == self._wanted.shape
+        difference = float(np.abs(got - self._wanted).max()) if same_shape else float("nan")
+        if not difference <= _TOLERANCE * max(scale, 1.0):
+            raise ReleaseError(
+                f"{name} must answer as the student does. Got logits that differ by {difference:.3g}. Leave this export out."
+            )
+        return Comparison(_COMPARED, difference, scale)
+
+
+def _served(net: nn.Module) -> Answer:
+    @torch.inference_mode()
+    def answer(images: np.ndarray) -> np.ndarray:
+        return np.asarray(net(torch.from_numpy(images).to(torch.float32) / 127.5 - 1).float().numpy())
+
+    return answer
+
+
+def check_weights(net: nn.Module, folder: Path, compare: Comparer) -> Comparison:
+    """The comparison of the safetensors file in `folder`; a network of another family gets the weights into a copy."""
+    if isinstance(net, ResidualClassifier):
+        return compare(WEIGHTS, _served(load_student(folder)))
+    loaded = copy.deepcopy(net).cpu()
+    loaded.load_state_dict(load_file(folder / WEIGHTS))
+    return compare(WEIGHTS, _served(loaded.eval()))
+
+
+def write_program(net: nn.Module, shape: tuple[int, int, int], folder: Path, compare: Comparer) -> Comparison:
+    """Write `model.pt2`, the student as `torch.export` keeps it, free of source paths; returns its comparison."""
+    program = _exported(net, shape)
+    for node in program.graph.nodes:
+        for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node"):
+            node.meta.pop(key, None)  # they name files of this machine
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    (folder / PROGRAM).write_bytes(buffer.getvalue())
+    loaded = load_program(folder / PROGRAM)
+
+    @torch.inference_mode()
+    def answer(images: np.ndarray) -> np.ndarray:
+        return np.asarray(loaded(torch.from_numpy(images)).numpy())
+
+    return compare(PROGRAM, answer)
+
+
+def _exported(net: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
+    example = torch.zeros((2, *shape), dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(Servable(net).eval(), (example,), dynamic_shapes={"images": {0: batch}})
+
+
+def write_onnx(net: nn.Module, shape: tuple[int, int, int], folder: Path, compare: Comparer) -> Comparison:
+    """Write `model.onnx`, free of source paths, and check it; returns its comparison by onnxruntime. Needs extra `onnx`."""
+    import onnx
+    import onnxruntime
+
+    with _quiet():
+        made = torch.onnx.export(
+            _exported(net, shape), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+        )
+    assert made is not None, "dynamo=True returns the program"
+    model = _plain(made.model_proto)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, str(folder / ONNX))
+    session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
+    return compare(ONNX, lambda images: np.asarray(session.run(["logits"], {"images": images})[0]))
+
+
+def _plain(model: Any) -> Any:
+    """The model without what the exporter notes about where it came from: stack traces, which name files of this machine."""
+    for message in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        _forget(message)
+    for message in (*model.graph.initializer, *model.graph.value_info, *model.functions):
+        _forget(message)
+    for function in model.functions:
+        for node in function.node:
+            _forget(node)
+    model.producer_name, model.producer_version = "upcycle", ""
+    return model
+
+
+def _forget(message: Any) -> None:
+    for name in ("metadata_props", "doc_string"):
+        if name in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(name)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's chatter: it warns of libraries that nobody asked for and of its own deprecated calls."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def interface(channels: int, size: int, classes: int) -> Mapping[str, str]:
+    """How the programs are called, for config.json and the card."""
+    return {
+        "input": f"images: uint8 (batch, {channels}, {size}, {size}), grey levels 0..255; nothing else is needed",
+        "output": f"logits: float32 (batch, {classes}); a softmax over the last axis gives probabilities",
+    }

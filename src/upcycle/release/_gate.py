@@ -1,0 +1,59 @@
+"""The gate: what the audit says decides whether anything leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from upcycle.errors import ReleaseError
+
+MISSING: Final = "MISSING"
+_MAY_LEAVE: Final = ("NO LEAK FOUND", "INCONCLUSIVE")  # any other word, also one that a later version invents, is refused
+_MEANING: Final = {
+    "NO LEAK FOUND": "The audit found no leak of average records. It did not look at the most exposed ones.",
+    "INCONCLUSIVE": "The audit could not tell whether this student leaks. Treat it as unaudited.",
+    "LEAKS": "The audit found that this student leaks who was in its training data.",
+    "INVALID": "A control of the audit failed, so it says nothing about this student.",
+    MISSING: "No audit was made of this student.",
+}
+
+
+@dataclass(frozen=True)
+class Permit:
+    """That a release may leave: the verdict it leaves with, what that means, and the risk that somebody took, if any."""
+
+    verdict: str
+    meaning: str
+    sentence: str
+    accepted_risk: str | None = None
+
+
+def refusal(audit: Mapping[str, Any] | None) -> str | None:
+    """Why nothing may leave, as one line; None where it may. INCONCLUSIVE may leave: the cards say it first."""
+    verdict = MISSING if audit is None else str(audit.get("verdict", MISSING))
+    if verdict in _MAY_LEAVE:
+        return None
+    found = "none" if verdict == MISSING else verdict
+    first = "Run `upcycle audit`" if verdict == MISSING else "Read the internal report"
+    return (
+        f"audit must end in {' or '.join(_MAY_LEAVE)} before anything leaves. Got {found}. "
+        f'{first}, or give --accept-risk "reason", which the cards will show.'
+    )
+
+
+def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
+    """The permit to release. Raises ReleaseError where the audit says no and nobody accepted the risk."""
+    reason = refusal(audit)
+    if reason is not None and accept_risk is None:
+        raise ReleaseError(reason)
+    verdict = MISSING if audit is None else str(audit.get("verdict", MISSING))
+    meaning = _MEANING.get(verdict, "This verdict is not known to this version.")
+    risk = None if accept_risk is None else " ".join(accept_risk.split())
+    return Permit(verdict, meaning, "" if audit is None else str(audit.get("sentence", "")), risk)
+
+
+def public_record(audit: Mapping[str, Any] | None, given: Permit) -> dict[str, Any]:
+    """The audit.json of a release: the aggregates, and the risk that was accepted."""
+    record = dict(audit) if audit is not None else {"verdict": given.verdict, "sentence": given.meaning}
+    return record if given.accepted_risk is None else {**record, "accepted_risk": given.accepted_risk}

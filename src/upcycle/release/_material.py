@@ -1,0 +1,105 @@
+"""What a release is made of, and what the user asked for. Nothing here knows where a run keeps its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from torch import nn
+
+from upcycle.errors import ConfigError
+from upcycle.release._licence import canonical_licence
+
+Format = Literal["npz", "folders", "webdataset", "parquet"]
+Prior = Literal["balanced", "members"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+PRIORS: Final[tuple[Prior, ...]] = get_args(Prior)
+_ONNX = ("onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class ReleaseOptions:
+    """What leaves, and how. `images` 0: no synthetic set. `prior`: equally many images of every class, or the members' shares.
+    `licence`: an SPDX expression. `accept_risk`: why it leaves although the audit says no."""
+
+    images: int = 2_000
+    prior: Prior = "balanced"
+    formats: tuple[Format, ...] = ("npz",)
+    onnx: bool = False
+    torch_export: bool = False
+    licence: str | None = None
+    accept_risk: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError with every problem at once; the licence is brought to its canonical spelling."""
+        problems = [*_range_problems(self), *_extra_problems(self)]
+        if self.licence is not None:
+            try:
+                object.__setattr__(self, "licence", canonical_licence(self.licence))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+
+
+def _range_problems(asked: ReleaseOptions) -> list[str]:
+    problems = []
+    if asked.images < 0:
+        problems.append(f"images must be 0 or more. Got {asked.images}. 0 leaves the synthetic set out.")
+    if asked.prior not in PRIORS:
+        problems.append(f"prior must be one of {', '.join(PRIORS)}. Got {asked.prior!r}. See `upcycle release --help`.")
+    if asked.images > 0 and not asked.formats:
+        problems.append("formats must be at least one where images are asked for. Got none. Name one or set images to 0.")
+    for name in asked.formats:
+        if name not in FORMATS:
+            problems.append(f"format must be one of {', '.join(FORMATS)}. Got {name!r}. See `upcycle release --help`.")
+    if asked.accept_risk is not None and not asked.accept_risk.strip():
+        problems.append("accept-risk must be a reason in words. Got an empty one. It is written into the cards.")
+    return problems
+
+
+def _extra_problems(asked: ReleaseOptions) -> list[str]:
+    wanted = {"onnx": _ONNX if asked.onnx else (), "parquet": ("pyarrow",) if "parquet" in asked.formats else ()}
+    missing = {extra: [name for name in names if find_spec(name) is None] for extra, names in wanted.items()}
+    return [
+        f"{extra} must have its libraries installed. Got no {', '.join(names)}. Run: pip install 'upcycle[{extra}]'."
+        for extra, names in missing.items()
+        if names
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """One finished run, as far as it may leave.
+
+    `student` maps float (n, channels, side, side) in [-1, 1] to logits (n, classes); `architecture` is what config.json says
+    of it. `draw(labels, numbers)` is uint8 (n, side, side, channels), image k a pure function of labels[k] and numbers[k];
+    `soft_labels(images)` float (n, classes), rows summing to 1; `shares` (classes,) what part of the set each class gets.
+    `audit`, `evaluation` and `copies` hold aggregates only. `private_hashes` are `image_hash` of the private images: no image
+    with one of these leaves. `report` is the shareable report, which may not be there.
+    """
+
+    student: nn.Module
+    architecture: Mapping[str, Any]
+    channels: int
+    size: int
+    classes: int
+    class_names: tuple[str, ...]
+    draw: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    soft_labels: Callable[[np.ndarray], np.ndarray]
+    shares: np.ndarray
+    audit: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None
+    copies: Mapping[str, Any] | None = None
+    private_hashes: frozenset[bytes] = frozenset()
+    report: Path | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for every class; its number where the data set had none."""
+        return self.class_names or tuple(str(label) for label in range(self.classes))

@@ -1,0 +1,78 @@
+"""The synthetic set, drawn in batches and handed to every sink at once; memory does not grow with the number of images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from upcycle.errors import ReleaseError
+from upcycle.release._material import Format, Material
+from upcycle.release._sinks import Batch, Layout, open_sink
+
+CHUNK: Final = 512
+_GOLDEN = 0.6180339887498949
+_PATIENCE = 4  # draws per image wanted, before a generator that copies is given up
+
+
+def image_hash(image: np.ndarray) -> bytes:
+    """16 bytes that two uint8 images (side, side, channels) share only if they are the same."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+
+
+def class_sequence(first: int, count: int, shares: np.ndarray) -> np.ndarray:
+    """Classes int64 (count,) of images first, first + 1, ...: every prefix of the set holds the shares, to about one image.
+
+    Equal shares go round; others follow the golden-ratio sequence, whose discrepancy is O(log n / n).
+    """
+    numbers = np.arange(first, first + count)
+    present = np.flatnonzero(shares)
+    if np.allclose(shares[present], shares[present[0]]):
+        return np.asarray(present[numbers % len(present)])
+    places = (numbers * _GOLDEN + 0.5) % 1
+    return np.searchsorted(np.cumsum(shares / shares.sum()), places, side="right").clip(max=len(shares) - 1)
+
+
+def batches(material: Material, count: int, left_out: Callable[[int], None] = lambda _: None) -> Iterator[Batch]:
+    """The first `count` images of the set, in batches. A draw that is byte for byte a private image is drawn again; `left_out`
+    is told how many were. Raises ReleaseError where that happens so often that the generator must be a copier."""
+    number = count  # where further draws for images that must not leave are taken from
+    for first in range(0, count, CHUNK):
+        labels = class_sequence(first, min(CHUNK, count - first), material.shares)
+        images = material.draw(labels, np.arange(first, first + len(labels)))
+        while len(copies := _copies(images, material.private_hashes)):
+            if number + len(copies) > (1 + _PATIENCE) * count:
+                raise ReleaseError(
+                    "synthetic images must not be private ones. Got a generator that repeats its training images. "
+                    "Train it on more images or for fewer steps, or release with --images 0."
+                )
+            left_out(len(copies))
+            images = images.copy()
+            images[copies] = material.draw(labels[copies], np.arange(number, number + len(copies)))
+            number += len(copies)
+        yield Batch(first, images, labels, material.soft_labels(images).astype(np.float16))
+
+
+def _copies(images: np.ndarray, private: frozenset[bytes]) -> np.ndarray:
+    """Rows that are byte for byte a private image."""
+    return np.asarray([k for k, image in enumerate(images) if image_hash(image) in private], np.int64)
+
+
+def write_synthetic(
+    material: Material, count: int, formats: tuple[Format, ...], folder: Path, report: Callable[[int], None]
+) -> int:
+    """Write the set in every format; returns how many draws were left out as copies of private images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layout = Layout(count, (material.size, material.size, material.channels), material.names)
+    left_out: list[int] = []
+    with ExitStack() as stack:
+        writers = [stack.enter_context(open_sink(form, folder, layout)) for form in dict.fromkeys(formats)]
+        for batch in batches(material, count, left_out.append):
+            for write in writers:
+                write(batch)
+            report(batch.first + len(batch.labels))
+    return sum(left_out)

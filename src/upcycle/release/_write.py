@@ -1,0 +1,130 @@
+"""A whole release, made beside the old one and put in its place when everything in it has been checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from upcycle.errors import ReleaseError
+from upcycle.release._cards import Contents, warning, write_cards
+from upcycle.release._checksums import SUMS, files, write_checksums
+from upcycle.release._croissant import NAME as CROISSANT
+from upcycle.release._croissant import write_croissant
+from upcycle.release._exports import ONNX, PROGRAM, Comparer, Comparison, check_weights, interface, write_onnx, write_program
+from upcycle.release._gate import Permit, permit, public_record, refusal
+from upcycle.release._material import Material, ReleaseOptions
+from upcycle.release._student import WEIGHTS, write_facts, write_weights
+from upcycle.release._synthetic import write_synthetic
+
+REPORT: Final = "report.html"
+_OURS: Final = frozenset(
+    {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", CROISSANT, SUMS, REPORT}
+)
+
+
+@dataclass(frozen=True)
+class Released:
+    """What left, in short: the verdict it left with, the number of files, and draws left out as copies (None: no set)."""
+
+    folder: Path
+    given: Permit
+    files: int
+    left_out: int | None
+    exports: Mapping[str, Comparison]
+
+    def lines(self) -> list[str]:
+        """What to print."""
+        compared = [f"{name} {found.max_abs_difference:.1g}" for name, found in self.exports.items()]
+        again = [f"checked    loaded again; logits differ at most by: {', '.join(compared)}"]
+        copied = [f"copies     {self.left_out} draws were private images and were left out"] if self.left_out else []
+        return [
+            f"verdict    {warning(self.given).removeprefix('Audit verdict: ')}",
+            *again,
+            *copied,
+            f"release    {self.files} files in {self.folder}, with cards and {SUMS}",
+        ]
+
+
+def write_release(
+    folder: Path, material: Material, options: ReleaseOptions, *, report: Callable[[int], None] = lambda _: None
+) -> Released:
+    """Make the release in `folder`, replacing an earlier one; `report` is told how many images are drawn.
+
+    Raises ReleaseError, with the old release left as it was, where the audit says no and nobody accepted the risk, where the
+    folder holds files that are not ours, or where an export does not answer as the student does.
+    """
+    given = permit(material.audit, options.accept_risk)
+    partial = _begin(folder)
+    (partial / "audit.json").write_text(json.dumps(public_record(material.audit, given), indent=1) + "\n", encoding="utf-8")
+    exports = _write_models(material, options, partial / "student")
+    left_out = None
+    if options.images:
+        left_out = write_synthetic(material, options.images, options.formats, partial / "synthetic", report)
+    if material.report is not None and material.report.exists():
+        shutil.copyfile(material.report, partial / REPORT)
+    contents = Contents(material, options, given, exports, left_out)
+    write_cards(contents, partial)
+    if options.images:
+        write_croissant(contents, partial)
+    write_checksums(partial)
+    _replace(folder, partial)
+    return Released(folder, given, len(files(folder)), left_out, exports)
+
+
+def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
+    """Leave nothing in `folder` but the audit and the reason why nothing leaves; returns the reason."""
+    reason = refusal(audit)
+    assert reason is not None, "withheld only where the gate refuses"
+    partial = _begin(folder)
+    (partial / "audit.json").write_text(json.dumps(dict(audit or {}), indent=1) + "\n", encoding="utf-8")
+    (partial / "README.txt").write_text(f"Nothing was released: {reason}\n", encoding="utf-8")
+    write_checksums(partial)
+    _replace(folder, partial)
+    return reason
+
+
+def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> dict[str, Comparison]:
+    """Weights, facts and exports; every file that can be loaded again is, and is compared."""
+    shape = (material.channels, material.size, material.size)
+    facts = {**material.architecture, "class_names": list(material.class_names), "input": "uint8 / 127.5 - 1"}
+    folder.mkdir()
+    write_facts(facts, folder)
+    write_weights(material.student, folder)
+    compare = Comparer(material.student, shape)
+    exports = {WEIGHTS: check_weights(material.student, folder, compare)}
+    if options.torch_export:
+        exports[PROGRAM] = write_program(material.student, shape, folder, compare)
+    if options.onnx:
+        exports[ONNX] = write_onnx(material.student, shape, folder, compare)
+    shown = {name: found.to_json() for name, found in exports.items()}
+    programs = interface(material.channels, material.size, material.classes)
+    write_facts({**facts, "programs": programs, "checked": shown, "made_with": dict(material.versions)}, folder)
+    return exports
+
+
+def _begin(folder: Path) -> Path:
+    """An empty folder beside `folder` to work in."""
+    old, partial = folder.with_name(f"{folder.name}.old"), folder.with_name(f"{folder.name}.partial")
+    if old.exists() and not (folder.exists() and any(folder.iterdir())):  # killed between the two renames of _replace
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(old, folder)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.exists() else []
+    if foreign:
+        raise ReleaseError(f"{folder} must hold only what upcycle wrote. Got {', '.join(foreign[:5])} in it. Move that away.")
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def _replace(folder: Path, partial: Path) -> None:
+    old = folder.with_name(f"{folder.name}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
