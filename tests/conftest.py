@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +55,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real image sets are not here; set UPCYCLE_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A finished smoke run on scikit-learn's digits through the real entry point, and what it printed. Copy it to change it."""
+    out = tmp_path_factory.mktemp("digits") / "run"
+    command = [sys.executable, "-m", "upcycle", "run", "digits", "--preset", "smoke", "--set", "threads=1", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return out, result.stdout

@@ -23,12 +23,9 @@ def upcycle(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    out = tmp_path_factory.mktemp("end") / "run"
-    result = upcycle(str(out))
-    assert result.returncode == 0, result.stdout + result.stderr
-    return out, result.stdout
+@pytest.fixture
+def finished(digits_run: tuple[Path, str]) -> tuple[Path, str]:
+    return digits_run
 
 
 def digest(path: Path) -> str:

@@ -1,0 +1,168 @@
+"""`upcycle release` on a finished run, and what becomes of release/ when it is called again, stopped or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.release.conftest import contents, made_of
+from upcycle.errors import ReleaseError, RunFolderError
+from upcycle.release import ReleaseOptions, load_student, write_release
+from upcycle.runs import release_run
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
+
+
+def upcycle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upcycle", "release", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+
+
+def verdict_becomes(run: Path, word: str) -> None:
+    path = run / "private" / "audit" / "audit.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": word}))
+
+
+def sums_hold(folder: Path) -> bool:
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    listed = {line[66:]: line[:64] for line in lines}
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != "SHA256SUMS"}
+    return listed == files
+
+
+def test_run_ends_with_a_whole_release(digits_run: tuple[Path, str]) -> None:
+    release = digits_run[0] / "release"
+    expected = {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", "croissant.json"}
+    assert {path.name for path in release.iterdir()} == expected | {"report.html", "SHA256SUMS"}
+    assert sums_hold(release)
+    assert np.load(release / "synthetic" / "synthetic.npz", allow_pickle=False)["train_images"].shape == (100, 8, 8)
+
+
+def test_command_makes_what_is_asked_for_and_says_so(run: Path) -> None:
+    result = upcycle(run, "--images", "130", "--format", "npz", "--format", "folders", "--licence", "cc-by-4.0")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].endswith("with cards and SHA256SUMS") and "INCONCLUSIVE" in result.stdout
+    release = run / "release"
+    saved = np.load(release / "synthetic" / "synthetic.npz", allow_pickle=False)
+    assert np.bincount(saved["train_labels"].ravel()).tolist() == [13] * 10
+    assert len(list((release / "synthetic" / "folders").rglob("*.png"))) == 130
+    for name in ("MODEL_CARD.md", "DATA_CARD.md"):
+        front = yaml.safe_load((release / name).read_text().split("---\n")[1])
+        assert front["license"] == "cc-by-4.0" and "audit-inconclusive" in front["tags"]
+    assert sums_hold(release) and (release / "report.html").exists() and load_student(release / "student")
+
+
+@pytest.mark.parametrize("word", ["LEAKS", "INVALID"])
+def test_refusal_is_one_line_and_code_2_and_changes_nothing(word: str, run: Path) -> None:
+    verdict_becomes(run, word)
+    before = contents(run)
+    result = upcycle(run, "--images", "10")
+    assert result.returncode == 2 and result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert f"Got {word}." in line and "--accept-risk" in line
+    after = contents(run)
+    assert {name for name in after if after[name] != before.get(name)} <= {".lock"}
+
+
+def test_accepted_risk_lets_it_out_and_is_printed(run: Path) -> None:
+    verdict_becomes(run, "LEAKS")
+    released = release_run(run, ReleaseOptions(images=10, accept_risk="a test"))
+    assert "Risk accepted: a test" in released.lines()[0]
+    assert json.loads((run / "release" / "audit.json").read_text())["accepted_risk"] == "a test"
+
+
+def test_run_without_an_audit_is_refused_unless_the_risk_is_taken(run: Path) -> None:
+    (run / "private" / "audit" / "manifest.json").unlink()  # as if it had been stopped in its audit
+    with pytest.raises(ReleaseError, match="Got none"):
+        release_run(run, ReleaseOptions(images=10))
+    release_run(run, ReleaseOptions(images=10, accept_risk="early"))
+    assert "No audit was made" in (run / "release" / "MODEL_CARD.md").read_text()
+
+
+def test_release_without_images_has_no_data_card(run: Path) -> None:
+    release_run(run, ReleaseOptions(images=0))
+    names = {path.name for path in (run / "release").iterdir()}
+    assert not names & {"synthetic", "DATA_CARD.md", "croissant.json"} and "MODEL_CARD.md" in names
+
+
+def test_no_released_image_was_in_the_students_bank(run: Path) -> None:
+    release_run(run, ReleaseOptions(images=300))
+    released = np.load(run / "release" / "synthetic" / "synthetic.npz", allow_pickle=False)["train_images"]
+    bank = np.load(run / "private" / "student" / "bank" / "images.npy", allow_pickle=False)
+    assert not {image.tobytes() for image in released} & {image.tobytes() for image in bank}
+
+
+def test_members_prior_follows_the_members(run: Path) -> None:
+    release_run(run, ReleaseOptions(images=400, prior="members"))
+    labels = np.load(run / "release" / "synthetic" / "synthetic.npz", allow_pickle=False)["train_labels"].ravel()
+    counts = np.asarray(json.loads((run / "private" / "generator" / "class_counts.json").read_text()))
+    assert np.abs(np.bincount(labels, minlength=10) - 400 * counts / counts.sum()).max() < 6
+
+
+def test_folder_that_is_no_run_or_has_no_student_is_said(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="run must have finished its student"):
+        release_run(tmp_path / "nowhere", ReleaseOptions())
+    assert not (tmp_path / "nowhere").exists()
+    (run / "private" / "student" / "manifest.json").unlink()
+    with pytest.raises(RunFolderError, match="run must have finished its student"):
+        release_run(run, ReleaseOptions())
+
+
+def test_somebody_elses_file_in_the_release_is_not_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    write_release(folder, made_of(), ReleaseOptions(images=0))
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ReleaseError, match=r"notes\.txt"):
+        write_release(folder, made_of(), ReleaseOptions(images=0))
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_release_stopped_half_way_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    write_release(folder, made_of(), ReleaseOptions(images=4))
+    before = contents(folder)
+
+    def stop(drawn: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_release(folder, made_of(), ReleaseOptions(images=9), report=stop)
+    assert contents(folder) == before
+    write_release(folder, made_of(), ReleaseOptions(images=9))
+    assert [path.name for path in tmp_path.iterdir()] == ["release"] and sums_hold(folder)
+
+
+def test_leaking_run_ends_with_nothing_released_and_a_private_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages after the audit, walked again with another verdict in it."""
+    from upcycle.runs._evidence import report_stage
+    from upcycle.runs._open import open_bench
+    from upcycle.runs._publish import release_stage
+
+    verdict_becomes(run, "LEAKS")
+    bench, store = open_bench(run, needs="student")
+    assert "Got LEAKS" in release_stage(bench, store)["withheld"]
+    report_stage(bench, store)
+    assert {path.name for path in (run / "release").iterdir()} == {"README.txt", "SHA256SUMS", "audit.json"}
+    assert (run / "private" / "report-shareable.html").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_croissant_is_valid_and_its_records_open(run: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is a development tool and is not installed")
+    pytest.importorskip("pyarrow", reason="extra parquet is not installed")
+    release_run(run, ReleaseOptions(images=30, formats=("npz", "folders", "webdataset", "parquet"), licence="MIT"))
+    dataset = mlcroissant.Dataset(jsonld=str(run / "release" / "croissant.json"))
+    assert not dataset.metadata.ctx.issues.errors
+    rows = [row for _, row in zip(range(30), dataset.records("parquet_records"), strict=False)]
+    assert [int(row["parquet_records/label"]) for row in rows] == [k % 10 for k in range(30)]
+    assert rows[0]["parquet_records/image"].size == (8, 8)
+    files = [row["folders_records/label"] for row in dataset.records("folders_records")]
+    assert sorted(int(label) for label in files) == sorted(k % 10 for k in range(30))
