@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(seed: int, *keys: str | int) -> int:
@@ -21,6 +24,8 @@ def numpy_rng(seed: int, *keys: str | int) -> np.random.Generator:
 
 def torch_rng(seed: int, *keys: str | int) -> torch.Generator:
     """A CPU torch generator for (seed, keys)."""
+    import torch  # not needed by the audit of somebody's scores
+
     return torch.Generator().manual_seed(derive_seed(seed, *keys))
 
 

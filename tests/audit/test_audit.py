@@ -395,6 +395,18 @@ def test_all_problems_are_told_at_once() -> None:
         audit_scores(broken(), folds=1, confidence=1.5)
 
 
+def test_auditing_given_scores_needs_neither_torch_nor_scikit_learn() -> None:
+    code = """
+import sys, numpy as np
+from upcycle.audit import AttackScores, audit_scores
+rng = np.random.default_rng(0)
+audit_scores({"student": AttackScores({"ratio": rng.normal(size=800)}, np.arange(800) < 400)})
+print([m for m in ("torch", "sklearn", "matplotlib") if m in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_importing_the_audit_loads_nothing_heavy() -> None:
     code = "import sys, upcycle.audit; print([m for m in ('torch', 'sklearn', 'scipy', 'matplotlib') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

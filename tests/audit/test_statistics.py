@@ -386,3 +386,18 @@ def test_split_threshold_gives_both_rates_with_exact_limits() -> None:
     assert both.tpr.value == pytest.approx(truth, abs=0.1)
     with pytest.raises(AuditInputError, match="at least 600 for a split threshold"):
         split_rates(*gaussian(rng, 400), 0.01, seed=0)
+
+
+@pytest.mark.parametrize(("members", "non_members", "position"), [(5, 7, 2), (300, 300, 4), (5000, 4000, 41)])
+def test_tail_of_members_ahead_equals_scipy_beta_binomial_and_hypergeometric(
+    members: int, non_members: int, position: int
+) -> None:
+    from scipy.stats import betabinom, hypergeom
+
+    from upcycle.audit._tpr import tail_ahead
+
+    for ahead in (0, 1, 2, members // 20, members // 3, members):
+        got = tail_ahead(ahead, members, position, non_members)
+        assert got == pytest.approx(betabinom.sf(ahead - 1, members, position, non_members - position + 1), rel=1e-6)
+        draws = ahead + position - 1
+        assert got == pytest.approx(hypergeom.sf(ahead - 1, members + non_members, members, draws) if ahead else 1, rel=1e-6)

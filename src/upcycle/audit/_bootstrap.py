@@ -55,22 +55,24 @@ def calibrate_by_record(scores: np.ndarray, members: np.ndarray) -> np.ndarray:
     other non-member scores (Student's t prediction).
 
     Pooling raw scores lets a few records with high scores own all of the low-FPR region; after this the FPR of every
-    record is about equal. Needs three non-member pipelines per record beside the one judged; raises AuditInputError.
+    record is about equal. A score with fewer than three others to compare with becomes 0.5, which says nothing; raises
+    AuditInputError where that holds for every score.
     """
-    scores, members = check_pipelines(scores, members)
-    outside = ~members
-    if (short := int((outside.sum(axis=0) < 4).sum())) > 0:
-        raise AuditInputError(
-            f"every record must be a non-member of at least 4 pipelines. Got {short} with fewer. Run more pipelines."
-        )
     from scipy.special import stdtr
 
+    scores, members = check_pipelines(scores, members)
+    outside = ~members
     count = outside.sum(axis=0) - outside  # non-member pipelines beside the one judged
-    values = np.where(outside, scores - scores.mean(axis=0), 0.0)
+    known = count >= 3
+    if not known.any():
+        most = int(outside.sum(axis=0).max())
+        raise AuditInputError(f"records must be non-members of at least 4 pipelines. Got {most} at most. Run more pipelines.")
+    centred = scores - scores.mean(axis=0)
+    values, count = np.where(outside, centred, 0.0), np.maximum(count, 2)
     mean = (values.sum(axis=0) - values) / count
     squares = ((values**2).sum(axis=0) - values**2) / count - mean**2
     spread = np.sqrt(np.maximum(squares, 1e-300) * count / (count - 1) * (1 + 1 / count))
-    return np.asarray(stdtr(count - 1, (scores - scores.mean(axis=0) - mean) / spread))
+    return np.where(known, stdtr(count - 1, (centred - mean) / spread), 0.5)
 
 
 def check_pipelines(scores: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from upcycle.audit._epsilon import epsilon_cap
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._normal import expit, quantile
 from upcycle.audit._one_run import one_run_epsilon
-from upcycle.audit._tpr import LEAST_FALSE_POSITIVES, order_statistics
+from upcycle.audit._tpr import LEAST_FALSE_POSITIVES, order_statistics, tail_ahead
 
 _MOST = 10_000_000
 
@@ -43,17 +43,12 @@ def detectable_tpr(n_members: int, n_non_members: int, fpr: float, alpha: float,
     many come with that probability.
     """
     from scipy.special import betaincinv
-    from scipy.stats import hypergeom
 
     if n_non_members * fpr < LEAST_FALSE_POSITIVES - 1e-9:
         return 1.0
     position = math.floor(n_non_members * fpr + 1e-9) + 1
 
-    def significant(ahead: int) -> bool:
-        tail = hypergeom.sf(ahead - 1, n_members + n_non_members, n_members, ahead + position - 1)
-        return bool(tail <= alpha)
-
-    ahead = _least(significant, n_members)
+    ahead = _least(lambda count: tail_ahead(count, n_members, position, n_non_members) <= alpha, n_members)
     if ahead is None:
         return 1.0
     return float(betaincinv(ahead, n_members - ahead + 1, power))  # P(Binomial(m, rate) >= ahead) = power
@@ -78,15 +73,14 @@ def records_for_margin(margin: float, fpr: float, confidence: float = 0.95, powe
     _check_share("fpr", fpr)
     if margin <= fpr:
         return None
-    from scipy.stats import betabinom
 
     def enough(n: int) -> bool:
         if n * fpr < LEAST_FALSE_POSITIVES:
             return False
         tail = (1 - confidence) / 4
         _, loose = order_statistics(n, n, fpr, tail)
-        found = int(betabinom.ppf(power, n, loose, n - loose + 1)) if loose <= n else n
-        return upper_limit(found, n, tail) < margin
+        most = _least(lambda count: upper_limit(count, n, tail) >= margin, n)  # one member more than may be found
+        return most is not None and loose <= n and tail_ahead(most, n, loose, n) <= 1 - power
 
     return _least(enough, 1_000_000)
 

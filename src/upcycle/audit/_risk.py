@@ -38,27 +38,24 @@ def record_risk(posterior: np.ndarray, members: np.ndarray, confidence: float = 
     """Each record's risk from `posterior` (pipelines, records), probabilities of membership in 0..1.
 
     Student-t limits over the pipelines given the record, clipped to 0..1. Few pipelines say little about a record's own
-    spread, so its variance is shrunk towards the pooled one with the weight of four pipelines. Every record must be a
-    member of two or more pipelines. Raises AuditInputError.
+    spread, so its variance is shrunk towards the pooled one with the weight of four pipelines. A record that no pipeline
+    was given has the prior as its value and the limits 0 and 1. Raises AuditInputError.
     """
-    posterior, members = check_pipelines(posterior, members)
-    count = members.sum(axis=0)
-    problems = []
-    if posterior.min() < 0 or posterior.max() > 1:
-        problems.append("posterior must be in 0..1. Got values outside. Give probabilities of membership.")
-    if (short := int((count < 2).sum())) > 0:
-        problems.append(f"every record must be a member of two or more pipelines. Got {short} of fewer. Run more pipelines.")
-    if problems:
-        raise AuditInputError(*problems)
     from scipy.special import stdtrit
 
-    value = np.where(members, posterior, 0.0).sum(axis=0) / count
+    posterior, members = check_pipelines(posterior, members)
+    if posterior.min() < 0 or posterior.max() > 1:
+        raise AuditInputError("posterior must be in 0..1. Got values outside. Give probabilities of membership.")
+    count, prior, weight = members.sum(axis=0), float(members.mean()), 4.0
+    given = np.maximum(count, 1)
+    value = np.where(members, posterior, 0.0).sum(axis=0) / given
     squares = np.where(members, (posterior - value) ** 2, 0.0).sum(axis=0)
-    pooled, weight = squares.sum() / (count - 1).sum(), 4.0
-    variance = (squares + weight * pooled) / (count - 1 + weight)
-    half = stdtrit(count - 1 + weight, (1 + confidence) / 2) * np.sqrt(variance / count)
-    low, high = np.maximum(value - half, 0.0), np.minimum(value + half, 1.0)
-    return RecordRisk(value, low, high, count, float(members.mean()))
+    pooled = squares.sum() / max((given - 1).sum(), 1)
+    variance = (squares + weight * pooled) / (given - 1 + weight)
+    half = stdtrit(given - 1 + weight, (1 + confidence) / 2) * np.sqrt(variance / given)
+    half = np.where(count == 0, 1.0, half)
+    value = np.where(count == 0, prior, value)
+    return RecordRisk(value, np.maximum(value - half, 0.0), np.minimum(value + half, 1.0), count, prior)
 
 
 def aop(accuracy: float, auc: float) -> float:

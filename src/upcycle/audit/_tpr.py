@@ -70,15 +70,27 @@ def tpr_p_value(scores: np.ndarray, members: np.ndarray, fpr: float, groups: np.
     scores, members = check_scores(scores, members)
     if groups is not None:
         return _p_by_limits(scores, members, fpr, groups)
-    from scipy.stats import hypergeom
-
     outside, m = np.sort(scores[~members])[::-1], int(members.sum())
     n = len(outside)
     if n * fpr < LEAST_FALSE_POSITIVES - 1e-9:
         return 1.0
     position = math.floor(n * fpr + 1e-9) + 1
     ahead = int((scores[members] > outside[position - 1]).sum())
-    return float(hypergeom.sf(ahead - 1, m + n, m, ahead + position - 1)) if ahead else 1.0
+    return tail_ahead(ahead, m, position, n)
+
+
+def tail_ahead(ahead: int, members: int, position: int, non_members: int) -> float:
+    """P(at least `ahead` members score above the position-th largest non-member) where membership is exchangeable:
+    negative hypergeometric, which is beta-binomial with the Beta law of the order statistic."""
+    from scipy.special import betaln, gammaln
+
+    if ahead <= 0:
+        return 1.0
+    k = np.arange(ahead, members + 1)
+    choose = gammaln(members + 1) - gammaln(k + 1) - gammaln(members - k + 1)
+    rest = non_members - position + 1
+    law = np.exp(choose + betaln(k + position, members - k + rest) - betaln(position, rest))
+    return min(float(law.sum()), 1.0)
 
 
 def split_rates(scores: np.ndarray, members: np.ndarray, fpr: float, *, seed: int, confidence: float = 0.95) -> SplitRates:
