@@ -138,13 +138,12 @@ def power_table(
 
 
 def _least(enough: Callable[[int], bool], most: int) -> int | None:
-    """The least n <= `most` with enough(n), which must be about monotone: doubling, then bisection."""
-    high = 1
+    """The least n in 1..`most` with enough(n), which must be about monotone: doubling, then bisection."""
+    low, high = 0, 1
     while not enough(high):
-        high *= 2
-        if high > most:
+        if high >= most:
             return None
-    low = high // 2
+        low, high = high, min(2 * high, most)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
