@@ -19,7 +19,7 @@ from upcycle.runs._display import PlainDisplay
 from upcycle.runs._stages import read_record
 
 
-def row_of(folder: Path, dataset: str, preset: str, seed: int) -> dict[str, object]:
+def row_of(folder: Path, dataset: str, preset: str, seed: int, overrides: list[str]) -> dict[str, object]:
     """One row from a finished run folder."""
     stages = [path for path in sorted((folder / "private").iterdir()) if path.is_dir() and path.name != "store"]
     records = {path.name: read_record(path) for path in stages}
@@ -33,6 +33,7 @@ def row_of(folder: Path, dataset: str, preset: str, seed: int) -> dict[str, obje
         "preset": preset,
         "seed": seed,
         "commit": MEASURED,
+        "overrides": [text for text in overrides if not text.startswith("threads")],
         "generator": "edm",
         "baseline_accuracy": accuracy["baseline"],
         "teacher_accuracy": accuracy["teacher"],
@@ -68,7 +69,11 @@ def main() -> None:
             folder = arguments.work / f"{name}-{arguments.preset}-{seed}"
             config = resolve(arguments.preset, config_file=None, overrides=arguments.overrides, seed=seed)
             print("\n".join(run(data, folder, config, display=PlainDisplay(sys.stdout)).lines()), flush=True)
-            write("utility.json", [row_of(folder, name, arguments.preset, seed)], same=("dataset", "preset", "seed"))
+            write(
+                "utility.json",
+                [row_of(folder, name, arguments.preset, seed, arguments.overrides)],
+                same=("dataset", "preset", "seed"),
+            )
 
 
 if __name__ == "__main__":

@@ -157,15 +157,18 @@ def _utility() -> str:
     result = _result("utility.json")
     if result is None:
         return ""
-    head = "| data | preset | seed | baseline | student | gap, points | test images | attack AUC, student | teacher | minutes |"
-    rows = [head, "| --- |" + " --- |" * 9]
+    head = (
+        "| data | preset | seed | baseline | student | gap, points | test images | attack AUC, student | teacher | verdict "
+        "| minutes |"
+    )
+    rows = [head, "| --- |" + " --- |" * 10]
     for row in sorted(result["rows"], key=lambda r: (r["dataset"], r["preset"], r["seed"])):
         gap = f"{row['gap_points']:+.2f} [{row['gap_interval'][0]:+.2f}, {row['gap_interval'][1]:+.2f}]"
         leaks = [f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in (row["attack_auc"][t] for t in ("student", "teacher"))]
         rows.append(
-            f"| {row['dataset']} | {row['preset']} | {row['seed']} "
+            f"| {row['dataset']} | {' '.join([row['preset'], *row.get('overrides', [])])} | {row['seed']} "
             f"| {row['baseline_accuracy']:.3f} | {row['student_accuracy']:.3f} "
-            f"| {gap} | {row['test_images']} | {leaks[0]} | {leaks[1]} | {row['minutes']:.0f} |"
+            f"| {gap} | {row['test_images']} | {leaks[0]} | {leaks[1]} | {row['audit_verdict']} | {row['minutes']:.0f} |"
         )
     note = (
         "Brackets are 95 % intervals over the test images. No audit here saw the teacher leak unless its interval excludes 0.5."
@@ -186,8 +189,9 @@ def _speed() -> str:
             f"{row['images_per_second']:.0f}",
             f"{row['roof_images_per_second']:.0f}",
         ]
-        rows.append(f"| {' | '.join(cells)} | {row['share']:.2f} |")
-    return "\n".join([*rows, "", _source(result, "speed.json")])
+        rows.append(f"| {' | '.join(cells)} | {row['share']:.2f} [{row['share_low']:.2f}, {row['share_high']:.2f}] |")
+    note = "Brackets are the lowest and highest of seven turns, in which loop and bare convolutions took alternate places."
+    return "\n".join([*rows, "", f"{note} {_source(result, 'speed.json')}"])
 
 
 def _crash() -> str:
