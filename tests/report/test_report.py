@@ -187,7 +187,16 @@ def test_check_for_copies_is_shown_with_what_no_copying_would_give(pages: dict[s
     section = pages[kind].split("Copies of private images")[1].split("</details>")[0]
     for words in ("0 identical of 2000", "2,000", "1.2 %", "51.7 % [49.0 %, 54.0 %]", "50 %", "21.2", "–", "cannot acquit"):
         assert words in section, words
+    assert "Not attacked: the synthetic images, their soft labels, the generator." in pages[kind]
     assert "were only checked for copies" in pages[kind]
+
+
+def test_part_that_was_attacked_is_not_called_unattacked() -> None:
+    rows = [audit_row("student"), audit_row("synthetic set", threat_model="T2")]
+    page = render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": rows}), internal=False)
+    assert "Not attacked: their soft labels, the generator." in page
+    rows += [audit_row("synthetic set", threat_model="T3"), audit_row("generator", threat_model="T4")]
+    assert "Not attacked" not in render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": rows}), internal=False)
 
 
 def test_shareable_report_with_identical_copies_says_so_instead_of_inviting(evidence: Evidence) -> None:

@@ -80,6 +80,17 @@ def primary_rows(rows: Sequence[AttackRow]) -> dict[str, AttackRow]:
     return found
 
 
+def not_attacked(rows: Sequence[AttackRow]) -> list[str]:
+    """Which released or kept parts beside the classifiers no row attacks."""
+    models, targets = {row.threat_model.split(" ")[0] for row in rows}, {row.target for row in rows}
+    seen = {
+        "the synthetic images": "T2" in models,
+        "their soft labels": "T3" in models,
+        "the generator": "generator" in targets,
+    }
+    return [part for part, attacked in seen.items() if not attacked]
+
+
 def _mappings(audit: Mapping[str, Any] | None, key: str) -> list[Mapping[str, Any]]:
     return [row for row in (audit or {}).get(key) or () if isinstance(row, Mapping)]
 

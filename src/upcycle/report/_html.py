@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from upcycle.report import _figures as figures
-from upcycle.report._attacks import AttackRow, Interval, attack_rows, control_rows, limits, number, primary_rows
+from upcycle.report._attacks import (
+    AttackRow,
+    Interval,
+    attack_rows,
+    control_rows,
+    limits,
+    not_attacked,
+    number,
+    primary_rows,
+)
 from upcycle.report._evidence import Evidence
 from upcycle.report._leaks import attack_intervals, roc_curves
 from upcycle.report._metrics import Scores, confusion, rate, recalls, reliability_bins, scores
@@ -64,6 +73,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
             rows=rows,
             student=leaks.get("student"),
             copies={key: number(value) for key, value in (shown.copies or {}).items()},
+            missed=not_attacked(rows),
             no_dp=not any(row.target.lower().startswith("dp") for row in rows),
             controls=control_rows(shown.audit),
             attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
