@@ -49,7 +49,7 @@ def finish(out: Path) -> float:
 def fingerprints(out: Path) -> dict[str, str]:
     """Hash of everything a user takes away."""
     files = [
-        "release/student/model.safetensors",
+        "private/student/model.safetensors",
         "private/baseline/model.safetensors",
         "private/teacher/model.safetensors",
     ]
