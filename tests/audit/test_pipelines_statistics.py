@@ -55,14 +55,14 @@ def test_two_way_estimate_is_the_pooled_one_also_with_ties() -> None:
 
 def test_two_way_interval_covers_where_one_that_resamples_pairs_does_not() -> None:
     rng, covered, naive = np.random.default_rng(1), [], []
-    for k in range(60):
+    for k in range(40):
         members = flips(rng, 4, 40)
         luck = rng.normal(size=(4, 1)) * 0.6  # a pipeline that overfits more than the others
         scores = rng.normal(size=(4, 40)) + members * (1 + luck)
         draws = np.random.default_rng(k).normal(size=(2000,)) * 0.6
         truth = float(np.mean(norm.cdf((1 + draws) / np.sqrt(2))))
-        rate = two_way_interval(scores, members, seed=k, resamples=150)
-        pairs = [auc(scores.ravel()[i], members.ravel()[i]) for i in np.random.default_rng(k).integers(160, size=(150, 160))]
+        rate = two_way_interval(scores, members, seed=k, resamples=100)
+        pairs = [auc(scores.ravel()[i], members.ravel()[i]) for i in np.random.default_rng(k).integers(160, size=(60, 160))]
         covered.append(rate.low <= truth <= rate.high)  # type: ignore[union-attr]
         naive.append(np.quantile(pairs, 0.025) <= truth <= np.quantile(pairs, 0.975))
     assert np.mean(covered) >= 0.85  # four pipelines are few

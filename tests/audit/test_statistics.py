@@ -354,14 +354,16 @@ def test_exact_tpr_test_raises_no_more_false_alarms_than_declared_and_sees_a_tai
 
 
 def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
-    rng, covered, alarms, audits = np.random.default_rng(3), [], [], 150
+    rng, covered, alarms, audits = np.random.default_rng(3), [], [], 100
     groups = np.repeat(np.arange(400), 8)
     members, truth = groups < 200, 0.05
     for _ in range(audits):
         scores = np.repeat(rng.normal(size=400), 8)  # all images of a patient score alike
         rates = [tpr_at_fpr(scores, members, truth, groups=g) for g in (groups, None)]
         covered.append([r.low <= truth <= r.high for r in rates])  # type: ignore[union-attr]
-        alarms.append(tpr_p_value(scores, members, truth, groups) < 0.05)
+        alarms.append(tpr_at_fpr(scores, members, truth, 0.9, groups).low > truth)  # type: ignore[union-attr]
+    assert tpr_p_value(scores, members, truth, groups) > 0.01
+    assert tpr_p_value(scores + 2 * members, members, truth, groups) < 1e-6
     grouped, naive = np.mean(covered, axis=0)
     assert grouped >= 0.95 - 0.03
     assert naive < 0.85
