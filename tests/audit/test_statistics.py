@@ -363,7 +363,7 @@ def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
         covered.append([r.low <= truth <= r.high for r in rates])  # type: ignore[union-attr]
         alarms.append(tpr_at_fpr(scores, members, truth, 0.9, groups).low > truth)  # type: ignore[union-attr]
     assert tpr_p_value(scores, members, truth, groups) > 0.01
-    assert tpr_p_value(scores + 2 * members, members, truth, groups) < 1e-6
+    assert tpr_p_value(scores + 2 * members, members, truth, groups) < 1e-3
     grouped, naive = np.mean(covered, axis=0)
     assert grouped >= 0.95 - 0.03
     assert naive < 0.85
