@@ -15,6 +15,7 @@ from upcycle.config import Config
 from upcycle.data import Dataset, ImageSet, from_arrays
 from upcycle.errors import ConfigError
 from upcycle.runs import run_dataset
+from upcycle.runs._gate import warnings
 from upcycle.runs._open import open_bench
 
 TINY = (
@@ -84,6 +85,15 @@ def test_a_vetoed_snapshot_is_never_drawn_from(two_runs: tuple[Path, Path]) -> N
         assert snapshot is not None and snapshot.images_seen < last
     finally:
         path.write_text(before)
+
+
+def test_the_run_says_which_snapshots_were_vetoed() -> None:
+    closest = {"closer": 0.81, "p_value": 0.001}
+    assert warnings({"vetoed": [], "passed": [100], "closest": closest}) == []
+    (some,) = warnings({"vetoed": [200], "passed": [100], "closest": closest})
+    assert "200 images" in some and "0.81" in some and "not used" in some
+    (every,) = warnings({"vetoed": [100, 200], "passed": [], "closest": closest})
+    assert "every snapshot" in every and "used all the same" in every
 
 
 def test_teachers_of_different_seeds_label_together(two_runs: tuple[Path, Path]) -> None:

@@ -36,7 +36,25 @@ def gate_stage(bench: Bench, store: Store) -> Facts:
         }
     reports = judge_snapshots(spaces, groups=groups, seed=bench.config.seed)
     write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
-    return _facts(reports)
+    facts = _facts(reports)
+    for line in warnings(facts):
+        bench.display.note(line)
+        bench.folder.log(line)
+    return facts
+
+
+def warnings(facts: Facts) -> list[str]:
+    """What a user must know of the gate's findings; nothing if every snapshot passed."""
+    if not facts["vetoed"]:
+        return []
+    closest = facts["closest"]
+    found = (
+        f"{closest['closer']:.2f} of its images lie nearer to members than to held-out records (p = {closest['p_value']:.3g})"
+    )
+    if not facts["passed"]:
+        return [f"warning: every snapshot lies too near to its members: {found}. The last one is used all the same"]
+    which = ", ".join(map(str, facts["vetoed"]))
+    return [f"warning: snapshots after {which} images lie too near to their members: {found}. They are not used"]
 
 
 def _facts(reports: list[GateReport]) -> Facts:
