@@ -42,9 +42,10 @@ class UNetBlock(nn.Module):
         nn.init.zeros_(cast(Tensor, self.conv2.bias))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        hidden = self.conv1(F.silu(self.norm1(x)))
+        spare = not torch.is_grad_enabled()  # in sampling no backward pass needs the maps that SiLU reads
+        hidden = self.conv1(F.silu(self.norm1(x), inplace=spare))
         scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, dim=1)
-        hidden = F.silu(torch.addcmul(shift, self.norm2(hidden), scale + 1))
+        hidden = F.silu(torch.addcmul(shift, self.norm2(hidden), scale + 1), inplace=spare)
         if self.dropout and self.training:
             hidden = dropout(hidden, self.dropout)
         return cast(Tensor, self.conv2(hidden).add_(self.skip(x)))
