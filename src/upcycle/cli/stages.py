@@ -1,4 +1,4 @@
-"""upcycle train-teacher, train-generator, distil, audit, report: the same run, stopped earlier."""
+"""upcycle train-teacher, train-generator, distil, report: the same run, stopped earlier."""
 
 from __future__ import annotations
 
@@ -20,5 +20,4 @@ def _command(name: str, until: str, text: str) -> click.Command:
 train_teacher = _command("train-teacher", "teacher", "Read, split, and train the teacher on the members.")
 train_generator = _command("train-generator", "generator", "Run up to the generator.")
 distil = _command("distil", "student", "Run up to the student: bank, soft labels, distillation.")
-audit = _command("audit", "audit", "Run up to the audit: membership inference on student, baseline and teacher.")
 report = _command("report", "report", "Run up to the reports, the whole road.")

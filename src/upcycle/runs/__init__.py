@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from upcycle.runs._audit_run import audit_run
     from upcycle.runs._comparison import Comparison, Pair, compare_runs
     from upcycle.runs._facts import Leak, Measured, RunFacts, read_run
     from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
@@ -21,6 +22,7 @@ _PUBLIC = {
     "Pair": "_comparison",
     "RunFacts": "_facts",
     "Summary": "_pipeline",
+    "audit_run": "_audit_run",
     "compare_runs": "_comparison",
     "read_run": "_facts",
     "release_run": "_publish",
@@ -38,6 +40,7 @@ __all__ = [
     "Pair",
     "RunFacts",
     "Summary",
+    "audit_run",
     "compare_runs",
     "read_run",
     "release_run",

@@ -65,12 +65,15 @@ def shadow_config(config: Config, size: int) -> Config:
 @dataclass(frozen=True, eq=False)
 class ShadowPipeline:
     """Teacher, generator, bank and students from members to Parts, on one thread. Teacher and flips are chosen on
-    `validation`, as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs."""
+    `validation`, as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs.
+    `variants`: also students on hard and on warm labels."""
 
     validation: ImageSet
     classes: int
     config: Config
     scale: float = 1.0
+    variants: bool = True
+    threads: int = 1
 
     @property
     def key(self) -> str:
@@ -78,7 +81,7 @@ class ShadowPipeline:
         from upcycle.runs._stages import content_key
 
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
-        facts = (split.hexdigest(), self.classes, self.scale)
+        facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         return content_key("shadow pipeline 1", facts, json.loads(self.config.model_dump_json(exclude={"seed", "threads"})))
 
     def scaled(self, share: float) -> ShadowPipeline:
@@ -86,7 +89,7 @@ class ShadowPipeline:
         return replace(self, scale=self.scale * share)
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
-        with _one_thread(), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
+        with _threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
             return _Road(self, ImageSet(images, labels.astype(np.int64)), seed, Path(folder)).run()
 
 
@@ -97,6 +100,7 @@ class _Road:
     def __init__(self, owner: ShadowPipeline, members: ImageSet, seed: int, folder: Path) -> None:
         self.config, self.validation, self.classes = owner.config, owner.validation, owner.classes
         self.members, self.seed, self.folder, self.scale = members, seed, folder, owner.scale
+        self.with_variants = owner.variants
         self.shape = ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
         self.network = classifier_factory(self.config.teacher)
         self.budget = self.scaled(image_budget(self.config.teacher, len(members)))
@@ -165,6 +169,7 @@ class _Road:
                 bank, labeller, recipe, Distillation(budget, 0, temperature, settings.ema), seed=self.seed, stage=name
             ).net
             for name, (labeller, temperature) in labellers.items()
+            if self.with_variants or name == "student"
         }
 
 
@@ -209,9 +214,11 @@ def _generator_scores(generator: StoredGenerator) -> dict[str, RecordScore]:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def _threads(count: int) -> Iterator[None]:
+    """So many threads; 0 leaves torch's own number and allocator alone."""
     before = torch.get_num_threads()
-    tune_process(1)
+    if count:
+        tune_process(count)
     try:
         yield
     finally:

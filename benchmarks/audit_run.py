@@ -1,0 +1,154 @@
+"""What shadow pipelines with canaries find of teacher, baseline, students, synthetic set and generator: rows of audit.json.
+
+python -m benchmarks.audit_run --work DIR digits breastmnist.npz pneumoniamnist_reassembled.npz --budget standard python -m
+benchmarks.audit_run --work DIR pbc_blood_28.npz --budget quick python -m benchmarks.audit_run --work DIR digits --throughput 8
+
+Finished pipelines are kept under --work and not run again; rows are written data set by data set. The pool is the training
+split; the validation split serves the choices inside every pipeline. --throughput measures shadow students per CPU-hour
+against a plain loop: one student after another, each with a teacher and a generator of its own, on torch's default threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._results import MEASURED, write
+from upcycle._presets import PRESETS
+from upcycle.audit import PipelineAudit, make_design, plan_for, run_shadows
+from upcycle.config import DataConfig
+from upcycle.data import Dataset, read
+from upcycle.runs._audit_run import audit_pool
+from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+
+SEED = 20_251  # of the published tables, whose pools are public; a run draws a secret one
+_LOOP = """
+import json, os, resource, sys, time
+os.environ.pop("OMP_NUM_THREADS", None)
+import torch
+from benchmarks.audit_run import plain_students
+start = time.perf_counter()
+count = plain_students(sys.argv[1], int(sys.argv[2]))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps([count, used.ru_utime + used.ru_stime, time.perf_counter() - start, torch.get_num_threads()]))
+"""
+
+
+def prepared(data: str) -> tuple[Dataset, ShadowPipeline]:
+    """The data set and the product's pipeline in small for it."""
+    dataset = read(data, config=DataConfig(), seed=0)
+    return dataset, ShadowPipeline(dataset.validation, dataset.classes, shadow_config(PRESETS["quick"], dataset.size))
+
+
+def rows_of(found: PipelineAudit, name: str, minutes: float) -> list[dict[str, Any]]:
+    """One row per target, threat model, population and attack, and one per control."""
+    same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
+    tests = {test.target: test for test in found.permutation}
+    rows = [{**same, "kind": "attack", **asdict(row)} for row in found.rows]
+    rows += [{**same, "kind": "control", **asdict(control)} for control in found.controls]
+    rows += [{**same, "kind": "label permutation", **test.to_json()} for test in tests.values()]
+    return [
+        *rows,
+        {**same, "kind": "pipelines", "minutes": round(minutes, 2), **{k: round(v, 4) for k, v in found.facts.items()}},
+    ]
+
+
+def plain_students(data: str, count: int) -> int:
+    """The loop that a first script would be: `count` students one by one, each with its own teacher and generator."""
+    dataset, pipeline = prepared(data)
+    pipeline = replace(pipeline, variants=False, threads=0)
+    design = make_design(dataset.train, plan_for("smoke", pipelines=max(2, count + count % 2), seed=SEED))
+    for number in range(count):
+        parts = pipeline(*design.records.given(design.members[number]), seed=design.seeds[number])
+        assert parts.student is not None
+        parts.student(design.records.images)
+    return count
+
+
+def throughput(data: str, pipelines: int) -> dict[str, Any]:
+    """Students per CPU-hour of the fan-out and of the plain loop, one after the other on the same machine."""
+    dataset, pipeline = prepared(data)
+    plan = plan_for("standard", pipelines=pipelines, seed=SEED)
+    design = make_design(dataset.train, plan)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    shadows = run_shadows(pipeline, design, plan)
+    wall = time.perf_counter() - start
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)  # only then are the workers' seconds counted
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    students = pipelines * sum(name.startswith("student") and "neighbours" not in name for name in shadows.logits)
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-c", _LOOP, data, str(max(2, pipelines // 4))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    loop_students, loop_cpu, loop_wall, threads = json.loads(done.stdout.splitlines()[-1])
+    ours, theirs = 3600 * students / cpu, 3600 * loop_students / loop_cpu
+    return {
+        "kind": "throughput",
+        "dataset": Path(data).stem,
+        "budget": "throughput",
+        "commit": MEASURED,
+        "load_average": round(os.getloadavg()[0], 1),
+        "students": students,
+        "students_per_cpu_hour": round(ours, 1),
+        "students_per_hour": round(3600 * students / wall, 1),
+        "loop_students": loop_students,
+        "loop_threads": threads,
+        "loop_students_per_cpu_hour": round(theirs, 1),
+        "loop_students_per_hour": round(3600 * loop_students / loop_wall, 1),
+        "ratio_per_cpu_hour": round(ours / theirs, 2),
+        "ratio_per_hour": round(students / wall / (loop_students / loop_wall), 2),
+        "note": "ours: three students share a teacher, a generator and a bank, one thread per worker; loop: one student each",
+    }
+
+
+def replace_rows(rows: list[dict[str, Any]]) -> None:
+    """Rows of the same data set and budget give way."""
+    keys = ("dataset", "budget", "kind", "target", "threat_model", "population", "attack", "control")
+    write("audit.json", [{**dict.fromkeys(keys), **row} for row in rows], same=keys)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+")
+    parser.add_argument("--budget", default="standard")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=0)
+    parser.add_argument("--pipelines", type=int, help="another number than the budget's, for a trial")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of every pipeline's budgets, for a trial")
+    parser.add_argument("--throughput", type=int, help="measure students per CPU-hour with so many pipelines instead")
+    parser.add_argument("--dry", action="store_true", help="print the rows instead of writing them")
+    arguments = parser.parse_args()
+    for data in arguments.data:
+        if arguments.throughput:
+            rows = [throughput(data, arguments.throughput)]
+        else:
+            dataset, pipeline = prepared(data)
+            changes = {"pipelines": arguments.pipelines} if arguments.pipelines else {}
+            plan = plan_for(arguments.budget, seed=SEED, n_jobs=arguments.jobs, **changes)
+            start, folder = time.perf_counter(), arguments.work / f"{Path(data).stem}-shadows"
+            say = lambda text: print(text, flush=True)  # noqa: E731
+            found = audit_pool(pipeline.scaled(arguments.scale), dataset.train, plan, folder, say)
+            minutes = (time.perf_counter() - start) / 60
+            np.savez_compressed(arguments.work / f"{Path(data).stem}-{plan.budget}-scores.npz", **found.arrays)
+            rows = rows_of(found, Path(data).stem, minutes)
+            print(found, flush=True)
+        if arguments.dry:
+            print("\n".join(map(json.dumps, rows)))
+        else:
+            replace_rows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""upcycle audit: the audit stage of a run, or with --budget shadow pipelines of its recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from upcycle.cli._options import print_json, run_options, run_until
+from upcycle.errors import ConfigError
+
+BUDGETS = ("smoke", "quick", "standard", "full")
+
+
+@click.command()
+@run_options
+@click.option("--budget", type=click.Choice(BUDGETS), help="Audit the finished run DATA by shadow pipelines with canaries.")
+@click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the physical cores).")
+@click.pass_context
+def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, out: Path | None, **options: Any) -> None:
+    """Run up to the audit: membership inference on student, baseline and teacher.
+
+    Finished stages are skipped; arguments are those of `upcycle run`. With --budget, DATA is the folder of a run: its
+    recipe is run anew, in small, on secret halves of its records with canaries among them, and everything it releases is
+    attacked. Says its cost before it starts; the same command resumes. Exit code 3 if a control failed.
+    """
+    if budget is None:
+        if out is None:
+            raise click.UsageError("Missing option '--out'.", context)
+        run_until("audit", data, out, **options)
+        return
+    given = [f"--{name.replace('_', '-')}" for name in ("preset", "minutes", "config", "overrides") if options.get(name)]
+    if out is not None or given:
+        raise ConfigError(
+            f"--budget must stand beside a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
+        )
+    from upcycle.runs import audit_run
+
+    as_json = bool(options.get("as_json"))
+    found = audit_run(Path(data), budget, jobs=jobs, say=lambda text: click.echo(text, err=as_json))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        for line in _lines(found.to_json()):
+            click.echo(line)
+    context.exit(found.exit_code)
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """The verdict on every target, and the primary attack on every population of it."""
+    lines = [""]
+    for verdict in facts["verdicts"]:
+        lines.append(f"{verdict['target']:28} {verdict['line']}")
+        mine = [row for row in facts["rows"] if row["target"] == verdict["target"]]
+        primary = next((row for row in mine if row["primary"]), None)
+        for row in mine:
+            if primary is not None and (row["attack"], row["threat_model"]) == (primary["attack"], primary["threat_model"]):
+                area = f"AUC {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
+                lines.append(f"  {row['population']:26} {area}{_tpr(row)}")
+    return [*lines, "", f"verdict  {facts['verdict']}: {facts['sentence']}"]
+
+
+def _tpr(row: dict[str, Any]) -> str:
+    if row["tpr_at_1pct"] is None:
+        return f"   TPR at 1 % {row['tpr_at_1pct_note']}"
+    return f"   TPR at 1 % {row['tpr_at_1pct']:.3f} [{row['tpr_at_1pct_low']:.3f}, {row['tpr_at_1pct_high']:.3f}]"
+
+
+for _parameter in audit.params:
+    if _parameter.name == "out":
+        _parameter.required = False  # with --budget the run folder is DATA

@@ -1,0 +1,153 @@
+"""`upcycle audit RUN --budget`: shadow pipelines of a run's own recipe, on the run's own records, beside the finished run."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from upcycle.audit import AuditPlan, Design, PipelineAudit, audit, make_design, plan_for, run_paths
+from upcycle.audit._questions import ask
+from upcycle.audit._shadows import read_answers
+from upcycle.data import ImageSet, Store
+from upcycle.errors import RunFolderError
+from upcycle.runs._folder import only_one, read_config, write_json
+from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+
+Say = Callable[[str], None]
+_SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
+_ATTACK_SECONDS = 2.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
+_SEVERITY = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
+_SUFFIX = " (shadow pipelines)"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an audit will take on this machine."""
+
+    pipelines: int
+    pending: int
+    workers: int
+    seconds_per_pipeline: float
+    seconds_of_attacks: float
+
+    @property
+    def minutes(self) -> float:
+        return (math.ceil(self.pending / self.workers) * self.seconds_per_pipeline + self.seconds_of_attacks) / 60
+
+    def __str__(self) -> str:
+        kept = self.pipelines - self.pending
+        return (
+            f"{self.pipelines} pipelines ({kept} kept from before), {self.workers} at a time, "
+            f"{self.seconds_per_pipeline:.0f} s each: about {self.minutes:.1f} min"
+        )
+
+
+def audit_run(root: Path, budget: str, *, jobs: int = 0, say: Say = lambda _: None) -> PipelineAudit:
+    """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
+
+    Writes private/audit/pipeline.json, pipeline_scores.npz and the runs themselves (private/audit/shadows), and adds the
+    public half to release/audit.json where the run has been released. Canaries are drawn in memory only: neither the store
+    nor any released model ever holds one. Raises RunFolderError for a folder without a finished store.
+    """
+    if not (root / "config.yaml").exists():
+        raise RunFolderError(f"RUN must be the folder of a run. Got {root}. Make one with upcycle run DATA --out {root}.")
+    config, store = read_config(root / "config.yaml"), Store(root / "private" / "store")
+    folder = root / "private" / "audit"
+    folder.mkdir(exist_ok=True)
+    with only_one(root):
+        plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
+        pool = run_pool(store)
+        pipeline = ShadowPipeline(store.validation(), len(store.meta.class_names), shadow_config(config, store.meta.size))
+        found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
+        write_json(folder / "pipeline.json", found.to_json())
+        np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
+        released = root / "release" / "audit.json"
+        if released.exists():
+            write_json(released, merged(json.loads(released.read_text(encoding="utf-8")), found))
+    return found
+
+
+def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
+    """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
+    cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
+    say(f"audit {plan.budget}: {cost}")
+    start = time.monotonic()
+
+    def report(done: int, total: int, _: float) -> None:
+        fresh = done - (total - cost.pending)
+        left = (time.monotonic() - start) / fresh * (total - done) / 60
+        say(f"pipeline {done} of {total}, {left:.1f} min left")
+
+    found = audit(pipeline, pool, plan, cache=cache, report=report)
+    say(f"took {(time.monotonic() - start) / 60:.1f} min, expected {cost.minutes:.1f}")
+    return found
+
+
+def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path) -> Cost:
+    """What the missing pipelines cost, from two short ones per worker run side by side and extended linearly."""
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    paths = run_paths(pipeline, design, plan, cache)
+    pending = sum(read_answers(path) is None for path in paths)
+    workers = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending))
+    shadows, classes = len(paths) if len(paths) > 2 else 0, int(design.records.true_labels.max()) + 1
+    attacks = _ATTACK_SECONDS * shadows**2 * len(design.records) * plan.views * classes
+    if not pending:
+        return Cost(len(paths), 0, workers, 0.0, attacks)
+    backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
+    with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
+        seconds = []
+        for share in (_SHARES[0], *_SHARES):  # the first one wakes the workers up
+            tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan) for k in range(workers)]
+            seconds.append(float(np.mean(parallel(tasks))))
+    slope = max(seconds[2] - seconds[1], 0.0) / (_SHARES[1] - _SHARES[0])
+    return Cost(len(paths), pending, workers, seconds[2] + slope * (1 - _SHARES[1]), attacks)
+
+
+def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan) -> float:
+    start, members = time.monotonic(), design.members[number]
+    parts = pipeline(*design.records.given(members), seed=design.seeds[number])
+    ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0)
+    return time.monotonic() - start
+
+
+def run_pool(store: Store) -> ImageSet:
+    """Members and non-members of a run, from which an audit draws halves of its own."""
+    inside, outside = store.members(), store.non_members()
+    groups = None
+    if inside.groups is not None and outside.groups is not None:
+        groups = np.concatenate([inside.groups, outside.groups])
+    images = np.concatenate([inside.images, outside.images])
+    return ImageSet(images, np.concatenate([inside.labels, outside.labels]), groups)
+
+
+def merged(release: dict[str, Any], found: PipelineAudit) -> dict[str, Any]:
+    """The released audit with the rows, controls, verdicts and attacks of the shadow pipelines, under names of their own;
+    the worse verdict leads. An earlier pipeline audit in it is replaced."""
+    public = found.to_json(public=True)
+    lists = {
+        name: [row for row in release[name] if not str(row["target"]).endswith(_SUFFIX)]
+        for name in ("rows", "controls", "verdicts")
+    }
+    known = {row["name"] for row in release["attacks"]}
+    own = next((v for v in lists["verdicts"] if v["target"] == "student"), None) or lists["verdicts"][0]
+    lead = min((own, asdict(found.headline)), key=lambda v: _SEVERITY.index(v["verdict"]))
+    for name, rows in lists.items():
+        rows += [{**row, "target": f"{row['target']}{_SUFFIX}"} for row in public[name]]
+    attacks = [*release["attacks"], *(card for card in public["attacks"] if card["name"] not in known)]
+    return {**release, **lists, "attacks": attacks, **{key: lead[key] for key in ("verdict", "line", "sentence")}}
+
+
+def _secret(path: Path) -> int:
+    """The seed of canaries and coin flips, drawn once per run and kept on the private side."""
+    if not path.exists():
+        write_json(path, {"seed": secrets.randbits(62)})
+    return int(json.loads(path.read_text(encoding="utf-8"))["seed"])

@@ -1,0 +1,169 @@
+"""A finished run audited by shadow pipelines: what is written, what is said, and what never leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import upcycle.runs._audit_run as module
+from tests.conftest import blobs
+from upcycle._settings import resolve
+from upcycle.audit import PipelineAudit, TargetScores, audit_scores, plan_for
+from upcycle.cli._group import cli
+from upcycle.data import Store, draw_members, from_arrays, write_store
+from upcycle.errors import ConfigError, RunFolderError
+from upcycle.runs import audit_run
+from upcycle.runs._folder import open_run, write_json
+from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a small run leaves: store, models, release."""
+    config = resolve("smoke", config_file=None, overrides=(), seed=1)
+    images, labels = blobs(300)
+    dataset = from_arrays(images, labels, None, config=config.data, seed=1)
+    out = tmp_path_factory.mktemp("runs") / "run"
+    run = open_run(out, config)
+    flips = draw_members(dataset.train, share=0.25, at_least=40, seed=1)
+    write_store(run.store, dataset, *flips)
+    for place in (run.stage("student"), run.stage("generator"), run.release / "student"):
+        place.mkdir(exist_ok=True)
+        (place / "model.safetensors").write_bytes(b"weights")
+    members = np.arange(80) < 40
+    logits = np.random.default_rng(0).normal(size=(80, 3))
+    result = audit_scores({"student": TargetScores(logits, np.arange(80) % 3, members)}, folds=2)
+    write_json(run.stage("audit") / "audit.json", result.to_json())
+    public = result.to_json()
+    public["plan"].pop("seed")
+    write_json(run.release / "audit.json", public)
+    return out
+
+
+@pytest.fixture(scope="module")
+def patch_scale() -> pytest.MonkeyPatch:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "ShadowPipeline", lambda *arguments: ShadowPipeline(*arguments, scale=0.02))
+        patch.setattr(module, "_SHARES", (0.5, 1.0))
+        yield patch
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def audited(finished: Path, patch_scale: pytest.MonkeyPatch) -> tuple[PipelineAudit, list[str], dict[str, dict[str, str]]]:
+    said: list[str] = []
+    before = {name: hashes(finished / name) for name in ("release", "private/store", "private/student", "private/generator")}
+    return audit_run(finished, "quick", jobs=1, say=said.append), said, before
+
+
+def test_a_run_is_audited_and_says_its_cost_first_and_what_it_took_last(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
+) -> None:
+    found, said, _ = audited
+    assert re.fullmatch(r"audit quick: 1 pipelines \(0 kept from before\), 1 at a time, \d+ s each: about [\d.]+ min", said[0])
+    assert said[1].startswith("pipeline 1 of 1")
+    assert "expected" in said[-1]
+    targets = {row.target for row in found.rows}
+    assert {"teacher", "baseline", "student", "student, hard labels", "student, temperature 4"} <= targets
+    assert {"synthetic set", "generator"} <= targets
+    assert {row.threat_model for row in found.rows} >= {"T0", "T1", "T1+", "T2", "T3", "T4", "T5"}
+    kept = json.loads((finished / "private" / "audit" / "pipeline.json").read_text())
+    assert kept["verdict"] == found.verdict
+    arrays = np.load(finished / "private" / "audit" / "pipeline_scores.npz", allow_pickle=False)
+    assert arrays["members"].shape == (1, len(module.run_pool(Store(finished / "private" / "store"))))
+
+
+def test_canaries_are_never_in_anything_released_nor_in_the_store_nor_in_a_model(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
+) -> None:
+    found, _, before = audited
+    assert (found.arrays["kind"] != "").sum() > 10  # there were canaries
+    for name, old in before.items():
+        new = hashes(finished / name)
+        changed = {file for file in new.keys() | old.keys() if new.get(file) != old.get(file)}
+        assert changed <= ({"audit.json"} if name == "release" else set())
+    released = [path.name for path in (finished / "release").rglob("*")]
+    assert not any("shadow" in name or "canar" in name for name in released)
+
+
+def test_what_leaves_has_the_rows_and_the_worse_verdict_but_no_seed_and_no_membership(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
+) -> None:
+    found, _, _ = audited
+    text = (finished / "release" / "audit.json").read_text()
+    public = json.loads(text)
+    secret = json.loads((finished / "private" / "audit" / "secret.json").read_text())["seed"]
+    assert str(secret) not in text
+    assert sum(row["target"].endswith("(shadow pipelines)") for row in public["rows"]) == len(found.rows)
+    own = json.loads((finished / "private" / "audit" / "audit.json").read_text())["verdict"]
+    order = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
+    assert public["verdict"] == min((own, found.verdict), key=order.index)
+    again = module.merged(public, found)
+    assert again["rows"] == public["rows"]  # a second audit replaces the first
+
+
+def test_the_same_command_resumes_and_runs_nothing_twice(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
+) -> None:
+    said: list[str] = []
+    again = audit_run(finished, "quick", jobs=1, say=said.append)
+    assert "(1 kept from before)" in said[0]
+    assert not any(line.startswith("pipeline") for line in said)
+    assert again.to_json() == audited[0].to_json()
+
+
+def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_budget(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick", "--jobs", "1"], catch_exceptions=False)
+    assert done.exit_code == audited[0].exit_code
+    assert "verdict  " in done.output
+    with pytest.raises(ConfigError, match="run folder only"):
+        CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick", "--out", str(tmp_path)], catch_exceptions=False)
+    with pytest.raises(RunFolderError, match="folder of a run"):
+        audit_run(tmp_path, "quick")
+    assert "--out" in CliRunner().invoke(cli, ["audit", "digits"]).output
+
+
+def test_a_failed_control_ends_with_exit_code_3(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from upcycle.audit import Verdict
+
+    broken = replace(audited[0], verdicts=(Verdict("student", "INVALID", "A control failed.", "INVALID"),))
+    monkeypatch.setattr(module, "audit_pool", lambda *_: broken)
+    done = CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick"], catch_exceptions=False)
+    assert done.exit_code == 3
+
+
+def test_a_pipeline_depends_on_its_arguments_only_and_its_key_on_every_setting() -> None:
+    images, labels = blobs(120)
+    data = from_arrays(images, labels, None, config=resolve("smoke", config_file=None, overrides=()).data, seed=1)
+    config = shadow_config(resolve("quick", config_file=None, overrides=()), 8)
+    pipeline = ShadowPipeline(data.validation, 3, config, 0.01)
+    one, two = (pipeline(data.train.images, data.train.labels, seed=5) for _ in range(2))
+    assert one.student is not None
+    assert two.student is not None
+    assert (one.student(data.test.images) == two.student(data.test.images)).all()
+    assert (one.synthetic_images == two.synthetic_images).all()
+    other = ShadowPipeline(
+        data.validation, 3, shadow_config(resolve("quick", config_file=None, overrides=["student.temperature=2"]), 8), 0.01
+    )
+    keys = {pipeline.key, other.key, pipeline.scaled(0.5).key, ShadowPipeline(data.test, 3, config, 0.01).key}
+    assert len(keys) == 4
+    assert plan_for("quick").pipelines == 1
