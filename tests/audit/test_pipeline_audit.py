@@ -102,6 +102,15 @@ def test_a_memorising_scikit_learn_model_leaks_and_a_constant_one_never_does(bud
         assert not any(test.p_value < 0.05 for test in constant.permutation)
 
 
+@pytest.mark.parametrize("pipelines", [2, 4, 6])
+def test_few_pipelines_run_the_attacks_that_so_few_allow(pipelines: int) -> None:
+    found = audit(Memory(4.0, 4), pool(), plan_for("standard", pipelines=pipelines, n_jobs=1, views=1, synthetic=40))
+    attacks = {row.attack for row in found.rows if row.target == "student"}
+    assert ("shrunk Student-t ratio" in attacks) == (pipelines >= 4)
+    assert ("LiRA online" in attacks) == (pipelines >= 6)
+    assert found.verdict == "LEAKS"
+
+
 def test_a_torch_model_is_audited_through_its_fit() -> None:
     import torch
     from torch import nn

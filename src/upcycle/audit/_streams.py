@@ -23,6 +23,7 @@ ShadowAttack = Callable[[ShadowSet, int], np.ndarray]
 
 SYNTHETIC: Final = "synthetic set"
 GENERATOR: Final = "generator"
+_LEAST: Final = {names.LIRA: 6}  # pipelines: a variance of its own for every record takes two references on each side
 _CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
 _SET_SCORES: Final = {NEAREST: "T2", DENSITY: "T2", LABEL_MASS: "T3"}
 
@@ -76,7 +77,7 @@ def _on_logits(
     if _enough(shadows) and len(np.unique(logits.reshape(len(logits), -1), axis=0)) == len(logits):
         answers = shadows.shadow_set(name)
         for attack, score in extra.items():
-            if attack in attacks:
+            if attack in attacks and len(logits) >= _LEAST.get(attack, 4):
                 yield Attacked(target, threat, attack + suffix, np.stack([score(answers, k) for k in range(len(logits))]))
 
 
