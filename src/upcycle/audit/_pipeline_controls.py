@@ -47,8 +47,7 @@ def _halves(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Contr
     for a in done:
         pooled = pool(a.scores, coin, design.units, design.pairs, np.ones(len(design.units), bool))
         outside = ~design.members.ravel()
-        kept = type(pooled)(*(values[outside] for values in (pooled.scores, pooled.members, pooled.units, pooled.pairs)))
-        controls.append(_holds("non-members vs non-members", a, pooled_auc(kept, 1 - ERROR / len(done))[0]))
+        controls.append(_holds("non-members vs non-members", a, pooled_auc(pooled.take(outside), 1 - ERROR / len(done))[0]))
     return controls
 
 
@@ -99,7 +98,7 @@ def _planted(shadows: Shadows) -> Control:
     everyone = np.ones(len(design.units), bool)
     whole = pool(shadows.scores[PLANTED], planted, design.units, design.pairs, everyone)
     kept = (planted | ~design.members).ravel()
-    rate, _ = pooled_auc(type(whole)(*(values[kept] for values in (whole.scores, whole.members, whole.units, whole.pairs))))
+    rate, _ = pooled_auc(whole.take(kept))
     return _control("positive: planted near-duplicates", "synthetic set", NEAREST, rate, rate.low > 0.5)
 
 

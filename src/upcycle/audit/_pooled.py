@@ -20,24 +20,40 @@ from upcycle.audit._tpr import tpr_at_fpr
 LEAST_FALSE_POSITIVES = 3.0
 
 
+FEW_PAIRS = 6  # below, a variance between pairs is guesswork
+
+
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Scores of pairs (pipeline, record), all (n,): `scores` float64, `members` bool, `units` the record or group and
-    `pairs` the pair of pipelines that each belongs to."""
+    """Scores of a record by a pipeline, all (n,): `scores` float64, `members` bool, `units` the record or group, `pairs` the
+    pair of pipelines and `runs` the pipeline that each belongs to."""
 
     scores: np.ndarray
     members: np.ndarray
     units: np.ndarray
     pairs: np.ndarray
+    runs: np.ndarray
 
     @property
     def single(self) -> bool:
         """Is there one pipeline only?"""
-        return len(np.unique(self.pairs)) < 2
+        return len(np.unique(self.runs)) < 2
+
+    def take(self, kept: np.ndarray) -> Pool:
+        """The entries `kept` bool (n,)."""
+        return Pool(*(values[kept] for values in (self.scores, self.members, self.units, self.pairs, self.runs)))
+
+    def ranked(self) -> Pool:
+        """The same with scores as shares of their own pipeline below, so that pipelines do not differ in level."""
+        scores = np.empty(len(self.scores))
+        for run in np.unique(self.runs):
+            mine = self.runs == run
+            scores[mine] = (midranks(self.scores[mine]) - 0.5) / mine.sum()
+        return Pool(scores, self.members, self.units, np.zeros_like(self.pairs), self.runs)
 
 
 def pool(scores: np.ndarray, members: np.ndarray, units: np.ndarray, pairs: np.ndarray, used: np.ndarray) -> Pool:
-    """The pairs of `used` bool (records,) from scores and members (pipelines, records), units (records,), pairs
+    """The entries of `used` bool (records,), from scores and members (pipelines, records), units (records,), pairs
     (pipelines,)."""
     count = int(used.sum())
     return Pool(
@@ -45,23 +61,30 @@ def pool(scores: np.ndarray, members: np.ndarray, units: np.ndarray, pairs: np.n
         members[:, used].ravel(),
         np.tile(units[used], len(scores)),
         np.repeat(pairs, count),
+        np.repeat(np.arange(len(scores)), count),
     )
 
 
 def pooled_auc(p: Pool, confidence: float = 0.95) -> tuple[Rate, float]:
-    """AUC with its limits, and the one-sided p of "AUC is at most 0.5"."""
+    """AUC with its limits, and the one-sided p of "AUC is at most 0.5".
+
+    With few pairs of pipelines, scores are ranked within each pipeline and only records count as independent.
+    """
     if p.single:
         groups = None if len(np.unique(p.units)) == len(p.units) else p.units
         return delong_interval(p.scores, p.members, confidence, groups), auc_p_value(p.scores, p.members, groups)
+    few = len(np.unique(p.pairs)) < FEW_PAIRS
+    p = p.ranked() if few else p
     value, parts = auc(p.scores, p.members), _auc_parts(p)
-    error, freedom = _two_way_error(p, parts), len(np.unique(p.pairs)) - 1
+    error = math.sqrt(_clustered(parts, p.units)) if few else _two_way_error(p, parts)
+    freedom = len(np.unique(p.units if few else p.pairs)) - 1
     if error < 1e-9:  # constant scores, or perfectly separated ones
         plain = delong_interval(p.scores, p.members, confidence, None)
-        return plain, 1.0 if value <= 0.5 else float(_t_below((0.5 - value) / max((plain.high - plain.low) / 4, 1e-9), freedom))
+        return plain, 1.0 if value <= 0.5 else _t_below((0.5 - value) / max((plain.high - plain.low) / 4, 1e-9), freedom)
     tail = _t_quantile(0.5 + confidence / 2, freedom)
     inside = min(max(value, 1e-9), 1 - 1e-9)
     centre, half = math.log(inside / (1 - inside)), tail * error / (inside * (1 - inside))
-    return Rate(value, _expit(centre - half), _expit(centre + half)), float(_t_below((0.5 - value) / error, freedom))
+    return Rate(value, _expit(centre - half), _expit(centre + half)), _t_below((0.5 - value) / error, freedom)
 
 
 def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
