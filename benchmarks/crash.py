@@ -23,6 +23,8 @@ SETTINGS = [
     "--preset",
     "smoke",
     "--set",
+    "threads=1",
+    "--set",
     "generator.images=20000",
     "--set",
     "teacher.min_images=12000",

@@ -67,14 +67,15 @@ def json_page() -> str:
 
 _JSON_HEAD = """`--json` prints one object on standard output and nothing else. A run then shows its progress on standard error.
 Errors go there too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes
-when a field changes its meaning, not when one is added) and `kind` (`check`, `run` or `comparison`). Nothing is about a single
-record.
+when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison` or `release`). Nothing is
+about a single record.
 
 | command | kind |
 | --- | --- |
 | `check` | [check](#check) |
 | `run`, `demo`, `train-teacher`, `train-generator`, `distil`, `audit`, `report`, `show` | [run](#run) |
 | `compare` | [comparison](#comparison) |
+| `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (draws that were private images), `exports` |
 
 The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its
 own; its rows and controls are `AuditRow` and `Control` in [api.md](api.md).

@@ -60,6 +60,14 @@ def test_command_makes_what_is_asked_for_and_says_so(run: Path) -> None:
     assert sums_hold(release) and (release / "report.html").exists() and load_student(release / "student")
 
 
+def test_json_says_what_left_and_progress_goes_to_standard_error(run: Path) -> None:
+    result = upcycle(run, "--images", "20", "--json")
+    facts = json.loads(result.stdout)
+    assert facts["kind"] == "release" and facts["verdict"] == "INCONCLUSIVE" and facts["accepted_risk"] is None
+    assert facts["files"] == len(contents(run / "release"))
+    assert all(value < 1e-3 for value in facts["exports"].values()) and facts["exports"]
+
+
 @pytest.mark.parametrize("word", ["LEAKS", "INVALID"])
 def test_refusal_is_one_line_and_code_2_and_changes_nothing(word: str, run: Path) -> None:
     verdict_becomes(run, word)

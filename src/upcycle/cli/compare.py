@@ -33,7 +33,7 @@ def compare(runs: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
     if page is not None:
         from upcycle.cli._page import write_page
 
-        write_page(page, found, table(found.runs))
+        write_page(page, found)
     if as_json:
         print_json(found.to_json())
         return

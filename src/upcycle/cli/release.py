@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+
+from upcycle.cli._options import json_option, print_json
 
 
 @click.command()
@@ -18,16 +21,8 @@ import click
 @click.option("--torch-export", is_flag=True, help="Also write student/model.pt2.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
-def release(
-    run: Path,
-    images: int,
-    prior: str,
-    formats: tuple[str, ...],
-    onnx: bool,
-    torch_export: bool,
-    licence: str | None,
-    accept_risk: str | None,
-) -> None:
+@json_option
+def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
     """Make RUN/release anew: student, synthetic set, cards, checksums.
 
     Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
@@ -36,16 +31,11 @@ def release(
     from upcycle.runs import release_run
     from upcycle.runs._display import make_display
 
-    options = ReleaseOptions(
-        images=images,
-        prior=prior,  # type: ignore[arg-type]  # checked there
-        formats=formats or ("npz",),  # type: ignore[arg-type]
-        onnx=onnx,
-        torch_export=torch_export,
-        licence=licence,
-        accept_risk=accept_risk,
-    )
-    with contextlib.closing(make_display(sys.stdout)) as display:
+    options = ReleaseOptions(formats=formats or ("npz",), **chosen)  # type: ignore[arg-type]  # checked there
+    with contextlib.closing(make_display(sys.stderr if as_json else sys.stdout)) as display:
         released = release_run(run, options, display=display)
+    if as_json:
+        print_json(released.to_json())
+        return
     for line in released.lines():
         click.echo(line)

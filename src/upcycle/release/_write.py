@@ -37,6 +37,19 @@ class Released:
     left_out: int | None
     exports: Mapping[str, Comparison]
 
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data; `exports` is form -> largest difference of logits after loading it again."""
+        return {
+            "schema_version": 1,
+            "kind": "release",
+            "folder": str(self.folder),
+            "verdict": self.given.verdict,
+            "accepted_risk": self.given.accepted_risk,
+            "files": self.files,
+            "left_out": self.left_out,
+            "exports": {name: found.max_abs_difference for name, found in self.exports.items()},
+        }
+
     def lines(self) -> list[str]:
         """What to print."""
         compared = [f"{name} {found.max_abs_difference:.1g}" for name, found in self.exports.items()]
