@@ -108,7 +108,8 @@ class _AdversarialConfig(_Section):
     latent: int = Field(64, ge=1, description="length of the latent; with the class it conditions every normalisation")
     embedding: int = Field(64, ge=1, description="length of the class embedding")
     images: int = Field(600_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(64, ge=2)
+    batch: int = Field(64, ge=4, multiple_of=4)
+    pack: Literal[1, 2, 4] = Field(2, description="images of one class that the discriminator judges together (PacGAN)")
     d_steps: int = Field(1, ge=1, description="discriminator steps per generator step")
     same_batch: bool = Field(False, description="all discriminator steps before a generator step see the same real images")
     lr: float = Field(1e-3, gt=0, description="learning rate of the generator")
@@ -118,6 +119,11 @@ class _AdversarialConfig(_Section):
     decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rates fall linearly to 0")
     diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         ("translation", "cutout"), description="random views of real and drawn images inside the loss (DiffAugment)"
+    )
+    diversity: float = Field(
+        1.0,
+        ge=0,
+        description="weight of the penalty on drawn pairs closer than real ones of their class (pack > 1)",
     )
     lecam: float = Field(0.0, ge=0, description="weight of the LeCam regulariser; 0 = none (0.3 for a few hundred images)")
     r1: float = Field(0.0, ge=0, description="weight gamma of the gradient penalty on real images; 0 = none")
@@ -155,7 +161,8 @@ class BigGanConfig(_AdversarialConfig):
     latent: int = Field(128, ge=1, description="length of the latent; with the class it conditions every normalisation")
     embedding: int = Field(128, ge=1, description="length of the class embedding")
     images: int = Field(1_200_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(192, ge=2)
+    batch: int = Field(192, ge=4, multiple_of=4)
+    pack: Literal[1, 2, 4] = Field(1, description="images of one class that the discriminator judges together (PacGAN)")
     d_steps: int = Field(3, ge=1, description="discriminator steps per generator step")
     same_batch: bool = Field(True, description="all discriminator steps before a generator step see the same real images")
     lr: float = Field(2e-4, gt=0, description="learning rate of the generator")
@@ -166,6 +173,7 @@ class BigGanConfig(_AdversarialConfig):
     diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         (), description="random views of real and drawn images inside the loss (DiffAugment)"
     )
+    diversity: float = Field(0.0, ge=0, description="weight of the penalty on drawn pairs closer than real ones (pack > 1)")
     balance: float = Field(1.0, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
     ema_std: float = Field(0.0, ge=0, lt=0.5, description="relative width of the power-function average; 0 = use ema_decay")
     snapshots: int = Field(15, ge=1, description="snapshots kept along the run; the last is the end of it")

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from upcycle._training import Checkpoint
+from upcycle._training import Checkpoint, silent
 from upcycle.config import BigGanConfig, GanConfig, SamplerConfig
 from upcycle.generators import GanGenerator, ImageShape, check_generator, make_generator
-from upcycle.generators._adversarial import LeCam, gradient_penalty, hinge_discriminator, hinge_generator
+from upcycle.generators._adversarial import (
+    LeCam,
+    diversity_penalty,
+    gradient_penalty,
+    hinge_discriminator,
+    hinge_generator,
+)
 from upcycle.generators._ema import StateEma
-from upcycle.generators._gan import average_decay, rate_factor
+from upcycle.generators._gan import _Fit, average_decay, rate_factor
 from upcycle.generators._stored import in_batches
 
 TINY = GanConfig(width=4, d_width=4, latent=6, embedding=4, batch=16, snapshots=2)
@@ -30,6 +36,16 @@ def patterns(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     images = rng.normal(50, 10, (n, 8, 8, 1))
     for k, (label, place) in enumerate(zip(labels, rng.integers(0, 8, n), strict=True)):
         images[(k, place) if label == 0 else (k, slice(None), place)] += 150
+    return images.clip(0, 255).astype(np.uint8), labels
+
+
+def contrasts(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (n, 8, 8, 1): class 0 is brighter at the top, class 1 on the left, by 60 to 180 levels, under noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.normal(50, 10, (n, 8, 8, 1))
+    images[labels == 0, :4] += rng.uniform(60, 180, (np.sum(labels == 0), 1, 1, 1))
+    images[labels == 1, :, :4] += rng.uniform(60, 180, (np.sum(labels == 1), 1, 1, 1))
     return images.clip(0, 255).astype(np.uint8), labels
 
 
@@ -54,6 +70,35 @@ def test_lecam_pulls_each_side_to_the_average_of_the_other() -> None:
     assert anchors.penalty(real, drawn).item() == pytest.approx(naive)
     anchors.update(real, drawn, decay=0.9)
     assert (anchors.real, anchors.drawn) == (pytest.approx(0.9 * 0.5 - 0.1 * 0.5), pytest.approx(-0.45 + 0.1))
+
+
+def test_diversity_penalty_is_the_missing_share_of_the_distance_between_real_pairs() -> None:
+    real = torch.tensor([0.0, 1.0, 0.2, 0.6])[:, None, None, None].expand(4, 1, 2, 2)  # pairs 1.0 and 0.4 apart
+    drawn = torch.tensor([0.5, 0.3, 0.1, 0.6])[:, None, None, None].expand(4, 1, 2, 2)  # 0.2 and 0.5
+    assert diversity_penalty(drawn, real, 2).item() == pytest.approx(1 - 0.35 / 0.7)
+    assert diversity_penalty(real, drawn, 2).item() == 0, "more variety than the data is no business of it"
+    assert diversity_penalty(torch.zeros(4, 1, 2, 2), real, 4).item() == 1
+
+
+@pytest.mark.parametrize("pack", [1, 2, 4])
+def test_images_of_a_pack_share_their_class_and_classes_follow_the_balance(pack: int) -> None:
+    labels = np.repeat([0, 2], [300, 100])
+    images = np.repeat((labels * 100)[:, None, None, None], 64, 1).reshape(400, 8, 8, 1).astype(np.uint8)
+    config = TINY.model_copy(update={"batch": 2000, "pack": pack, "balance": 0.5})
+    fit = _Fit(GanGenerator(ImageShape(1, 8, 3), config), images, labels, 0, 2000, silent)
+    real, asked = fit.batch(0, torch.Generator())
+    assert torch.equal(((real[:, 0, 0, 0] + 1) * 127.5).round().long(), asked * 100), "every image keeps its own label"
+    assert (asked.view(-1, pack) == asked[::pack, None]).all()
+    assert (asked == 0).float().mean().item() == pytest.approx(3**0.5 / (3**0.5 + 1), abs=0.05)
+    assert fit.judge(real, asked).shape == (2000 // pack,)
+
+
+def test_pack_is_judged_as_one_image_of_more_channels() -> None:
+    fit = _Fit(GanGenerator(ImageShape(1, 8, 2), TINY), *patterns(32), 0, 32, silent)
+    images, labels = torch.randn(6, 1, 8, 8), torch.tensor([0, 0, 1, 1, 0, 0])
+    fit.discriminator.eval()
+    naive = [fit.discriminator(torch.cat([images[k], images[k + 1]])[None], labels[k : k + 1]) for k in (0, 2, 4)]
+    torch.testing.assert_close(fit.judge(images, labels), torch.cat(naive), atol=1e-5, rtol=1e-4)
 
 
 def test_average_holds_running_statistics_and_copies_counters() -> None:
@@ -151,6 +196,24 @@ def test_spread_of_one_half_and_two_change_the_variety_of_a_trained_gan() -> Non
     asked = np.zeros(200, np.int64)
     variety = [generator.sample(asked, seed=0, spread=s).astype(float).var(0).mean() for s in (0.5, 1.0, 2.0)]
     assert variety == sorted(variety)
+
+
+def test_two_patterns_are_learnt_in_seconds() -> None:
+    """Class 0 is brighter at the top, class 1 on the left, by a random amount: class and variety must both be learnt."""
+    from sklearn.linear_model import LogisticRegression
+
+    images, labels = contrasts(512)
+    config = GanConfig(width=8, d_width=16, latent=8, embedding=8, batch=32, snapshots=1)
+    generator = GanGenerator(ImageShape(1, 8, 2), config).fit(images, labels, seed=0, budget=9_600)
+    asked = np.arange(400) % 2
+    drawn = generator.sample(asked, seed=1)
+    judge = LogisticRegression().fit(images.reshape(512, -1) / 255, labels)
+    assert judge.score(drawn.reshape(400, -1) / 255, asked) > 0.95, "a classifier of real images must find the class asked for"
+    student = LogisticRegression().fit(drawn.reshape(400, -1) / 255, asked)
+    fresh, truth = contrasts(400, seed=9)
+    assert student.score(fresh.reshape(400, -1) / 255, truth) > 0.95, "and one of drawn images must know real ones"
+    real, made = (x.reshape(len(x), -1).mean(1).std() for x in (fresh, drawn))
+    assert real / 2 < made < 2 * real, "brightness must vary as it does in the data"
 
 
 def test_gan_takes_no_notice_of_the_sampler_of_the_other_family() -> None:

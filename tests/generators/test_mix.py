@@ -197,4 +197,5 @@ def test_paper_preset_is_the_predecessors_recipe() -> None:
     generator = PRESETS["paper"].generator
     assert isinstance(generator, BigGanConfig)
     assert (generator.width, generator.latent, generator.d_steps, generator.same_batch) == (128, 128, 3, True)
-    assert generator.step_images == 192 and generator.diffaugment == () and generator.betas == (0.5, 0.999)
+    assert generator.step_images == 192 and generator.pack == 1 and generator.diversity == 0
+    assert generator.diffaugment == () and generator.betas == (0.5, 0.999)

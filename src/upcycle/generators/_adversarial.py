@@ -25,6 +25,16 @@ def gradient_penalty(real: Tensor, images: Tensor) -> Tensor:
     return gradient.square().sum((1, 2, 3)).mean() / 2
 
 
+def diversity_penalty(drawn: Tensor, real: Tensor, pack: int) -> Tensor:
+    """max(0, 1 - d(drawn) / d(real)), d being the mean absolute difference of the first two images of every pack.
+
+    A one-sided relative of mode seeking (Mao et al. 2019): both kinds of pack have the same classes, so the penalty and its
+    gradient end where drawn images of a class differ as much as real ones. `pack` is at least 2.
+    """
+    distances = [x.unflatten(0, (-1, pack))[:, :2].diff(dim=1).abs().mean() for x in (drawn, real)]
+    return F.relu(1 - distances[0] / distances[1].clamp_min(1e-6))
+
+
 @dataclass
 class LeCam:
     """Moving averages of the scores and the regulariser that ties each side to the other's (Tseng et al. 2021, eq. 5)."""

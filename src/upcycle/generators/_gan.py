@@ -16,9 +16,14 @@ from torch import Tensor, nn
 from upcycle._random import derive_seed, numpy_rng
 from upcycle._training import Checkpoint, Report, seed_step
 from upcycle.config import BigGanConfig, GanConfig
-from upcycle.generators._adversarial import LeCam, gradient_penalty, hinge_discriminator, hinge_generator
+from upcycle.generators._adversarial import (
+    LeCam,
+    diversity_penalty,
+    gradient_penalty,
+    hinge_discriminator,
+    hinge_generator,
+)
 from upcycle.generators._contract import ImageShape
-from upcycle.generators._edm import class_weights
 from upcycle.generators._ema import StateEma, gamma_of_std, power_beta
 from upcycle.generators._stored import Draw, StoredGenerator, in_batches
 from upcycle.nets import (
@@ -65,8 +70,8 @@ def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, trai
 
 
 def build_discriminator(config: GanConfig | BigGanConfig, shape: ImageShape) -> nn.Module:
-    """A fresh discriminator."""
-    c, sizes = config, (shape.channels, shape.classes, shape.size)
+    """A fresh discriminator of packs of images, stacked along their channels."""
+    c, sizes = config, (shape.channels * config.pack, shape.classes, shape.size)
     if isinstance(c, GanConfig):
         return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c, shape.size))
     return BigGanDiscriminator(*sizes, width=c.d_width, depth=c.depth, attention=c.attention)
@@ -131,8 +136,9 @@ class _Fit:
         self, owner: GanGenerator, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report
     ) -> None:
         self.owner, self.config, self.seed, self.budget, self.report = owner, owner.config, seed, budget, report
-        self.images, self.labels = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels)
-        self.cumulative = np.cumsum(class_weights(labels, self.config.balance))
+        self.images, self.order = torch.from_numpy(np.ascontiguousarray(images)), np.argsort(labels, kind="stable")
+        self.counts = np.bincount(labels, minlength=owner.shape.classes)
+        self.cumulative = np.cumsum(np.where(self.counts > 0, self.counts.astype(float) ** self.config.balance, 0))
         torch.manual_seed(derive_seed(seed, "generator", "weights"))
         self.generator = owner.place(build_generator(self.config, owner.shape, training=True)).train()
         self.discriminator = owner.place(build_discriminator(self.config, owner.shape)).train()
@@ -159,7 +165,7 @@ class _Fit:
                     drawn = self.draw(labels, rng)
                 penalise = config.r1 > 0 and step == 0 and (seen // config.step_images) % config.r1_every == 0
                 d_loss = self.discriminate(real, drawn.detach(), labels, rng, penalise)
-            g_loss = self.deceive(drawn, labels, rng)
+            g_loss = self.deceive(drawn, real.detach(), labels, rng)
             before, seen = seen, seen + config.step_images
             self.average.update(average_decay(config, before, seen))
             latest = torch.stack([d_loss.detach(), g_loss.detach()]).cpu()
@@ -168,11 +174,15 @@ class _Fit:
         self.checkpoint.remove()
 
     def batch(self, key: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Real images float (batch, channels, side, side) in [-1, 1] and their labels."""
-        uniform = numpy_rng(self.seed, "generator", "batch", key).random(self.config.batch)
-        chosen = torch.from_numpy(np.searchsorted(self.cumulative, uniform * self.cumulative[-1]))
-        views = augment(self.images[chosen], self.owner._views, rng)
-        return to_input(views, self.owner.device), self.labels[chosen].to(self.owner.device)
+        """Real images float (batch, channels, side, side) in [-1, 1] and their labels; the images of a pack share theirs."""
+        pack = self.config.pack
+        uniform = numpy_rng(self.seed, "generator", "batch", key).random((self.config.batch // pack, pack + 1))
+        classes = np.searchsorted(self.cumulative, uniform[:, 0] * self.cumulative[-1], side="right")
+        starts = np.cumsum(self.counts) - self.counts
+        places = starts[classes, None] + (uniform[:, 1:] * self.counts[classes, None]).astype(np.int64)
+        views = augment(self.images[torch.from_numpy(self.order[places.ravel()])], self.owner._views, rng)
+        labels = torch.from_numpy(np.repeat(classes, pack))
+        return to_input(views, self.owner.device), labels.to(self.owner.device)
 
     def draw(self, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Images of fresh latents for the labels of a real batch."""
@@ -184,7 +194,7 @@ class _Fit:
         """One step of the discriminator; returns its loss. Both kinds of image go through it in one pass."""
         real = real.requires_grad_(penalise)
         images = torch.cat([self.view(real, rng), self.view(drawn, rng)])
-        on_real, on_drawn = self.discriminator(images, labels.repeat(2)).chunk(2)
+        on_real, on_drawn = self.judge(images, labels.repeat(2)).chunk(2)
         loss = hinge_discriminator(on_real, on_drawn)
         if self.config.lecam:
             loss = loss + self.config.lecam * self.lecam.penalty(on_real, on_drawn)
@@ -196,15 +206,25 @@ class _Fit:
         self.d_optimizer.step()
         return loss
 
-    def deceive(self, drawn: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """One step of the generator on images it has drawn; returns its loss."""
+    def deceive(self, drawn: Tensor, real: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """One step of the generator on images it has drawn for the labels of `real`; returns its loss."""
         self.discriminator.requires_grad_(False)
-        loss = hinge_generator(self.discriminator(self.view(drawn, rng), labels))
+        loss = hinge_generator(self.judge(self.view(drawn, rng), labels))
+        if self.config.diversity and self.config.pack > 1:
+            loss = loss + self.config.diversity * diversity_penalty(drawn, real, self.config.pack)
         self.g_optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.g_optimizer.step()
         self.discriminator.requires_grad_(True)
         return loss
+
+    def judge(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Scores (n / pack,) of packs of images that follow one another (Lin et al. 2018): a generator that draws one image
+        per class is found out at once, since two real ones differ."""
+        pack = self.config.pack
+        stacked = images.contiguous().view(len(images) // pack, -1, *images.shape[2:])
+        scores: Tensor = self.discriminator(stacked, labels[::pack])
+        return scores
 
     def view(self, images: Tensor, rng: torch.Generator) -> Tensor:
         return diff_augment(images, self.config.diffaugment, rng)

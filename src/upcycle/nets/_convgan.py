@@ -110,10 +110,13 @@ class ConvDiscriminator(nn.Module):
                 first = block == 0
                 body.append(DiscriminatorBlock(inner if first else outer, outer, down=first and level > 0))
         self.body = nn.Sequential(*body)
-        self.head = ProjectionHead(widths[-1], classes)
+        places = (-(-size // self.multiple)) ** 2
+        self.gather = prepared(nn.Linear(widths[-1] * places, 2 * widths[-1]), spectral=True)
+        self.head = ProjectionHead(2 * widths[-1], classes)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         short = -images.shape[-1] % self.multiple
         folded = F.pixel_unshuffle(F.pad(images, (0, short, 0, short)), self.patch)
         hidden = self.body(self.enter(folded.contiguous(memory_format=torch.channels_last)))
-        return cast(Tensor, self.head(F.relu(hidden).sum((2, 3)), labels))
+        gathered = F.relu(self.gather(F.relu(hidden).permute(0, 2, 3, 1).flatten(1)))
+        return cast(Tensor, self.head(gathered, labels))
