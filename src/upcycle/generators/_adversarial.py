@@ -31,7 +31,7 @@ def diversity_penalty(drawn: Tensor, real: Tensor, pack: int) -> Tensor:
     A one-sided relative of mode seeking (Mao et al. 2019): both kinds of pack have the same classes, so the penalty and its
     gradient end where drawn images of a class differ as much as real ones. `pack` is at least 2.
     """
-    distances = [x.unflatten(0, (-1, pack))[:, :2].diff(dim=1).abs().mean() for x in (drawn, real)]
+    distances = [x.reshape(-1, pack, *x.shape[1:])[:, :2].diff(dim=1).abs().mean() for x in (drawn, real)]
     return F.relu(1 - distances[0] / distances[1].clamp_min(1e-6))
 
 
