@@ -20,6 +20,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _subnormals() -> None:
+    """A run in this process flushes them to 0, which hypothesis' floats refuse in whatever test comes after it."""
+    torch.set_flush_denormal(False)
+
+
 def blobs(n: int = 240, size: int = 8, classes: int = 3, seed: int = 0) -> Arrays:
     """uint8 images (n, size, size) with a bright bar whose place tells the class, and labels (n,)."""
     rng = np.random.default_rng(seed)

@@ -166,10 +166,17 @@ def test_stage_says_the_next_command_resumes_and_refuses_another_configuration(d
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def _hear_interrupts() -> None:
+    """A job that a shell put in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_interrupt_ends_in_one_line(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "upcycle", "train-teacher", str(data), "--out", str(tmp_path / "run"), *SMOKE]
     long = ["--set", "teacher.min_images=10000000", "--set", "teacher.max_images=10000000", "--set", "augment.flip=none"]
-    process = subprocess.Popen([*command, *long], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *long], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("views"):  # the next stage is the long one

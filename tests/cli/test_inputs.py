@@ -131,11 +131,18 @@ def test_settings_and_tables_that_would_run_code_are_one_line_and_run_nothing(
     [("pydicom", make_dicom, "medical"), ("nibabel", make_nifti, "medical"), ("datasets", make_hf, "hf")],
 )
 def test_missing_extra_is_one_line_that_names_it(
-    module: str, source: Callable[[Path], Path], extra: str, tmp_path: Path, say: Say, monkeypatch: pytest.MonkeyPatch
+    module: str,
+    source: Callable[[Path], Path],
+    extra: str,
+    tmp_path: Path,
+    say: Say,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     import sys
 
     path = source(tmp_path)
+    capsys.readouterr()  # writing the set may have drawn a progress bar
     monkeypatch.setitem(sys.modules, module, None)
     assert f"Install upcycle[{extra}]" in one_line(say, path)
 

@@ -61,6 +61,8 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
     from datasets import Dataset
 
     try:
+        if not source.text:  # an empty path is the folder one happens to stand in
+            raise DataError("hf data must be an existing path, or NAME or OWNER/NAME. Got nothing after hf:. Check the path.")
         if is_saved(source.path):
             yield from _saved(source.path)
         elif is_parquet(source.path):
