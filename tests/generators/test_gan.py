@@ -119,8 +119,8 @@ def test_average_holds_running_statistics_and_copies_counters() -> None:
 
 
 def test_fixed_decay_starts_late_and_the_relative_one_at_once() -> None:
-    paper = BigGanConfig(batch=10, ema_decay=0.99, ema_start=3)
-    assert [average_decay(paper, seen, seen + 10) for seen in (0, 20, 30, 1000)] == [0, 0, 0.99, 0.99]
+    paper = BigGanConfig(batch=12, ema_decay=0.99, ema_start=3)
+    assert [average_decay(paper, seen, seen + 12) for seen in (0, 24, 36, 1200)] == [0, 0, 0.99, 0.99]
     assert average_decay(GanConfig(), 0, 64) == 0
     assert 0.9 < average_decay(GanConfig(), 64_000, 64_064) < 1
 

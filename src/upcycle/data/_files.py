@@ -6,6 +6,7 @@ import gzip
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +22,7 @@ _GROUP_KEYS = ("patient_ids", "groups")
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
     *(KeyError, ValueError, TypeError, NotImplementedError, RuntimeError, OverflowError),
+    *(SyntaxError, tokenize.TokenError),  # NumPy parses the header's text as a literal
 )  # what zipfile and NumPy raise on a damaged, encrypted or foreign file
 
 
