@@ -8,7 +8,6 @@ Run folders under --work are resumed. Needs nothing but the data files.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -16,42 +15,26 @@ from benchmarks._results import MEASURED, write
 from upcycle._settings import resolve
 from upcycle.runs import run
 from upcycle.runs._display import PlainDisplay
-from upcycle.runs._stages import read_record
+from upcycle.runs._facts import stage_records
+from upcycle.runs._folder import read_config
+from upcycle.runs._study import row_of
 
 
-def row_of(folder: Path, dataset: str, preset: str, seed: int, overrides: list[str]) -> dict[str, object]:
-    """One row from a finished run folder."""
-    stages = [path for path in sorted((folder / "private").iterdir()) if path.is_dir() and path.name != "store"]
-    records = {path.name: read_record(path) for path in stages}
-    done = {name: record for name, record in records.items() if record is not None}
+def utility_row(folder: Path, dataset: str, overrides: list[str]) -> dict[str, object]:
+    """The study's row of a finished run folder, and what it takes to repeat it."""
+    done = stage_records(folder / "private")
     facts = done["evaluation"].facts
-    audit = json.loads((folder / "private" / "audit" / "audit.json").read_text())
-    accuracy = {name: values[0] for name, values in facts["accuracy"].items()}
-    primary = {row["target"]: row for row in audit["rows"] if row.get("primary")}
     return {
-        "dataset": dataset,
-        "preset": preset,
-        "seed": seed,
+        **row_of(folder, dataset),
         "commit": MEASURED,
         "overrides": [text for text in overrides if not text.startswith("threads")],
-        "generator": "edm",
-        "baseline_accuracy": accuracy["baseline"],
-        "teacher_accuracy": accuracy["teacher"],
-        "plain_cas": accuracy.get("plain"),
-        "student_accuracy": accuracy["student"],
+        "generator": read_config(folder / "config.yaml").generator.family,
         "student_interval": facts["accuracy"]["student"][1:],
         "baseline_interval": facts["accuracy"]["baseline"][1:],
-        "gap_points": facts["gap_points"][0],
-        "gap_interval": facts["gap_points"][1:],
         "validation_accuracy": facts["validation_accuracy"],
-        "test_images": facts["test_images"],
-        "minutes": round(sum(record.seconds for record in done.values()) / 60, 2),
-        "minutes_by_stage": {name: round(record.seconds / 60, 2) for name, record in done.items()},
         "budget": done["plan"].facts["budget"],
         "flips": {key: done["views"].facts[key] for key in ("horizontal", "vertical")},
         "teacher_agreement": done["student"].facts["agreement"],
-        "audit_verdict": audit["verdict"],
-        "attack_auc": {name: [row["auc"], row["auc_low"], row["auc_high"]] for name, row in primary.items()},
     }
 
 
@@ -71,7 +54,7 @@ def main() -> None:
             print("\n".join(run(data, folder, config, display=PlainDisplay(sys.stdout)).lines()), flush=True)
             write(
                 "utility.json",
-                [row_of(folder, name, arguments.preset, seed, arguments.overrides)],
+                [utility_row(folder, name, arguments.overrides)],
                 same=("dataset", "preset", "seed"),
             )
 

@@ -15,9 +15,10 @@ from upcycle._settings import resolve, to_yaml
 from upcycle.config import Config
 from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
-from upcycle.generators import ImageShape, make_generator
+from upcycle.generators import ImageShape, Snapshot, make_generator
 from upcycle.nets import classifier_factory, predict_logits
 from upcycle.runs._folder import read_config, write_json
+from upcycle.runs._open import open_bench
 from upcycle.runs._pipeline import Summary, run_dataset
 from upcycle.runs._steps import load_classifier
 
@@ -32,6 +33,8 @@ class Upcycler:
     Settings are those of the command line: `Upcycler("quick", seed=1, settings={"generator.images": 200_000})`. `out` is the
     run folder (resumable); without it a temporary one is used and lives as long as the object.
     """
+
+    _snapshot: Snapshot
 
     def __init__(
         self,
@@ -57,7 +60,9 @@ class Upcycler:
         self.summary_: Summary = run_dataset(dataset, folder, config)
         private = folder / "private"
         shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
-        self._open(config, shape, private / "student" / "model.safetensors", private / "generator")
+        tuned = open_bench(folder, needs="student")[0].tuned()
+        self._open(tuned.config, shape, private / "student" / "model.safetensors", private / "generator")
+        self._snapshot = tuned.sampler().snapshot or self.generator_.snapshots()[-1]
         self.audit_ = json.loads((private / "audit" / "audit.json").read_text())
         return self
 
@@ -72,9 +77,11 @@ class Upcycler:
         return logits.softmax(1).numpy()
 
     def sample(self, labels: int | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn."""
+        """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn.
+
+        They come from the snapshot, average and spread that the run's bank was drawn with; no filter is applied."""
         asked = np.arange(labels) % self._shape.classes if isinstance(labels, int) else np.asarray(labels, np.int64)
-        images = self.generator_.sample(asked, seed=seed, spread=self.config_.sampler.spread)
+        images = self.generator_.sample(asked, seed=seed, spread=self.config_.sampler.spread, snapshot=self._snapshot)
         return images.transpose(0, 2, 3, 1), asked
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -91,7 +98,7 @@ class Upcycler:
         target.mkdir(parents=True, exist_ok=True)
         (target / "config.yaml").write_text(to_yaml(self._fitted_config()), encoding="utf-8")
         shutil.copyfile(self._student_path, target / "student.safetensors")
-        shutil.copyfile(self.generator_.snapshots()[-1].path, target / self.generator_.snapshots()[-1].path.name)
+        shutil.copyfile(self._snapshot.path, target / self._snapshot.path.name)
         write_json(target / "shape.json", self._shape.__dict__)
         return target
 
@@ -116,6 +123,7 @@ class Upcycler:
         self.config_, self._shape, self._student_path = config, shape, student
         self.student_ = load_classifier(student, classifier_factory(config.teacher), shape)
         self.generator_ = make_generator(shape, config.generator, config.sampler).load(generator)
+        self._snapshot = self.generator_.snapshots()[-1]
 
     def _pixels(self, images: np.ndarray) -> np.ndarray:
         self._fitted_config()

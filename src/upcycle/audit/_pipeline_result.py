@@ -13,7 +13,7 @@ from upcycle.audit._controls import Control
 from upcycle.audit._label_test import LabelTest
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._result import AuditRow
-from upcycle.audit._verdict import Verdict
+from upcycle.audit._verdict import Verdict, headline
 
 SCHEMA: Final = "upcycle-pipeline-audit/1"
 INVALID_EXIT: Final = 3
@@ -46,7 +46,7 @@ class PipelineAudit:
     @property
     def headline(self) -> Verdict:
         """The verdict on the student, or on the first target where there is none."""
-        return next((v for v in self.verdicts if v.target == "student"), self.verdicts[0])
+        return headline(self.verdicts)
 
     @property
     def verdict(self) -> str:

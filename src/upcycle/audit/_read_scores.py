@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._npz import DAMAGED
 from upcycle.audit._inputs import AttackScores, AuditInputError, Target, TargetScores
 
 _SHARED: Final = ("member", "members", "labels", "groups", "images", "ids", "records")
@@ -76,12 +73,6 @@ def _target(
     return TargetScores(found["logits"], arrays.get("labels", np.zeros(len(flags), dtype=np.int64)), flags, groups)
 
 
-_DAMAGED = (
-    *(ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError),
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
-)  # what zipfile and NumPy raise on a damaged, encrypted or foreign file
-
-
 def _load(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise AuditInputError(f"scores must be an .npz file. Got {path}, which is not there. Give the path of the file.")
@@ -89,7 +80,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
             arrays = {name: file[name] for name in file.files} if isinstance(file, np.lib.npyio.NpzFile) else None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise AuditInputError(
             f"scores must be an .npz without Python objects. Got {path.name}: {str(error).splitlines()[0]} Save plain arrays."
         ) from error

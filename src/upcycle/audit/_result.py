@@ -12,7 +12,7 @@ from upcycle.audit._attacks import AttackCard
 from upcycle.audit._controls import Control
 from upcycle.audit._multiplicity import Endpoint
 from upcycle.audit._normal import NotResolvable, Rate
-from upcycle.audit._verdict import Verdict
+from upcycle.audit._verdict import Verdict, headline
 
 SCHEMA_VERSION: Final = 2
 SCHEMA: Final = f"upcycle-audit/{SCHEMA_VERSION}"
@@ -78,7 +78,7 @@ class AuditResult:
     @property
     def headline(self) -> Verdict:
         """The verdict on the student, or on the first target where there is none."""
-        return next((v for v in self.verdicts if v.target == "student"), self.verdicts[0])
+        return headline(self.verdicts)
 
     @property
     def verdict(self) -> str:

@@ -34,6 +34,11 @@ class Verdict:
     line: str
 
 
+def headline(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on the student, or on the first target where there is none."""
+    return next((verdict for verdict in verdicts if verdict.target == "student"), verdicts[0])
+
+
 @dataclass(frozen=True)
 class Finding:
     """The endpoint with the smallest adjusted p, its estimate, and that p."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import lzma
 import math
-import struct
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,15 +12,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from upcycle._npz import DAMAGED
 from upcycle.data._raw import NAMES, Findings, RawImages, RawSplit, Source
 from upcycle.errors import DataError
 
 _GROUP_KEYS = ("patient_ids", "groups")
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
-    *(KeyError, ValueError, TypeError, NotImplementedError, RuntimeError, OverflowError),
-    *(SyntaxError, tokenize.TokenError),  # NumPy parses the header's text as a literal
-)  # what zipfile and NumPy raise on a damaged, encrypted or foreign file
 
 
 def read_npz(source: Source) -> RawImages:
@@ -39,7 +32,7 @@ def read_npz(source: Source) -> RawImages:
             with np.load(handle, allow_pickle=False) as file:
                 keys = list(file.files)
                 arrays = {key: _array(file, key, path) for key in keys if key in _known_keys()}
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
         raise DataError(f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again.") from None
     unread = [key for key in keys if key.endswith(("images", "labels")) and key not in arrays]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
 
-from upcycle._random import derive_seed
+from upcycle._random import numpy_rng
 from upcycle.recycle._proxy import Score
 
 if TYPE_CHECKING:
@@ -61,19 +61,13 @@ class Search:
 
 
 def candidates(choices: Sequence[Choice], count: int, seed: int) -> list[Candidate]:
-    """At most `count` different candidates: the untuned one, then values drawn at random by Optuna, a seed to each."""
-    import optuna
-
+    """At most `count` different candidates: the untuned one, then values drawn at random."""
     found: list[Candidate] = [{choice.name: choice.values[0] for choice in choices}]
-    space: dict[str, optuna.distributions.BaseDistribution] = {
-        c.name: optuna.distributions.CategoricalDistribution(c.values) for c in choices
-    }
-    for attempt in range(20 * count):
+    rng = numpy_rng(seed, "candidates")
+    for _ in range(20 * count):
         if len(found) >= min(count, math.prod(len(c.values) for c in choices)):
             break
-        with _quiet():
-            sampler = optuna.samplers.RandomSampler(seed=derive_seed(seed, "candidate", attempt) % 2**32)
-            drawn = optuna.create_study(sampler=sampler).ask(space).params
+        drawn = {choice.name: choice.values[rng.integers(len(choice.values))] for choice in choices}
         if drawn not in found:
             found.append(drawn)
     return found

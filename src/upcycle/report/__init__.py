@@ -3,6 +3,17 @@
 from upcycle.report._compare import render_comparison
 from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._html import render, write_reports
-from upcycle.report._metrics import roc_band
+from upcycle.report._metrics import Scores, roc_band, scores
 
-__all__ = ["Energy", "Evidence", "Neighbours", "Sheet", "render", "render_comparison", "roc_band", "write_reports"]
+__all__ = [
+    "Energy",
+    "Evidence",
+    "Neighbours",
+    "Scores",
+    "Sheet",
+    "render",
+    "render_comparison",
+    "roc_band",
+    "scores",
+    "write_reports",
+]

@@ -11,17 +11,15 @@ import numpy as np
 
 from upcycle._settings import to_yaml
 from upcycle.data import Store
+from upcycle.runs._facts import stage_records
 from upcycle.runs._judge import judged
 from upcycle.runs._publish import PREVIEW, SHAREABLE, place_report
 from upcycle.runs._showcase import draw_sheets, exposed_records, neighbours
 from upcycle.runs._stages import StageRecord, read_record
-from upcycle.runs._steps import Bench, Facts, teacher_names
+from upcycle.runs._steps import Bench, Facts
 
 if TYPE_CHECKING:
     from upcycle.report import Energy, Evidence
-
-_BEFORE = ("data", "plan", "views", "cleaning")
-_AFTER = ("generator", "gate", "tuning", "student", "baseline", "plain", "audit", "evaluation", "copies", "release")
 
 
 def report_stage(bench: Bench, store: Store) -> Facts:
@@ -42,7 +40,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "report comes after evaluation"
     predictions = np.load(folder.stage("evaluation") / "predictions.npz", allow_pickle=False)
-    facts, stages = evaluation.facts, stage_records(bench)
+    facts, stages = evaluation.facts, stage_records(bench.folder.private)
     return Evidence(
         title=f"{meta.name}: {bench.config.preset} run",
         dataset={
@@ -73,13 +71,6 @@ def evidence(bench: Bench, store: Store) -> Evidence:
 
 def _copies(path: Path) -> dict[str, float] | None:
     return dict(json.loads(path.read_text())) if path.exists() else None
-
-
-def stage_records(bench: Bench) -> dict[str, StageRecord]:
-    """Records of the finished stages, in the order of the road."""
-    names = (*_BEFORE, *teacher_names(bench.config.teachers), *_AFTER)
-    found = {name: read_record(bench.folder.private / name) for name in names}
-    return {name: record for name, record in found.items() if record is not None}
 
 
 def energy_used(stages: Mapping[str, StageRecord], watts: float) -> Energy:

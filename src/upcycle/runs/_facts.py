@@ -6,6 +6,7 @@ The words beside each field are what docs/json.md is written from.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from upcycle.errors import RunFolderError
 from upcycle.runs._folder import read_config
-from upcycle.runs._stages import MANIFEST, read_record
+from upcycle.runs._stages import MANIFEST, StageRecord, read_record
 
 SCHEMA_VERSION: Final = 1
 JUDGED_LEAKS: Final = ("student", "teacher", "baseline")
@@ -22,6 +23,7 @@ ROAD: Final = (
     "data",
     "plan",
     "views",
+    "cleaning",
     "teacher",
     "generator",
     "gate",
@@ -143,7 +145,7 @@ def _read(root: Path) -> RunFacts:
         counts=dict(meta.get("counts", {})),
         members=data.get("members"),
         non_members=data.get("non_members"),
-        minutes=_minutes(private),
+        minutes={name: record.seconds / 60 for name, record in stage_records(private).items()},
         accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
         test_images=evaluation.get("test_images"),
@@ -169,11 +171,13 @@ def _reports(root: Path) -> dict[str, Path]:
     return {"internal": root / "private" / "report.html", "shareable": root / "release" / "report.html"}
 
 
-def _minutes(private: Path) -> dict[str, float]:
+def stage_records(private: Path) -> dict[str, StageRecord]:
+    """Records of the finished stages of a run's private half, in the order of the road; further teachers follow the teacher."""
     names = sorted(path.parent.name for path in private.glob(f"*/{MANIFEST}") if path.parent.name != "store")
-    ordered = [*[name for name in ROAD if name in names], *[name for name in names if name not in ROAD]]
+    place = {name: k for k, name in enumerate(ROAD)}
+    ordered = sorted(names, key=lambda name: place.get(re.sub(r"-\d+$", "", name), len(place)))
     found = {name: read_record(private / name) for name in ordered}
-    return {name: record.seconds / 60 for name, record in found.items() if record is not None}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def _leakage(audit: Mapping[str, Any]) -> dict[str, Leak]:

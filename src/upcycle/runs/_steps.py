@@ -17,7 +17,7 @@ from upcycle._settings import with_settings
 from upcycle._training import Report
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store, sealed
-from upcycle.generators import ImageShape, StoredGenerator, make_generator, nearest_snapshot
+from upcycle.generators import ImageShape, Snapshot, StoredGenerator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
@@ -91,24 +91,23 @@ class Bench:
         labels = np.repeat(np.arange(len(counts)), counts)
         how = self.config.sampler
         accept = None if how.threshold is None else TeacherFilter(self.classifier("teacher"), how.threshold, self.device)
-        generator = self.generator().load(folder)
+        passed = self.passed_snapshots()
         return Sampler(
-            generator,
+            self.generator().load(folder),
             label_prior(labels, self.shape.classes, self.config.bank.prior),
             self.config.seed,
             how.spread,
-            snapshot=nearest_snapshot(generator.snapshots(), how.snapshot or self.passed_snapshots()[-1]),
+            snapshot=nearest_snapshot(passed, how.snapshot) if how.snapshot else passed[-1],
             accept=accept,
             redraws=how.redraws,
         )
 
-    def passed_snapshots(self) -> list[int]:
-        """Images seen of the snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
+    def passed_snapshots(self) -> list[Snapshot]:
+        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
         path = self.folder.private / "gate" / "gate.json"
-        folder = self.folder.stage("generator")
-        every = [snapshot.images_seen for snapshot in self.generator().load(folder).snapshots()]
+        every = list(self.generator().load(self.folder.stage("generator")).snapshots())
         vetoed = {row["images_seen"] for row in json.loads(path.read_text()) if row["vetoed"]} if path.exists() else set()
-        return [seen for seen in every if seen not in vetoed] or every
+        return [snapshot for snapshot in every if snapshot.images_seen not in vetoed] or every
 
     def tuned(self) -> Bench:
         """This bench with the settings that the tuning stage chose; itself where there was none."""

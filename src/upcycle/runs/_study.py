@@ -14,7 +14,7 @@ from scipy import stats
 
 from upcycle.config import Config
 from upcycle.errors import ConfigError, RunFolderError
-from upcycle.report._metrics import scores
+from upcycle.report import scores
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._facts import read_run
 from upcycle.runs._folder import write_json

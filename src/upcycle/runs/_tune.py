@@ -73,7 +73,7 @@ def tuning_stage(bench: Bench, store: Store) -> Facts:
 def choices_of(bench: Bench) -> list[Choice]:
     """What may be tuned and the values tried, the untuned one first."""
     config = bench.config
-    passed = bench.passed_snapshots()
+    passed = [snapshot.images_seen for snapshot in bench.passed_snapshots()]
     tried: dict[str, tuple[float | int | None, ...]] = {
         **_TRIED,
         "sampler.snapshot": tuple(reversed(passed)),
