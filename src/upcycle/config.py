@@ -78,7 +78,7 @@ class EdmConfig(_Section):
     family: Literal["edm"] = Field("edm", description="edm, gan, biggan or mix; another one starts from its own defaults")
     channels: tuple[int, ...] = Field((48, 96), min_length=1, description="channels at each resolution")
     blocks: int = Field(1, ge=1, description="residual blocks per resolution")
-    patch: int = Field(2, ge=1, description="side of the square patches folded into channels")
+    patch: int = Field(0, ge=0, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
     dropout: float = Field(0.05, ge=0, lt=1)
     images: int = Field(400_000, ge=1, description="images seen in training")
     batch: int = Field(128, ge=2)
@@ -325,6 +325,7 @@ class Config(_Section):
     device: str = Field("auto", description="auto, cpu, cuda, mps ...")
     threads: int = Field(0, ge=0, description="CPU threads; 0 = the physical cores")
     minutes: float | None = Field(None, gt=0, description="scale the images seen so that the run takes about so long")
+    minutes_limit: float | None = Field(None, gt=0, description="scale the images seen down where the run would take longer")
     watts: float = Field(
         100.0, gt=0, description="what the machine draws at work, for the report's estimate where it does not count its energy"
     )

@@ -107,6 +107,15 @@ def test_minutes_scale_the_plan_to_about_that_long(minutes: float) -> None:
     assert total == pytest.approx(minutes * 60, rel=0.1)
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(5.0, 5.0), (500.0, 12.0)])
+def test_a_limit_shortens_a_long_run_and_never_lengthens_a_short_one(limit: float, expected: float) -> None:
+    config = PRESETS["quick"].model_copy(update={"minutes": 12.0, "minutes_limit": limit})
+    total = sum(stage_seconds(budget_for(config, 5_000, scale_for(config, 5_000, RATES)), RATES).values())
+    assert total == pytest.approx(expected * 60, rel=0.1)
+    unasked = PRESETS["quick"].model_copy(update={"minutes_limit": 500.0})
+    assert scale_for(unasked, 5_000, RATES) == 1.0
+
+
 def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:
     budget = Budget(teacher=1, baseline=1, generator=1, student=1_000, bank=400, redrawn=40, epoch=250)
     assert budget.drawn == 400 + 3 * 40

@@ -15,6 +15,7 @@ import click
 @click.option("--preset", help="quick, standard or best.  [default: quick]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting of all runs; repeatable.")
+@click.option("--limit", type=click.FloatRange(0, min_open=True), metavar="MINUTES", help="Do less where a run would take longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
 def study(
     datasets: tuple[str, ...],
@@ -23,6 +24,7 @@ def study(
     preset: str | None,
     config: Path | None,
     overrides: tuple[str, ...],
+    limit: float | None,
     as_json: bool,
 ) -> None:
     """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
@@ -34,8 +36,10 @@ def study(
     from upcycle.runs import study as walk
     from upcycle.runs._display import PlainDisplay
 
+    given = ["plain=true", *overrides, *([] if limit is None else [f"minutes_limit={limit}"])]
+
     def config_of(seed: int) -> Config:
-        return resolve(preset, config_file=config, overrides=["plain=true", *overrides], seed=seed)
+        return resolve(preset, config_file=config, overrides=given, seed=seed)
 
     for row in walk(datasets, out, config_of, range(seeds), display=PlainDisplay(sys.stderr)):
         line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"

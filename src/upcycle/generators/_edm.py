@@ -17,7 +17,7 @@ from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._ema import PowerEma
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
-from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded
+from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded, patch_side
 from upcycle.nets import Augmentation, UNet, augment, parameter_count, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -29,7 +29,7 @@ def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
     s = sigma[:, None, None, None]
     total = (s**2 + SIGMA_DATA**2).sqrt()
     inner: Tensor = net(x / total, sigma.log() / 4, labels)
-    return x * (SIGMA_DATA / total) ** 2 + inner * (s * SIGMA_DATA / total)
+    return torch.addcmul(x * (SIGMA_DATA / total) ** 2, inner, s * SIGMA_DATA / total)
 
 
 def denoising_loss(net: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class EdmGenerator(StoredGenerator):
             self.shape.classes,
             widths=c.channels,
             blocks=c.blocks,
-            patch=c.patch,
+            patch=patch_side(c.patch, self.shape.size),
             dropout=c.dropout,
         )
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

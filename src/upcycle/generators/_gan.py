@@ -25,7 +25,7 @@ from upcycle.generators._adversarial import (
 )
 from upcycle.generators._contract import ImageShape
 from upcycle.generators._ema import StateEma, gamma_of_std, power_beta
-from upcycle.generators._stored import Draw, StoredGenerator, in_batches
+from upcycle.generators._stored import Draw, StoredGenerator, in_batches, patch_side
 from upcycle.nets import (
     Augmentation,
     BigGanDiscriminator,
@@ -37,11 +37,6 @@ from upcycle.nets import (
     parameter_count,
     to_input,
 )
-
-
-def patch_side(config: GanConfig, size: int) -> int:
-    """Side of the patches that the compact networks fold into channels."""
-    return config.patch or (2 if size >= 16 else 1)
 
 
 def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, training: bool) -> nn.Module:
@@ -56,7 +51,7 @@ def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, trai
             latent=c.latent,
             embedding=c.embedding,
             blocks=c.blocks,
-            patch=patch_side(c, shape.size),
+            patch=patch_side(c.patch, shape.size),
         )
     return BigGanGenerator(
         (shape.channels, shape.classes, shape.size),
@@ -73,7 +68,7 @@ def build_discriminator(config: GanConfig | BigGanConfig, shape: ImageShape) -> 
     """A fresh discriminator of packs of images, stacked along their channels."""
     c, sizes = config, (shape.channels * config.pack, shape.classes, shape.size)
     if isinstance(c, GanConfig):
-        return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c, shape.size))
+        return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c.patch, shape.size))
     return BigGanDiscriminator(*sizes, width=c.d_width, depth=c.depth, attention=c.attention)
 
 

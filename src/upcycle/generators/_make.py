@@ -7,9 +7,9 @@ import torch
 from upcycle.config import BigGanConfig, EdmConfig, GanConfig, GeneratorConfig, MixConfig, SamplerConfig
 from upcycle.generators._contract import ImageShape
 from upcycle.generators._edm import EdmGenerator
-from upcycle.generators._gan import GanGenerator, patch_side
+from upcycle.generators._gan import GanGenerator
 from upcycle.generators._mix import MixGenerator
-from upcycle.generators._stored import StoredGenerator
+from upcycle.generators._stored import StoredGenerator, patch_side
 from upcycle.nets import Augmentation
 
 
@@ -46,11 +46,11 @@ def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:
     if isinstance(config, MixConfig):
         return max(training_bytes(shape, member.generator) for member in config.members)
     if isinstance(config, EdmConfig):
-        side = shape.size / config.patch
+        side = shape.size / patch_side(config.patch, shape.size)
         maps = sum(width / 4**level for level, width in enumerate(config.channels)) * (2 * config.blocks + 2) * 15
         return int(4 * config.batch * side**2 * maps)
     if isinstance(config, GanConfig):
-        side, blocks, width = shape.size / patch_side(config, shape.size), config.blocks, config.width + 2 * config.d_width
+        side, blocks, width = shape.size / patch_side(config.patch, shape.size), config.blocks, config.width + 2 * config.d_width
     else:
         side, blocks, width = float(shape.size), config.depth, 4 * (config.width + 2 * config.d_width) // 2
     return int(4 * config.batch * side**2 * width * blocks * 10 * 1.5)  # coarser levels add half

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-Array = Any  # a torch tensor or a NumPy array: the solver is arithmetic only
-Denoise = Callable[[Array, float], Array]
+Denoise = Callable[[Tensor, float], Tensor]
 
 _ADAMS_BASHFORTH = (
     (1.0,),
@@ -25,17 +25,15 @@ def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) ->
     return np.append((high + ramp * (low - high)) ** rho, 0.0)
 
 
-def adams_bashforth(denoise: Denoise, x: Array, sigmas: np.ndarray, *, order: int) -> Array:
-    """The solution at sigmas[-1] of dx/dsigma = (x - denoise(x, sigma)) / sigma from x at sigmas[0].
+def adams_bashforth(denoise: Denoise, x: Tensor, sigmas: np.ndarray, *, order: int) -> Tensor:
+    """The solution at sigmas[-1] = 0 of dx/dsigma = (x - denoise(x, sigma)) / sigma from x at sigmas[0].
 
     One evaluation per step. Coefficients are the fixed ones of equal steps, as in iPNDM; the order grows from 1 while the
     history is short. The last step to 0 is plain Euler, which lands on the denoised image.
     """
-    history: list[Array] = []
-    for sigma, following in zip(sigmas[:-1].tolist(), sigmas[1:].tolist(), strict=True):
-        derivative = (x - denoise(x, sigma)) / sigma
-        history = [derivative, *history][:order]
-        weights = _ADAMS_BASHFORTH[len(history) - 1] if following > 0 else (1.0,)
-        slope = sum(weight * past for weight, past in zip(weights, history, strict=False))
-        x = x + (following - sigma) * slope
-    return x
+    history: list[Tensor] = []
+    for sigma, following in itertools.pairwise(sigmas[:-1].tolist()):
+        history = [(x - denoise(x, sigma)).div_(sigma), *history][:order]
+        for weight, past in zip(_ADAMS_BASHFORTH[len(history) - 1], history, strict=True):
+            x = x.add(past, alpha=weight * (following - sigma))
+    return denoise(x, float(sigmas[-2]))

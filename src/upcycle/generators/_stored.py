@@ -125,6 +125,11 @@ class StoredGenerator(ABC):
         return self._drawn[1]
 
 
+def patch_side(patch: int, size: int) -> int:
+    """Side of the patches that a network folds into channels: `patch`, or what suits images of `size` pixels where it is 0."""
+    return patch or (2 if size >= 16 else 1)
+
+
 def in_batches(render: Render, noise_shape: tuple[int, ...], shape: ImageShape, device: torch.device) -> Draw:
     """The Draw that gives `render` standard normal noise of `noise_shape` per image, in batches of one size."""
 

@@ -119,5 +119,6 @@ class UNet(nn.Module):
             hidden = F.interpolate(hidden, scale_factor=2.0) if depth else hidden
             for block in cast(nn.ModuleList, column):
                 hidden = block(torch.cat([hidden, skips.pop()], dim=1), embedding)
-        out = F.pixel_shuffle(self.leave(F.silu(self.leave_norm(hidden))), self.patch)
+        spare = not torch.is_grad_enabled()
+        out = F.pixel_shuffle(self.leave(F.silu(self.leave_norm(hidden), inplace=spare)), self.patch)
         return out[:, :, :side, :side]

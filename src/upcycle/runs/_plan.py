@@ -101,14 +101,20 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
 
 
 def scale_for(config: Config, members: int, rates: Rates) -> float:
-    """The factor on all budgets that makes the run last about `config.minutes`; 1 where none are given."""
-    if config.minutes is None:
-        return 1.0
+    """The factor on all budgets that makes the run last about `config.minutes`, 1 where none are given, and no longer than
+    `config.minutes_limit`."""
+    wanted = 1.0 if config.minutes is None else _scale_to(config.minutes, config, members, rates)
+    if config.minutes_limit is None:
+        return wanted
+    return min(wanted, _scale_to(config.minutes_limit, config, members, rates))
+
+
+def _scale_to(minutes: float, config: Config, members: int, rates: Rates) -> float:
     low, high = 1e-3, 100.0
     for _ in range(40):  # bisection: minimum sizes make the time only piecewise linear
         middle = (low * high) ** 0.5
         total = sum(stage_seconds(budget_for(config, members, middle), rates).values())
-        low, high = (middle, high) if total < config.minutes * 60 else (low, middle)
+        low, high = (middle, high) if total < minutes * 60 else (low, middle)
     return low
 
 
