@@ -50,7 +50,8 @@ def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:
         maps = sum(width / 4**level for level, width in enumerate(config.channels)) * (2 * config.blocks + 2) * 15
         return int(4 * config.batch * side**2 * maps)
     if isinstance(config, GanConfig):
-        side, blocks, width = shape.size / patch_side(config.patch, shape.size), config.blocks, config.width + 2 * config.d_width
+        side, blocks = shape.size / patch_side(config.patch, shape.size), config.blocks
+        width = config.width + 2 * config.d_width
     else:
         side, blocks, width = float(shape.size), config.depth, 4 * (config.width + 2 * config.d_width) // 2
     return int(4 * config.batch * side**2 * width * blocks * 10 * 1.5)  # coarser levels add half
