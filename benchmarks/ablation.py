@@ -37,6 +37,8 @@ STEPS: Mapping[str, Settings] = {
     "+ spread 1.1": {**SOFT, "sampler.spread": 1.1},
     "+ weight average": {**SOFT, "student.ema": 0.05},
     "+ label smoothing 0.1": {**SOFT, "student.label_smoothing": 0.1},
+    "+ a tenth between classes": {**SOFT, "bank.between": 0.1},
+    "+ a third hard for the teacher": {**SOFT, "bank.hard": 0.33},
     "+ prior as in the data": {**SOFT, "bank.prior": 1.0},
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,67 @@ def test_bank_size_is_a_multiple_of_the_members_within_limits() -> None:
 def test_advance_below_the_size_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least"):
         _bank(tmp_path)[0].advance(39)
+
+
+class Shades(NumberGenerator):
+    """Images of one grey level: 200 times a number in [0, 1) that follows from label and index, or the mean of two such."""
+
+    def sample(self, labels: np.ndarray, *, indices: np.ndarray | None = None, **kwargs: object) -> np.ndarray:
+        rows = np.arange(len(labels)) if indices is None else indices
+        return _grey(_level(labels, rows))
+
+    def between(
+        self,
+        labels: tuple[np.ndarray, np.ndarray],
+        indices: tuple[np.ndarray, np.ndarray],
+        shares: np.ndarray,
+        **kwargs: object,
+    ) -> np.ndarray:
+        start, end = (_level(asked, rows) for asked, rows in zip(labels, indices, strict=True))
+        return _grey(start + (end - start) * shares)
+
+
+def _level(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.array([np.random.default_rng([int(label), int(row)]).random() for label, row in zip(labels, rows, strict=True)])
+
+
+def _grey(level: np.ndarray) -> np.ndarray:
+    return np.broadcast_to((200 * level).astype(np.uint8)[:, None, None, None], (len(level), 1, 2, 2)).copy()
+
+
+def _darkness(images: np.ndarray) -> np.ndarray:
+    return -images.reshape(len(images), -1).mean(1)
+
+
+def test_a_hard_draw_is_the_hardest_of_its_attempts_and_the_others_stay_as_they_are() -> None:
+    usual = Sampler(Shades(), np.ones(2), seed=3)  # type: ignore[arg-type]
+    some = replace(usual, hard=0.5, candidates=4, hardness=_darkness)
+    draws = np.arange(3_000)
+    before, after = usual.draw(draws)[0][:, 0, 0, 0], some.draw(draws)[0][:, 0, 0, 0]
+    changed = after != before
+    assert (after[changed] < before[changed]).all()
+    assert abs(changed.mean() - 0.5 * 3 / 4) < 0.04  # the first attempt is the darkest of four in a quarter of all cases
+    every = replace(some, hard=1.0).draw(draws)[0][:, 0, 0, 0].mean()
+    assert abs(every - 200 / 5) < 3  # the least of four uniform numbers has mean 1/5
+
+
+def test_images_between_classes_have_the_planned_share_and_half_the_variance_of_a_blend() -> None:
+    usual = Sampler(Shades(), np.ones(2), seed=3)  # type: ignore[arg-type]
+    draws = np.arange(3_000)
+    before, labels = usual.draw(draws)
+    after, same = replace(usual, between=0.3).draw(draws)
+    np.testing.assert_array_equal(labels, same)
+    assert abs((after != before).any((1, 2, 3)).mean() - 0.3) < 0.03
+    blends = replace(usual, between=1.0).draw(draws)[0][:, 0, 0, 0] / 200
+    assert abs(blends.var() * 12 - 2 / 3) < 0.06  # E[(1-w)^2 + w^2] = 2/3 of a uniform number's 1/12
+
+
+def test_draws_of_every_kind_do_not_depend_on_what_else_is_drawn() -> None:
+    sampler = Sampler(Shades(), np.ones(2), seed=3, between=0.3, hard=0.3, hardness=_darkness)  # type: ignore[arg-type]
+    whole, _ = sampler.draw(np.arange(2_000, 2_200))
+    np.testing.assert_array_equal(sampler.draw(np.array([2_150, 2_020]))[0], whole[[150, 20]])
+
+
+def test_a_generator_that_cannot_blend_is_named() -> None:
+    with pytest.raises(TypeError, match=r"Interpolates .* Got NumberGenerator"):
+        Sampler(NumberGenerator(), np.ones(2), seed=0, between=1.0).draw(np.arange(3))

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from upcycle._presets import PRESETS
-from upcycle.errors import ResourceError, RunFolderError
+from upcycle._settings import with_settings
+from upcycle.config import BankConfig, GanConfig
+from upcycle.errors import ConfigError, ResourceError, RunFolderError
+from upcycle.generators import ImageShape
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
-from upcycle.runs._plan import Budget, Plan, Rates, budget_for, scale_for, stage_seconds
+from upcycle.runs._plan import Budget, Plan, Rates, budget_for, make_plan, scale_for, stage_seconds
 from upcycle.runs._stages import content_key, read_record, run_stage
 
 SMOKE = PRESETS["smoke"]
@@ -114,6 +118,20 @@ def test_a_limit_shortens_a_long_run_and_never_lengthens_a_short_one(limit: floa
     assert total == pytest.approx(expected * 60, rel=0.1)
     unasked = PRESETS["quick"].model_copy(update={"minutes_limit": 500.0})
     assert scale_for(unasked, 5_000, RATES) == 1.0
+
+
+def test_images_between_classes_are_refused_before_work_where_the_generator_cannot_draw_them() -> None:
+    config = SMOKE.model_copy(update={"bank": BankConfig(between=0.2), "generator": GanConfig()})
+    with pytest.raises(ConfigError, match=r"bank\.between must be 0 for a gan generator\. Got 0\.2"):
+        make_plan(config, ImageShape(1, 8, 2), 100, torch.device("cpu"))
+
+
+def test_hard_and_blended_draws_count_their_attempts_in_the_plan() -> None:
+    seconds = [
+        stage_seconds(budget_for(with_settings(SMOKE, {"bank.hard": hard}), 500), RATES)["student"] for hard in (0.0, 1.0)
+    ]
+    drawn = budget_for(SMOKE, 500).drawn / RATES.sampling
+    assert seconds[1] - seconds[0] == pytest.approx(3 * drawn)
 
 
 def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:

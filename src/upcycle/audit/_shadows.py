@@ -117,9 +117,11 @@ def _fan_out(tasks: Sequence[tuple[Pipeline, Records, np.ndarray, int, AuditPlan
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
     workers = min(plan.n_jobs or cpu_count(only_physical_cores=True), max(len(tasks), 1))
-    backend = "sequential" if workers == 1 and plan.backend == "loky" else plan.backend
-    threads = {"inner_max_num_threads": 1} if backend == "loky" else {}
-    with parallel_config(backend=backend, n_jobs=workers, **threads):
+    if workers == 1 and plan.backend == "loky":
+        yield from (_one(*task) for task in tasks)
+        return
+    threads = {"inner_max_num_threads": 1} if plan.backend == "loky" else {}
+    with parallel_config(backend=plan.backend, n_jobs=workers, **threads):
         streams = getattr(Parallel()._backend, "supports_return_generator", False)
         found = Parallel(return_as="generator_unordered" if streams else "list")(delayed(_one)(*task) for task in tasks)
         yield from found

@@ -3,7 +3,7 @@
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
 from upcycle.recycle._cleaning import believed, out_of_fold
-from upcycle.recycle._filter import TeacherFilter
+from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget
@@ -27,6 +27,7 @@ __all__ = [
     "Score",
     "Search",
     "StudyMemory",
+    "TeacherDoubt",
     "TeacherFilter",
     "TeacherLabels",
     "Trial",

@@ -12,13 +12,16 @@ import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.config import BankConfig
-from upcycle.generators import Generator, Snapshot
+from upcycle.generators import Generator, Interpolates, Snapshot
 
 _CHUNK = 1024
 _FAR = 2**44  # between the attempts of a draw: further than bank and released set reach
+_PARTNER = 2**50  # from a draw to the one it is blended with: further than all attempts reach
 
 Accept = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """uint8 images (n, height, width, channels) and the classes asked for (n,) -> bool (n,); image by image."""
+Hardness = Callable[[np.ndarray], np.ndarray]
+"""uint8 images (n, height, width, channels) -> float (n,), higher = harder for the teacher; image by image."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Sampler:
     """Everything needed to draw image number j: generator, spread, label prior and filter. Draw j is a pure function of j.
 
     An image that `accept` refuses is drawn anew, at most `redraws` times; then its first attempt stays, so that a class the
-    generator cannot draw neither hangs the bank nor vanishes from it.
+    generator cannot draw neither hangs the bank nor vanishes from it. Of all draws, a share `between` lies between two classes
+    (latents and classes mixed; the generator must be one that Interpolates), and a share `hard` is the hardest of `candidates`
+    attempts by `hardness`.
     """
 
     generator: Generator
@@ -36,6 +41,10 @@ class Sampler:
     snapshot: Snapshot | None = None
     accept: Accept | None = None
     redraws: int = 10
+    between: float = 0.0
+    hard: float = 0.0
+    candidates: int = 4
+    hardness: Hardness | None = None
 
     def labels(self, draws: np.ndarray) -> np.ndarray:
         """Classes asked for by `draws`, int64; every run of 1,024 draws holds the prior's shares to rounding."""
@@ -48,7 +57,18 @@ class Sampler:
     def draw(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """uint8 images (n, height, width, channels) and the classes asked for (n,)."""
         labels = self.labels(draws)
-        return self.draw_classes(labels, draws), labels
+        if not self.between + self.hard:
+            return self.draw_classes(labels, draws), labels
+        place = self._uniform("bank-kinds", draws)
+        between = place < self.between
+        hard = ~between & (place < self.between + self.hard)
+        usual = ~between & ~hard
+        kinds = ((usual, self.draw_classes), (between, self._draw_between), (hard, self._draw_hard))
+        parts = [(chosen, draw(labels[chosen], draws[chosen])) for chosen, draw in kinds if chosen.any()]
+        images = np.empty((len(draws), *parts[0][1].shape[1:]), np.uint8)
+        for chosen, part in parts:
+            images[chosen] = part
+        return images, labels
 
     def draw_classes(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """uint8 images (n, height, width, channels) of the classes `labels` (n,), whatever the prior."""
@@ -62,6 +82,42 @@ class Sampler:
             images[waiting[good]] = again[good]
             waiting = waiting[~good]
         return images
+
+    def _draw_between(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Images of `labels`, each some of the way to a draw of its own."""
+        if not isinstance(self.generator, Interpolates):
+            raise TypeError(f"generator must be one that Interpolates where between > 0. Got {type(self.generator).__name__}.")
+        partners = draws + _PARTNER
+        images = self.generator.between(
+            (labels, self.labels(partners)),
+            (draws, partners),
+            self._uniform("bank-shares", draws),
+            seed=derive_seed(self.seed, "bank"),
+            spread=self.spread,
+            snapshot=self.snapshot,
+        )
+        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+
+    def _draw_hard(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """The hardest of several attempts at every draw."""
+        if self.hardness is None:
+            raise ValueError("hardness must be given where some draws are to be hard. Got None.")
+        best = self.draw_classes(labels, draws)
+        score = self.hardness(best)
+        for attempt in range(1, self.candidates):
+            images = self._sample(labels, draws + attempt * _FAR)
+            found = self.hardness(images)
+            better = found > score
+            best[better], score[better] = images[better], found[better]
+        return best
+
+    def _uniform(self, purpose: str, draws: np.ndarray) -> np.ndarray:
+        """float64 (n,) in [0, 1): one number per draw, the same whenever it is asked for."""
+        out = np.empty(len(draws))
+        for block in np.unique(draws // _CHUNK):
+            inside = draws // _CHUNK == block
+            out[inside] = numpy_rng(self.seed, purpose, int(block)).random(_CHUNK)[draws[inside] % _CHUNK]
+        return out
 
     def _sample(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
         seed = derive_seed(self.seed, "bank")

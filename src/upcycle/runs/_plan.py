@@ -11,7 +11,8 @@ import torch
 
 from upcycle.config import Config
 from upcycle.data import ImageSet
-from upcycle.generators import ImageShape, make_generator, training_bytes
+from upcycle.errors import ConfigError
+from upcycle.generators import ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import classifier_factory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, train_classifier
 
@@ -33,6 +34,7 @@ class Budget:
     cleaning: int = 0
     tuning: int = 0
     plain: int = 0
+    attempts: float = 1.0
 
     @property
     def drawn(self) -> int:
@@ -70,6 +72,7 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         config.cleaning.folds * config.cleaning.images,
         proxy_images(config),
         student if config.plain else 0,
+        1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
     )
 
 
@@ -93,7 +96,7 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
         "teacher": budget.teachers * budget.teacher * learning,
         "baseline": budget.baseline * learning,
         "generator": budget.generator / rates.generator,
-        "student": budget.student * distilling + budget.drawn / rates.sampling,
+        "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
         "tuning": budget.tuning * (distilling + 0.5 / rates.sampling),
         "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
         "others": _OTHER_SECONDS,
@@ -195,13 +198,19 @@ def _teachers(count: int) -> str:
 
 
 def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device) -> Plan:
-    """Measure this machine and derive the plan."""
+    """Measure this machine and derive the plan. Raises ConfigError for a bank that the generator cannot draw."""
+    drawing = make_generator(shape, config.generator, config.sampler)
+    if config.bank.between and not isinstance(drawing, Interpolates):
+        raise ConfigError(
+            f"bank.between must be 0 for a {config.generator.family} generator. Got {config.bank.between}. "
+            "Set it to 0, or take generator.family=edm."
+        )
     rates = measure_rates(config, shape, device)
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)
     net = classifier_factory(config.teacher)(shape.channels, shape.classes, shape.size)
-    drawing = make_generator(shape, config.generator, config.sampler).parameter_count()
-    return Plan(budget, stage_seconds(budget, rates), rates, parameter_count(net), drawing, scale)
+    sizes = parameter_count(net), drawing.parameter_count()
+    return Plan(budget, stage_seconds(budget, rates), rates, *sizes, scale)
 
 
 def memory_bytes(config: Config, shape: ImageShape, image_bytes: int) -> int:

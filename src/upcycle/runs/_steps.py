@@ -28,6 +28,7 @@ from upcycle.recycle import (
     Labeller,
     Recipe,
     Sampler,
+    TeacherDoubt,
     TeacherFilter,
     choose_augmentation,
     label_prior,
@@ -100,6 +101,10 @@ class Bench:
             snapshot=nearest_snapshot(passed, how.snapshot) if how.snapshot else passed[-1],
             accept=accept,
             redraws=how.redraws,
+            between=self.config.bank.between,
+            hard=self.config.bank.hard,
+            candidates=self.config.bank.candidates,
+            hardness=TeacherDoubt(self.classifier("teacher"), self.device) if self.config.bank.hard else None,
         )
 
     def passed_snapshots(self) -> list[Snapshot]:
