@@ -9,6 +9,7 @@ its name says is added to the step before, and "+ ..." steps at the end are trie
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -43,22 +44,23 @@ STEPS: Mapping[str, Settings] = {
 }
 
 
-def train(bench: Bench, images: int, seed: int) -> object:
-    """The student of a bench, in a folder that is thrown away."""
+def train(bench: Bench, images: int, seed: int, banks: Path) -> object:
+    """The student of a bench; steps that draw the same images share the bank of an earlier one in `banks`."""
     config, shape = bench.config, bench.shape
     members = bench.plan.budget.epoch
     size = max(256, min(round(config.bank.multiple * members), config.bank.max_images))
     how = replace(bench.distillation(), per_refresh=round(config.bank.refresh * size))
-    with TemporaryDirectory() as folder:
-        bank = Bank(Path(folder), bench.sampler(), size, (shape.size, shape.size, shape.channels)).advance(size)
-        return train_student(bank, bench.labeller(), bench.recipe(images, bench.augmentation()), how, seed=seed).net
+    drawn = config.model_dump_json(include={"seed": True, "sampler": True, "bank": {"prior", "between", "hard", "candidates"}})
+    folder = banks / hashlib.sha256(f"{size} {drawn}".encode()).hexdigest()[:16]
+    bank = Bank(folder, bench.sampler(), size, (shape.size, shape.size, shape.channels)).advance(size)
+    return train_student(bank, bench.labeller(), bench.recipe(images, bench.augmentation()), how, seed=seed).net
 
 
-def row(bench: Bench, store: Store, step: str, seed: int, images: int) -> dict[str, object]:
+def row(bench: Bench, store: Store, step: str, seed: int, images: int, banks: Path) -> dict[str, object]:
     """Train and judge one step."""
     changed = replace(bench, config=with_settings(bench.config, {**STEPS[step], "seed": seed}))
     start = time.monotonic()
-    net = train(changed, images, seed)
+    net = train(changed, images, seed, banks)
     minutes = (time.monotonic() - start) / 60
     found = {
         "dataset": store.meta.name,
@@ -84,8 +86,10 @@ def main() -> None:
     bench, store = open_bench(arguments.run)
     images = arguments.images or bench.plan.budget.student
     for seed in arguments.seeds:
-        for step in arguments.steps:
-            write("ablation.json", [row(bench, store, step, seed, images)], same=("dataset", "step", "seed"))
+        with TemporaryDirectory() as banks:
+            for step in arguments.steps:
+                found = row(bench, store, step, seed, images, Path(banks))
+                write("ablation.json", [found], same=("dataset", "step", "seed"))
 
 
 if __name__ == "__main__":
