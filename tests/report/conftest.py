@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upcycle.report import Energy, Evidence, Neighbours, Sheet, render, render_comparison
+from tests.report.trees import SEED, Trees
+from upcycle.audit import CanaryCounts, PipelineAudit, audit, plan_for
+from upcycle.data import ImageSet
+from upcycle.report import Energy, Evidence, Neighbours, Sheet, render, render_comparison, render_pipeline_audit
 
 NAMES = ("cat", "$dog^{", "<script>alert(1)</script>")
 SECRETS = ("st-mary-hospital", "patient-4711", "scan-0815", "/srv/ward-7", "WARD7-PC", "group-333", "C:\\ward")
@@ -154,12 +157,23 @@ def comparison() -> str:
 
 
 @pytest.fixture(scope="session")
-def pages(evidence: Evidence, comparison: str) -> dict[str, str]:
-    """The three pages of this room by name."""
+def shadows() -> PipelineAudit:
+    """Eight pipelines of decision trees on 480 records with canaries of every kind."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 120, (480, 8, 8, 1)), np.arange(480) % 4
+    images[np.arange(480), labels * 2] += 80
+    plan = plan_for("standard", pipelines=8, canaries=CanaryCounts(60, 20, 10), views=2, synthetic=60, n_jobs=1, seed=SEED)
+    return audit(Trees(), ImageSet(images.astype(np.uint8), labels), plan)
+
+
+@pytest.fixture(scope="session")
+def pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[str, str]:
+    """The four pages of this room by name."""
     return {
         "internal": render(evidence, internal=True),
         "shareable": render(evidence, internal=False),
         "comparison": comparison,
+        "pipelines": render_pipeline_audit(shadows.to_json()),
     }
 
 

@@ -20,6 +20,7 @@ from upcycle.data import Store, draw_members, from_arrays, write_store
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.runs import audit_run
 from upcycle.runs._folder import open_run, write_json
+from upcycle.runs._shadow_facts import merged
 from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
 
 
@@ -111,7 +112,7 @@ def test_what_leaves_has_the_rows_and_the_worse_verdict_but_no_seed_and_no_membe
     own = json.loads((finished / "private" / "audit" / "audit.json").read_text())["verdict"]
     order = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
     assert public["verdict"] == min((own, found.verdict), key=order.index)
-    again = module.merged(public, found)
+    again = merged(public, found.to_json(public=True))
     assert again["rows"] == public["rows"]  # a second audit replaces the first
 
 
@@ -131,6 +132,10 @@ def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_b
     done = CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick", "--jobs", "1"], catch_exceptions=False)
     assert done.exit_code == audited[0].exit_code
     assert "verdict  " in done.output
+    page = finished / "private" / "audit" / "pipeline.html"
+    assert done.output.splitlines()[-1] == f"page     {page} (internal)"
+    assert audited[0].headline.line.split(",")[0] in page.read_text(encoding="utf-8")
+    assert not list((finished / "release").glob("pipeline*")), "the page stays on the closed side"
     with pytest.raises(ConfigError, match="run folder only"):
         CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick", "--out", str(tmp_path)], catch_exceptions=False)
     with pytest.raises(RunFolderError, match="folder of a run"):

@@ -11,7 +11,8 @@ import numpy as np
 from upcycle.audit._card import AttackCard
 from upcycle.audit._controls import Control
 from upcycle.audit._label_test import LabelTest
-from upcycle.audit._plan import AuditPlan
+from upcycle.audit._multiplicity import Endpoint
+from upcycle.audit._plan import RATIO, AuditPlan
 from upcycle.audit._result import AuditRow
 from upcycle.audit._verdict import Verdict, headline
 
@@ -19,6 +20,8 @@ SCHEMA: Final = "upcycle-pipeline-audit/1"
 INVALID_EXIT: Final = 3
 _SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
 _MACHINE = ("backend", "n_jobs")
+AUC_MARGIN: Final = Endpoint("AUC", RATIO).margin
+TPR_MARGIN: Final = 0.05  # dependent pairs leave wider limits than the 3 % that independent records reach
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class PipelineAudit:
             "sentence": self.sentence,
             "primary_endpoint": "TPR at 1 % false positives on mislabelled canaries; without canaries, AUC on clean records",
             "scope": "shadow pipelines of this recipe with canaries; the released student was trained without any",
+            "margins": {"auc": AUC_MARGIN, "tpr_at_1pct": TPR_MARGIN},
             "plan": plan,
             "verdicts": [asdict(v) for v in self.verdicts],
             "rows": [asdict(row) for row in self.rows],

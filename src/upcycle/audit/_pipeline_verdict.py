@@ -7,14 +7,10 @@ from typing import Final
 
 from upcycle.audit._controls import Control
 from upcycle.audit._label_test import LabelTest
-from upcycle.audit._multiplicity import Endpoint
 from upcycle.audit._pipeline_controls import failed
-from upcycle.audit._pipeline_result import PipelineRow
-from upcycle.audit._plan import RATIO
+from upcycle.audit._pipeline_result import AUC_MARGIN, TPR_MARGIN, PipelineRow
 from upcycle.audit._verdict import Verdict
 
-MARGIN: Final = Endpoint("AUC", RATIO).margin
-TPR_MARGIN: Final = 0.05  # dependent pairs leave wider limits than the 3 % that independent records reach
 FPR: Final = 0.01
 
 
@@ -73,14 +69,14 @@ def _leak(rows: Sequence[PipelineRow], primary: PipelineRow | None, test: LabelT
 
 def _clear(primary: PipelineRow, teacher: PipelineRow) -> bool:
     if primary.population == "clean":
-        return primary.auc_high < MARGIN and teacher.auc_low > 0.5
+        return primary.auc_high < AUC_MARGIN and teacher.auc_low > 0.5
     if primary.tpr_at_1pct_high is None or teacher.tpr_at_1pct_low is None:
         return False
     return primary.tpr_at_1pct_high < TPR_MARGIN < teacher.tpr_at_1pct_low
 
 
 def _margin(primary: PipelineRow) -> str:
-    return f"AUC {MARGIN}" if primary.population == "clean" else f"{TPR_MARGIN:.0%} of canaries at 1 % false positives"
+    return f"AUC {AUC_MARGIN}" if primary.population == "clean" else f"{TPR_MARGIN:.0%} of canaries at 1 % false positives"
 
 
 def _needs(primary: PipelineRow | None, teacher: PipelineRow | None) -> str:

@@ -36,6 +36,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
             f"--budget must stand beside a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
         )
     from upcycle.runs import audit_run
+    from upcycle.runs._audit_run import PAGE
 
     as_json = bool(options.get("as_json"))
     found = audit_run(Path(data), budget, jobs=jobs, say=lambda text: click.echo(text, err=as_json))
@@ -44,6 +45,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     else:
         for line in _lines(found.to_json()):
             click.echo(line)
+    click.echo(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)", err=as_json)
     context.exit(found.exit_code)
 
 

@@ -1,9 +1,11 @@
-"""Two self-contained HTML reports from one frozen value, internal and shareable, and a page that compares runs."""
+"""Two self-contained HTML reports from one frozen value, internal and shareable, a page that compares runs, and one about the
+shadow pipelines of an audit."""
 
 from upcycle.report._compare import render_comparison
 from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._html import render, write_reports
 from upcycle.report._metrics import Scores, roc_band, scores
+from upcycle.report._pipeline_page import render_pipeline_audit
 
 __all__ = [
     "Energy",
@@ -13,6 +15,7 @@ __all__ = [
     "Sheet",
     "render",
     "render_comparison",
+    "render_pipeline_audit",
     "roc_band",
     "scores",
     "write_reports",

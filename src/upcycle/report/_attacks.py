@@ -14,7 +14,8 @@ _ORDER = ("student", "teacher", "baseline", "plain")
 
 @dataclass(frozen=True)
 class AttackRow:
-    """One attack on one target; what the JSON does not say is None. `p` is Holm-adjusted where that is known."""
+    """One attack on one target; what the JSON does not say is None. `p` is Holm-adjusted where that is known; `epsilon` is a
+    lower bound, and `epsilon_cap` the most that it could have been."""
 
     target: str
     attack: str
@@ -29,6 +30,8 @@ class AttackRow:
     tpr_01: Interval | None
     tpr_01_note: str
     p: float | None
+    epsilon: float | None
+    epsilon_cap: float | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def limits(values: Any) -> Interval | None:
 
 def attack_rows(audit: Mapping[str, Any] | None) -> list[AttackRow]:
     """All rows: student first, then teacher, baseline and the rest; within a target as they came."""
-    rows = [_row(row) for row in _mappings(audit, "rows")]
+    rows = [_row(row) for row in mappings(audit, "rows")]
     return sorted(rows, key=lambda row: _ORDER.index(row.target) if row.target in _ORDER else len(_ORDER))
 
 
@@ -68,7 +71,7 @@ def control_rows(audit: Mapping[str, Any] | None) -> list[ControlRow]:
     """All controls as they came."""
     return [
         ControlRow(_text(row, "control"), _text(row, "target"), _text(row, "attack"), _limits(row, "auc"), row.get("passed"))
-        for row in _mappings(audit, "controls")
+        for row in mappings(audit, "controls")
     ]
 
 
@@ -91,8 +94,10 @@ def not_attacked(rows: Sequence[AttackRow]) -> list[str]:
     return [part for part, attacked in seen.items() if not attacked]
 
 
-def _mappings(audit: Mapping[str, Any] | None, key: str) -> list[Mapping[str, Any]]:
-    return [row for row in (audit or {}).get(key) or () if isinstance(row, Mapping)]
+def mappings(audit: Mapping[str, Any] | None, key: str) -> list[Mapping[str, Any]]:
+    """The mappings listed under a key; anything else there is left out."""
+    found = (audit or {}).get(key)
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, Sequence) else []
 
 
 def _row(row: Mapping[str, Any]) -> AttackRow:
@@ -113,6 +118,8 @@ def _row(row: Mapping[str, Any]) -> AttackRow:
         tpr_01=_limits(row, "tpr_at_01pct"),
         tpr_01_note=_text(row, "tpr_at_01pct_note"),
         p=number(row.get("p_value")) if adjusted is None else adjusted,
+        epsilon=number(row.get("epsilon_low")),
+        epsilon_cap=number(row.get("epsilon_cap")),
     )
 
 

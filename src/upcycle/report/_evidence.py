@@ -15,6 +15,7 @@ from upcycle.report._redact import (
     public_curves,
     public_dataset,
     public_environment,
+    public_pipelines,
     public_roc,
 )
 
@@ -62,10 +63,11 @@ class Evidence:
 
     `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
     warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high). `logits` maps a model
-    to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics. `roc`
-    maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band. `synthetic_examples`:
-    images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes). `sheets` are images drawn for
-    the report, named as in SHEETS.
+    to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics.
+    `pipelines` is the JSON of an audit by shadow pipelines, whose page lies in audit/pipeline.html beside the internal report.
+    `roc` maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band.
+    `synthetic_examples`: images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes). `sheets`
+    are images drawn for the report, named as in SHEETS.
 
     Private, shown by the internal report only: `real_examples` (images, labels), `nearest`, and `exposed`: one mapping per
     record that the audit found easiest to recognise; a value that is a uint8 array (side, side, channels) is shown as a
@@ -83,6 +85,7 @@ class Evidence:
     accuracies: Mapping[str, Triple] = field(default_factory=dict)
     gap_points: Triple | None = None
     audit: Mapping[str, Any] | None = None
+    pipelines: Mapping[str, Any] | None = None
     copies: Mapping[str, float] | None = None
     roc: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
     energy: Energy | None = None
@@ -106,6 +109,7 @@ class Evidence:
             accuracies=self.accuracies,
             gap_points=self.gap_points,
             audit=public_audit(self.audit),
+            pipelines=public_pipelines(self.pipelines),
             copies=public_copies(self.copies),
             roc=public_roc(self.roc or {}),
             energy=self.energy,

@@ -26,6 +26,7 @@ from upcycle.report._leaks import attack_intervals, roc_curves
 from upcycle.report._metrics import Scores, confusion, rate, recalls, reliability_bins, scores
 from upcycle.report._page import environment
 from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
+from upcycle.report._pipeline_page import shadow_part
 from upcycle.report._redact import SMALL_CELL
 from upcycle.report._summary import cards, confidence, percent, verdict
 
@@ -56,7 +57,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
     found, level = verdict(shown.audit), confidence(shown.audit)
     judged = _judged(shown, level)
     accuracies = {row.model: row.accuracy for row in judged if row.accuracy} | dict(shown.accuracies or {})
-    leaks = primary_rows(rows)
+    leaks, attacked = primary_rows(rows), [*rows, *attack_rows(shown.pipelines)]
     text: str = (
         environment()
         .get_template("report.html.j2")
@@ -71,10 +72,11 @@ def render(evidence: Evidence, *, internal: bool) -> str:
             cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID"),
             verdict=found,
             rows=rows,
+            shadows=shadow_part(shown.pipelines),
             student=leaks.get("student"),
             copies={key: number(value) for key, value in (shown.copies or {}).items()},
-            missed=not_attacked(rows),
-            no_dp=not any(row.target.lower().startswith("dp") for row in rows),
+            missed=not_attacked(attacked),
+            no_dp=not any(row.target.lower().startswith("dp") for row in attacked),
             controls=control_rows(shown.audit),
             attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
             judged=judged,

@@ -108,3 +108,51 @@ def gaps(found: Sequence[tuple[str, Interval]]) -> str:
 
     said = "; ".join(f"{name} {value:+.2f}" for name, (value, _, _) in found)
     return svg(draw, name="gaps", label=f"Gap to the baseline in points. {said}", size=(WIDE, 0.8 + 0.26 * max(len(found), 2)))
+
+
+def canary_forest(found: Sequence[tuple[str, str, AttackRow]], chance: float, margin: float | None) -> str:
+    """TPR at 1 % false positives with its interval, a line per (target, kind of canary, row). Small rates have more room: the
+    axis grows with the square root."""
+    if not any(row.tpr_1 for _, _, row in found):
+        return ""
+    ticks = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+
+    def draw(axes: Sequence[Axes]) -> None:
+        from matplotlib.ticker import FixedLocator, NullLocator
+
+        axes[0].set_xscale("function", functions=(_root, _square))
+        axes[0].axvline(chance, color=paint("soft"), lw=1, ls=":", label="chance")
+        if margin is not None:
+            axes[0].axvline(margin, color=paint("wrong"), lw=0.9, ls="--", label="margin")
+        for k, (target, _, row) in enumerate(found):
+            colour = paint(target.split(",")[0])
+            if row.tpr_1 is None:
+                axes[0].text(0.002, k, row.tpr_1_note or "not resolvable", va="center", color=paint("soft"), fontsize=8)
+                continue
+            value, low, high = row.tpr_1
+            axes[0].plot([low, high], [k, k], color=colour, lw=2, solid_capstyle="round")
+            axes[0].plot(value, k, MARKERS.get(target, "o"), color=colour, ms=5)
+        axes[0].set_yticks(range(len(found)), [f"{short(target, 26)}: {kind}" for target, kind, _ in found])
+        axes[0].tick_params(axis="y", length=0)
+        axes[0].set(ylim=(len(found) - 0.4, -0.6), xlim=(0, 1), xlabel="canaries found at 1 % false alarms")
+        axes[0].xaxis.set_major_locator(FixedLocator(ticks))
+        axes[0].xaxis.set_minor_locator(NullLocator())
+        axes[0].xaxis.set_major_formatter(percent)
+        axes[0].grid(True, axis="x")
+        axes[0].legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, handlelength=2.4)
+
+    said = "; ".join(f"{target}, {kind}: {_said(row)}" for target, kind, row in found)
+    label = f"Share of canaries found at 1 % false alarms, with intervals; chance is {chance:.0%}. {said}"
+    return svg(draw, name="forest", label=label, size=(WIDE, 0.95 + 0.24 * max(len(found), 3)))
+
+
+def _said(row: AttackRow) -> str:
+    return row.tpr_1_note or "not resolvable" if row.tpr_1 is None else "{:.1%}, {:.1%} to {:.1%}".format(*row.tpr_1)
+
+
+def _root(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(np.maximum(values, 0)))
+
+
+def _square(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.square(values))

@@ -22,7 +22,15 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["interval"] = interval
-    formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}", "hundredth": "{:.2f}", "short": "{:.3g}"}
+    found.filters["rate"] = rate
+    formats = {
+        "fixed": "{:.3f}",
+        "whole": "{:,.0f}",
+        "tenth": "{:.1f}",
+        "hundredth": "{:.2f}",
+        "short": "{:.3g}",
+        "small": "{:.2g}",
+    }
     for name, form in formats.items():
         found.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
     found.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
@@ -33,6 +41,11 @@ def environment() -> Environment:
 def interval(values: Interval | None, missing: str = "–") -> str:
     """`value [low, high]` with three digits, or `missing`."""
     return missing if values is None else "{:.3f} [{:.3f}, {:.3f}]".format(*values)
+
+
+def rate(values: Interval | None, missing: str = "–") -> str:
+    """`value % [low, high]` with one digit, of fractions, or `missing`."""
+    return missing if values is None else "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * value for value in values))
 
 
 def points(values: Interval | None) -> str:

@@ -15,6 +15,8 @@ _ENVIRONMENT = ("upcycle", "python", "platform", "cpus", "libraries")
 _METRICS = ("images", "loss", "validation_accuracy")
 _AUDIT = ("schema", "schema_version", "verdict", "line", "sentence", "primary_endpoint", "margin")
 _PLAN = ("folds", "confidence")  # a seed repeats the coin flip that made the members
+_PIPELINE_PLAN = ("budget", "pipelines", "canaries", "attacks", "views", "confidence")
+_PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated")
 _VERDICT = ("target", "verdict", "sentence", "line")
 _ROW = (
     *("target", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
@@ -84,6 +86,15 @@ def public_audit(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     found: dict[str, Any] = {key: _each(audit.get(key), keys) for key, keys in parts.items()}
     plan = audit.get("plan")
     return {**_only(audit, _AUDIT), **found, "plan": _only(plan, _PLAN) if isinstance(plan, Mapping) else {}}
+
+
+def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The known aggregates of an audit by shadow pipelines: never the seed that drew canaries and members."""
+    found = public_audit(audit)
+    if not audit or found is None:
+        return None
+    plan, facts = ({} if not isinstance(audit.get(key), Mapping) else audit[key] for key in ("plan", "facts"))
+    return {**found, **_only(audit, ("scope",)), "plan": _only(plan, _PIPELINE_PLAN), "facts": _only(facts, _PIPELINE_FACTS)}
 
 
 def public_copies(copies: Mapping[str, float] | None) -> dict[str, float] | None:

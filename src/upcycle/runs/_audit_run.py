@@ -7,9 +7,8 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,17 @@ from upcycle.audit._questions import ask
 from upcycle.audit._shadows import read_answers
 from upcycle.data import ImageSet, Store
 from upcycle.errors import RunFolderError
-from upcycle.runs._folder import only_one, read_config, write_json
+from upcycle.release import SUMS, write_checksums
+from upcycle.report import render_pipeline_audit
+from upcycle.runs._folder import only_one, read_config, write_json, write_text
+from upcycle.runs._shadow_facts import PIPELINES, merged
 from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+from upcycle.runs._stages import MANIFEST
 
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
 _ATTACK_SECONDS = 2.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
-_SEVERITY = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
-_SUFFIX = " (shadow pipelines)"
+PAGE = "pipeline.html"  # beside its JSON in private/audit
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class Cost:
 def audit_run(root: Path, budget: str, *, jobs: int = 0, say: Say = lambda _: None) -> PipelineAudit:
     """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
 
-    Writes private/audit/pipeline.json, pipeline_scores.npz and the runs themselves (private/audit/shadows), and adds the
-    public half to release/audit.json where the run has been released. Canaries are drawn in memory only: neither the store
-    nor any released model ever holds one. Raises RunFolderError for a folder without a finished store.
+    Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz and the runs themselves (private/audit/shadows),
+    adds the public half to release/audit.json where the run has been released, and writes its reports anew. Canaries are
+    drawn in memory only: neither the store nor any released model ever holds one. Raises RunFolderError for a folder
+    without a finished store.
     """
     if not (root / "config.yaml").exists():
         raise RunFolderError(f"RUN must be the folder of a run. Got {root}. Make one with upcycle run DATA --out {root}.")
@@ -67,12 +70,26 @@ def audit_run(root: Path, budget: str, *, jobs: int = 0, say: Say = lambda _: No
         pool = run_pool(store)
         pipeline = ShadowPipeline(store.validation(), len(store.meta.class_names), shadow_config(config, store.meta.size))
         found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
-        write_json(folder / "pipeline.json", found.to_json())
+        write_json(folder / PIPELINES, found.to_json())
+        write_text(folder / PAGE, render_pipeline_audit(found.to_json(), title=f"{store.meta.name}: {config.preset} run"))
         np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
-        released = root / "release" / "audit.json"
-        if released.exists():
-            write_json(released, merged(json.loads(released.read_text(encoding="utf-8")), found))
+        _publish(root, found)
     return found
+
+
+def _publish(root: Path, found: PipelineAudit) -> None:
+    """Tell the release and the reports of a run what the pipelines found, where the run has them."""
+    from upcycle.runs._evidence import report_stage
+    from upcycle.runs._open import open_bench
+
+    release = root / "release"
+    if (release / "audit.json").exists():
+        known = json.loads((release / "audit.json").read_text(encoding="utf-8"))
+        write_json(release / "audit.json", merged(known, found.to_json(public=True)))
+    if (root / "private" / "report" / MANIFEST).exists():
+        report_stage(*open_bench(root, needs="report"))
+    if (release / SUMS).exists():
+        write_checksums(release)
 
 
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
@@ -127,23 +144,6 @@ def run_pool(store: Store) -> ImageSet:
         groups = np.concatenate([inside.groups, outside.groups])
     images = np.concatenate([inside.images, outside.images])
     return ImageSet(images, np.concatenate([inside.labels, outside.labels]), groups)
-
-
-def merged(release: dict[str, Any], found: PipelineAudit) -> dict[str, Any]:
-    """The released audit with the rows, controls, verdicts and attacks of the shadow pipelines, under names of their own;
-    the worse verdict leads. An earlier pipeline audit in it is replaced."""
-    public = found.to_json(public=True)
-    lists = {
-        name: [row for row in release[name] if not str(row["target"]).endswith(_SUFFIX)]
-        for name in ("rows", "controls", "verdicts")
-    }
-    known = {row["name"] for row in release["attacks"]}
-    own = next((v for v in lists["verdicts"] if v["target"] == "student"), None) or lists["verdicts"][0]
-    lead = min((own, asdict(found.headline)), key=lambda v: _SEVERITY.index(v["verdict"]))
-    for name, rows in lists.items():
-        rows += [{**row, "target": f"{row['target']}{_SUFFIX}"} for row in public[name]]
-    attacks = [*release["attacks"], *(card for card in public["attacks"] if card["name"] not in known)]
-    return {**release, **lists, "attacks": attacks, **{key: lead[key] for key in ("verdict", "line", "sentence")}}
 
 
 def _secret(path: Path) -> int:

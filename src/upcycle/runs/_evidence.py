@@ -14,6 +14,7 @@ from upcycle.data import Store
 from upcycle.runs._facts import stage_records
 from upcycle.runs._judge import judged
 from upcycle.runs._publish import PREVIEW, SHAREABLE, place_report
+from upcycle.runs._shadow_facts import led, pipeline_facts
 from upcycle.runs._showcase import draw_sheets, exposed_records, neighbours
 from upcycle.runs._stages import StageRecord, read_record
 from upcycle.runs._steps import Bench, Facts
@@ -40,7 +41,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "report comes after evaluation"
     predictions = np.load(folder.stage("evaluation") / "predictions.npz", allow_pickle=False)
-    facts, stages = evaluation.facts, stage_records(bench.folder.private)
+    facts, stages, pipelines = evaluation.facts, stage_records(folder.private), pipeline_facts(folder.private)
     return Evidence(
         title=f"{meta.name}: {bench.config.preset} run",
         dataset={
@@ -60,7 +61,8 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         logits={name: predictions[name] for name in judged(bench)},
         accuracies={name: tuple(values) for name, values in facts["accuracy"].items()},
         gap_points=tuple(facts["gap_points"]),
-        audit=json.loads((folder.stage("audit") / "audit.json").read_text()),
+        audit=led(json.loads((folder.stage("audit") / "audit.json").read_text()), pipelines),
+        pipelines=pipelines,
         copies=_copies(folder.stage("copies") / "copies.json"),
         roc=_roc(folder.stage("audit") / "scores.npz", bench.config.audit.confidence),
         exposed=exposed_records(store, folder.stage("audit") / "scores.npz"),

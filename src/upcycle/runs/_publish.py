@@ -33,6 +33,7 @@ from upcycle.release import (
 from upcycle.runs._display import Display
 from upcycle.runs._folder import environment, only_one, write_json
 from upcycle.runs._open import open_bench
+from upcycle.runs._shadow_facts import merged, pipeline_facts
 from upcycle.runs._stages import read_record
 from upcycle.runs._steps import Bench, Facts, teacher_names
 
@@ -168,7 +169,7 @@ def _class_names(bench: Bench) -> tuple[str, ...]:
 
 
 def public_facts(bench: Bench) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """What may be said of the audit and of the check for copies: None for each that was not made."""
+    """What may be said of the audit, shadow pipelines included, and of the check for copies: None for each not made."""
     from upcycle.report import Evidence
 
     found: list[dict[str, Any] | None] = []
@@ -176,8 +177,9 @@ def public_facts(bench: Bench) -> tuple[dict[str, Any] | None, dict[str, Any] | 
         path = bench.folder.private / stage / f"{stage}.json"
         finished = read_record(path.parent) is not None and path.exists()
         found.append(json.loads(path.read_text(encoding="utf-8")) if finished else None)
-    shown = Evidence(title="", audit=found[0], copies=found[1]).shareable()
-    return _plain(shown.audit), _plain(shown.copies)
+    shown = Evidence(title="", audit=found[0], copies=found[1], pipelines=pipeline_facts(bench.folder.private)).shareable()
+    audit = merged(shown.audit, shown.pipelines) if shown.audit and shown.pipelines else shown.audit
+    return _plain(audit), _plain(shown.copies)
 
 
 def _plain(value: Any) -> dict[str, Any] | None:

@@ -1,0 +1,230 @@
+"""The page about a pipeline audit, for somebody who decides whether the result may leave. Made from the audit's JSON alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from upcycle.errors import DataError
+from upcycle.report._attacks import AttackRow, ControlRow, attack_rows, control_rows, mappings, number
+from upcycle.report._flat_table import flat_table, plain
+from upcycle.report._leak_table import CANARIES, LeakTable, lead_attack, leak_table, owner
+from upcycle.report._leaks import canary_forest
+from upcycle.report._page import environment
+from upcycle.report._summary import Verdict, confidence, percent, verdict
+
+SCHEMA: Final = "upcycle-pipeline-audit/1"
+CHANCE: Final = 0.01  # of the TPR at 1 % false positives
+_ACCURACY: Final = "accuracy of "
+_OWN: Final = ("records", "seconds per pipeline")  # facts that the plan's table shows
+_CONTROLS: Final = MappingProxyType(
+    {
+        "non-members vs non-members": (
+            "must hold 0.5",
+            "Half of the records that were not used are called used, by a coin. No attack may tell the halves apart.",
+        ),
+        "shuffled membership": (
+            "must hold 0.5",
+            "The coins are tossed anew when everything is over. No attack may find out how they fell.",
+        ),
+        "blind, images and labels": (
+            "must hold 0.5",
+            "An attack that asks no model. If it could tell used from unused records, they would differ by themselves.",
+        ),
+        "positive: copying generator": (
+            "must be above 0.5",
+            "A made-up generator that returns records as they are. The attack on synthetic images must see it.",
+        ),
+        "positive: planted near-duplicates": (
+            "must be above 0.5",
+            "Near copies of a few records, hidden among the synthetic images. The same attack must see them.",
+        ),
+        "positive: teacher": (
+            "should be above 0.5",
+            "The teacher did see the records. Where it is not caught, the audit stands, but it cannot clear the student.",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class _Control:
+    """One kind of control: what it must give, what it means, and how many of it passed."""
+
+    name: str
+    wanted: str
+    meaning: str
+    passed: int
+    tried: int
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """A row of a table of two columns."""
+
+    name: str
+    value: str
+
+
+def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
+    """HTML text of one page on `PipelineAudit.to_json()` or its public half: offline, without a script, figures as SVG.
+
+    Never shows the seed that drew canaries and members. Raises DataError for JSON of another schema.
+    """
+    schema = audit.get("schema") if isinstance(audit, Mapping) else audit
+    if schema != SCHEMA:
+        raise DataError(f"audit must be JSON of schema {SCHEMA}. Got {schema!r}. Give it private/audit/pipeline.json.")
+    rows, table, found = attack_rows(audit), leak_table(audit), verdict(audit)
+    level, (margin, auc_margin) = percent(confidence(audit)), _margins(audit)
+    text: str = (
+        environment()
+        .get_template("pipeline.html.j2")
+        .render(
+            title=title or "What this recipe gives away",
+            internal="seed" in _mapping(audit, "plan"),
+            verdict=found,
+            target=_judged(audit),
+            line=str(audit.get("line") or found.word),
+            scope=str(audit.get("scope", "")),
+            endpoint=str(audit.get("primary_endpoint", "")),
+            level=level,
+            margin=margin,
+            auc_margin=auc_margin,
+            table=table,
+            forest=_safe(
+                canary_forest([(part.name, CANARIES[row.population], row) for part, row in table.canaries], CHANCE, margin)
+            ),
+            rows=rows,
+            owned=_owned(rows),
+            permutation=mappings(audit, "permutation"),
+            sets=flat_table(audit.get("sets")),
+            one_run=flat_table(audit.get("one_run")),
+            controls=control_rows(audit),
+            kinds=_kinds(control_rows(audit)),
+            accuracies=_accuracies(audit),
+            facts=_others(audit),
+            plan=_plan(audit),
+            pipelines=_count(_mapping(audit, "plan").get("pipelines")),
+            records=_count(_mapping(audit, "facts").get("records")),
+            canaries=sum(planted(audit).values()),
+            attacks=mappings(audit, "attacks"),
+        )
+    )
+    return text
+
+
+@dataclass(frozen=True)
+class ShadowPart:
+    """What a run's reports say of its shadow pipelines."""
+
+    verdict: Verdict
+    line: str
+    pipelines: int | None
+    canaries: int
+    table: LeakTable
+
+
+def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
+    """The section of a run's reports; None where no pipeline audit was made."""
+    if not audit:
+        return None
+    found = verdict(audit)
+    pipelines = _count(_mapping(audit, "plan").get("pipelines"))
+    return ShadowPart(found, str(audit.get("line") or found.word), pipelines, sum(planted(audit).values()), leak_table(audit))
+
+
+def planted(audit: Mapping[str, Any]) -> dict[str, int]:
+    """Canaries of each kind, as counted, or as planned where nobody counted."""
+    facts, plan = _mapping(audit, "facts"), _mapping(_mapping(audit, "plan"), "canaries")
+    counted = {key.removeprefix("canaries, "): value for key, value in facts.items() if key.startswith("canaries, ")}
+    found = {kind: _count(value) for kind, value in (counted or plan).items()}
+    return {str(kind): count for kind, count in found.items() if count is not None}
+
+
+def _safe(svg: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(svg)
+
+
+def _mapping(audit: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = audit.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _count(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def _margins(audit: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Margins of the TPR at 1 % and of the AUC; None in JSON from before they were written."""
+    margins = _mapping(audit, "margins")
+    return number(margins.get("tpr_at_1pct")), number(margins.get("auc"))
+
+
+def _judged(audit: Mapping[str, Any]) -> str:
+    """The target that the verdict is about."""
+    same = [row for row in mappings(audit, "verdicts") if row.get("sentence") == audit.get("sentence")]
+    names = [str(row.get("target", "")) for row in same]
+    return "student" if "student" in names or not names else names[0]
+
+
+def _owned(rows: Sequence[AttackRow]) -> list[AttackRow]:
+    """Rows that count all records of one owner as one, of the attack that stands for a target and threat model."""
+    mine = [row for row in rows if owner(row) is not None]
+    leads = {
+        key: lead_attack([r for r in rows if (r.target, r.threat_model) == key])
+        for key in {(r.target, r.threat_model) for r in mine}
+    }
+    return [row for row in mine if row.attack == leads[row.target, row.threat_model]] or mine
+
+
+def _kinds(controls: Sequence[ControlRow]) -> list[_Control]:
+    found = []
+    for name in dict.fromkeys(row.control for row in controls):
+        mine = [row for row in controls if row.control == name]
+        wanted, meaning = _CONTROLS.get(name, ("–", "–"))
+        found.append(_Control(name, wanted, meaning, sum(row.passed is True for row in mine), len(mine)))
+    return found
+
+
+def _accuracies(audit: Mapping[str, Any]) -> list[_Fact]:
+    """Accuracy on records left out, of every model that had canaries among its records."""
+    facts = {key: number(value) for key, value in _mapping(audit, "facts").items()}
+    return [
+        _Fact(name.removeprefix(_ACCURACY), f"{100 * value:.1f} %")
+        for name, value in facts.items()
+        if name.startswith(_ACCURACY) and value is not None
+    ]
+
+
+def _others(audit: Mapping[str, Any]) -> list[_Fact]:
+    """What else the pipelines reported."""
+    known = ("canaries, ", _ACCURACY)
+    facts = _mapping(audit, "facts").items()
+    return [
+        _Fact(str(k), plain(v)) for k, v in facts if not str(k).startswith(known) and k not in _OWN and "seed" not in str(k)
+    ]
+
+
+def _plan(audit: Mapping[str, Any]) -> list[_Fact]:
+    """What was fixed beforehand, and what it cost."""
+    plan, facts = _mapping(audit, "plan"), _mapping(audit, "facts")
+    runs, seconds = number(plan.get("pipelines")), number(facts.get("seconds per pipeline"))
+    found = {
+        "budget": plan.get("budget"),
+        "pipelines": plan.get("pipelines"),
+        "seconds of one pipeline": None if seconds is None else f"{seconds:.1f}",
+        "minutes of all pipelines, one after the other": None if None in (runs, seconds) else f"{runs * seconds / 60:.1f}",  # type: ignore[operator]
+        "records, canaries included": _count(facts.get("records")),
+        **{f"canaries, {kind}": count for kind, count in planted(audit).items()},
+        "queries per record": plan.get("views"),
+        "synthetic images compared, at most": plan.get("synthetic"),
+        "level of intervals": percent(confidence(audit)),
+        "attacks": ", ".join(map(str, plan.get("attacks") or ())) or None,
+        "decided beforehand by": audit.get("primary_endpoint"),
+    }
+    return [_Fact(name, plain(value)) for name, value in found.items() if value is not None]
