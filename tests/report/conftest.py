@@ -162,7 +162,7 @@ def shadows() -> PipelineAudit:
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 120, (480, 8, 8, 1)), np.arange(480) % 4
     images[np.arange(480), labels * 2] += 80
-    plan = plan_for("standard", pipelines=8, canaries=CanaryCounts(60, 20, 10), views=2, synthetic=60, n_jobs=1, seed=SEED)
+    plan = plan_for("standard", pipelines=8, canaries=CanaryCounts(90, 20, 10), views=2, synthetic=60, n_jobs=1, seed=SEED)
     return audit(Trees(), ImageSet(images.astype(np.uint8), labels), plan)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import re
 from typing import Any
 
@@ -150,7 +151,7 @@ def test_no_verdict_claims_more_than_the_audit_saw(facts: dict[str, Any], word: 
 
 def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there(page: str, shadows: PipelineAudit) -> None:
     (test,) = [test for test in shadows.permutation if test.target == "teacher"]
-    assert f"<td>{100 * test.ranked_first:.1f} %</td><td>{100 * test.chance:.1f} %</td><td>{test.p_value:.2g}</td>" in section(
+    assert f"<td>{100 * test.ranked_first:.1f} %</td><td>{100 * test.chance:.1f} %</td><td>under 0.001</td>" in section(
         page, "permutation"
     )
     controls = section(page, "controls")
@@ -165,7 +166,7 @@ def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there
     for words in ("canaries, mislabelled", "teacher agrees with the class asked for", "minutes of all pipelines", ">480<"):
         assert words in rest, words
     assert shadows.to_json()["scope"] in section(page, "not")
-    assert all(card.paper in section(page, "attacks") for card in shadows.cards)
+    assert all(card.paper in html.unescape(section(page, "attacks")) for card in shadows.cards)
 
 
 def test_failed_control_is_named_as_failed(facts: dict[str, Any]) -> None:
@@ -254,6 +255,8 @@ def test_page_is_a_well_formed_outline(page: str) -> None:
     "part", ["plan", "facts", "rows", "controls", "permutation", "attacks", "verdicts", "margins", "scope", "line"]
 )
 def test_part_that_another_version_leaves_out_costs_its_section_and_not_the_page(facts: dict[str, Any], part: str) -> None:
+    for row in facts["rows"]:
+        row["primary"] = False  # no figure, which takes longest
     without = render_pipeline_audit({key: value for key, value in facts.items() if key != part})
     assert facts["verdict"] in without and Outline(without).open == []
     assert Outline(render_pipeline_audit(facts | {part: None})).open == []
@@ -269,7 +272,7 @@ def test_json_of_another_kind_is_refused_in_one_line(other: Any) -> None:
 def test_reports_of_a_run_tell_of_its_shadow_pipelines(shadows: PipelineAudit, internal: bool) -> None:
     page = render(Evidence(title="t", pipelines=shadows.to_json() | {"records": ["scan-0815"]}), internal=internal)
     found = section(page, "shadows")
-    assert shadows.headline.line.replace(">", "&gt;") in found and "8 times" in found and "90 planted" in found
+    assert shadows.headline.line.replace(">", "&gt;") in found and "8 times" in found and "120 planted" in found
     assert ('href="audit/pipeline.html"' in found) == internal
     assert ("generator" in found) == (not internal), "the public report has the table, and nothing to follow a link to"
     assert str(SEED) not in page and "scan-0815" not in page

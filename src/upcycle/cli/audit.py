@@ -23,7 +23,8 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
 
     Finished stages are skipped; arguments are those of `upcycle run`. With --budget, DATA is the folder of a run: its
     recipe is run anew, in small, on secret halves of its records with canaries among them, and everything it releases is
-    attacked. Says its cost before it starts; the same command resumes. Exit code 3 if a control failed.
+    attacked. Says its cost before it starts; the same command resumes. Writes a page, RUN/private/audit/pipeline.html, and
+    the run's reports anew. Exit code 3 if a control failed.
     """
     if budget is None:
         if out is None:

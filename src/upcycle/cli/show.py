@@ -74,7 +74,7 @@ def _numbers(run: RunFacts) -> Iterator[str]:
 
 
 def _places(run: RunFacts) -> Iterator[str]:
-    words = {"internal": "internal, do not share", "shareable": "shareable"}
+    words = {"internal": "internal, do not share", "shareable": "shareable", "pipelines": "shadow pipelines, internal"}
     for k, (name, path) in enumerate(run.reports.items()):
         yield _line("" if k else "reports", f"{path} ({words[name]})")
     if run.synthetic is not None:

@@ -115,6 +115,7 @@ def canary_forest(found: Sequence[tuple[str, str, AttackRow]], chance: float, ma
     axis grows with the square root."""
     if not any(row.tpr_1 for _, _, row in found):
         return ""
+    free = (max(chance, margin or 0.0) ** 0.5 + 0.015) ** 2  # right of both lines
     ticks = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
     def draw(axes: Sequence[Axes]) -> None:
@@ -127,7 +128,7 @@ def canary_forest(found: Sequence[tuple[str, str, AttackRow]], chance: float, ma
         for k, (target, _, row) in enumerate(found):
             colour = paint(target.split(",")[0])
             if row.tpr_1 is None:
-                axes[0].text(0.002, k, row.tpr_1_note or "not resolvable", va="center", color=paint("soft"), fontsize=8)
+                axes[0].text(free, k, row.tpr_1_note or "not resolvable", va="center", color=paint("soft"), fontsize=8)
                 continue
             value, low, high = row.tpr_1
             axes[0].plot([low, high], [k, k], color=colour, lw=2, solid_capstyle="round")

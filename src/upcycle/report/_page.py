@@ -23,13 +23,13 @@ def environment() -> Environment:
     )
     found.filters["interval"] = interval
     found.filters["rate"] = rate
+    found.filters["luck"] = luck
     formats = {
         "fixed": "{:.3f}",
         "whole": "{:,.0f}",
         "tenth": "{:.1f}",
         "hundredth": "{:.2f}",
         "short": "{:.3g}",
-        "small": "{:.2g}",
     }
     for name, form in formats.items():
         found.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
@@ -46,6 +46,12 @@ def interval(values: Interval | None, missing: str = "–") -> str:
 def rate(values: Interval | None, missing: str = "–") -> str:
     """`value % [low, high]` with one digit, of fractions, or `missing`."""
     return missing if values is None else "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * value for value in values))
+
+
+def luck(p: float | None) -> str:
+    """A p-value in two digits, or that it is under 0.001, or a dash."""
+    found = number(p)
+    return "–" if found is None else "under 0.001" if found < 0.001 else f"{found:.2g}"
 
 
 def points(values: Interval | None) -> str:

@@ -90,7 +90,9 @@ class RunFacts:
     sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
     copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]
-    reports: Annotated[dict[str, str], "internal, shareable -> path of the report, where it is written"]
+    reports: Annotated[
+        dict[str, str], "internal, shareable, pipelines (of audit --budget) -> path of the report, where it is written"
+    ]
     synthetic: Annotated[str | None, "path of the synthetic set that may leave"]
 
     @property
@@ -168,7 +170,11 @@ def _facts(stage: Path) -> dict[str, Any]:
 
 
 def _reports(root: Path) -> dict[str, Path]:
-    return {"internal": root / "private" / "report.html", "shareable": root / "release" / "report.html"}
+    return {
+        "internal": root / "private" / "report.html",
+        "shareable": root / "release" / "report.html",
+        "pipelines": root / "private" / "audit" / "pipeline.html",
+    }
 
 
 def stage_records(private: Path) -> dict[str, StageRecord]:
