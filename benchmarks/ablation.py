@@ -2,7 +2,8 @@
 
     python -m benchmarks.ablation RUN [--images N] [--seeds 1 2]
 
-RUN must have teacher and generator. Every step is a student of the same network that sees the same number of images; only what
+RUN must have teacher and generator. Students are judged on the validation split and on the run's non-members, which no model
+and no choice ever saw; the test split stays closed. Every step is a student of the same network that sees the same number of images; only what
 its name says is added to the step before, and "+ ..." steps at the end are tried on top of "soft + regeneration" one by one.
 """
 
@@ -69,7 +70,7 @@ def row(bench: Bench, store: Store, step: str, seed: int, images: int, banks: Pa
         "images": images,
         "validation_accuracy": score_on(net, store.validation(), bench.device).accuracy,  # type: ignore[arg-type]
         "validation_log_likelihood": score_on(net, store.validation(), bench.device).log_likelihood,  # type: ignore[arg-type]
-        "student_accuracy": score_on(net, store.test("benchmark"), bench.device).accuracy,  # type: ignore[arg-type]
+        "non_member_accuracy": score_on(net, store.non_members(), bench.device).accuracy,  # type: ignore[arg-type]
         "minutes": round(minutes, 2),
     }
     print(found, flush=True)

@@ -4,7 +4,7 @@
 
 RUN must have teacher and generator. Both choose on validation data alone; greedy pays a whole student (--images) for every value
 of its grid, as GaFi does, halving its short proxies. Then whole students of both choices and of the untuned sampler are trained
-with other seeds and judged on the test split.
+with other seeds and judged on the run's non-members, which no model and no choice ever saw; the test split stays closed.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def main() -> None:
     bench, store = open_bench(arguments.run)
     found = strategies(bench, SamplerJudge(bench, store.validation()), arguments.images)
     print(*found, sep="\n", flush=True)
-    sets = [store.validation(), store.test("benchmark")]
+    sets = [store.validation(), store.non_members()]
     rows = []
     for choice in found:
         columns = [student_scores(bench, choice.best, arguments.images, seed, sets) for seed in arguments.seeds]
-        validation, test = zip(*columns, strict=True)
+        validation, fresh = zip(*columns, strict=True)
         rows.append(
             {
                 "dataset": store.meta.name,
@@ -82,8 +82,8 @@ def main() -> None:
                 "student_images": arguments.images,
                 "seeds": arguments.seeds,
                 "validation_cas": statistics.fmean(validation),
-                "test_cas": statistics.fmean(test),
-                "test_cas_by_seed": list(test),
+                "non_member_cas": statistics.fmean(fresh),
+                "non_member_cas_by_seed": list(fresh),
             }
         )
         print(rows[-1], flush=True)
