@@ -136,7 +136,7 @@ def readme() -> str:
     """README.md with the tables of benchmarks/results between its two marks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    parts = [part for part in (_utility(), _speed(), _crash()) if part]
+    parts = [part for part in (_utility(), _audit(), _speed(), _crash()) if part]
     return f"{before}{_BEGIN}\n" + "\n\n".join(parts) + f"\n{_END}{after}"
 
 
@@ -205,6 +205,43 @@ def _crash() -> str:
         f"Killed with `kill -9` at {len(result['rows'])} random moments and resumed, the student was bit for bit that "
         f"of an uninterrupted run {same} times. {_source(result, 'crash.json')}"
     )
+
+
+def _audit() -> str:
+    """What shadow pipelines with canaries found, by the planned attack: the ratio with shadows, the loss threshold without."""
+    result = _result("audit.json")
+    if result is None:
+        return ""
+    head = (
+        "| data | budget | target | AUC, clean | AUC, outliers | AUC, mislabelled canaries "
+        "| canaries found at 1 % false positives | wrong label first (luck) | verdict |"
+    )
+    attacks = [row for row in result["rows"] if row["kind"] == "attack"]
+    tests = {(r["dataset"], r["budget"], r["target"]): r for r in result["rows"] if r["kind"] == "label permutation"}
+    lines = [head, "| --- |" + " --- |" * 8]
+    for dataset, budget, target in dict.fromkeys((r["dataset"], r["budget"], r["target"]) for r in attacks):
+        mine = [r for r in attacks if (r["dataset"], r["budget"], r["target"]) == (dataset, budget, target)]
+        chosen = {r["population"]: r for r in mine if r["attack"] == _planned(mine)}
+        if {"clean", "canary"} <= set(chosen):
+            test = tests.get((dataset, budget, target))
+            first = f"{test['ranked_first']:.0%} ({test['chance']:.0%})" if test else "-"
+            cells = [_interval(chosen.get(name), "auc") for name in ("clean", "outlier", "canary")]
+            cells += [_interval(chosen["canary"], "tpr_at_1pct"), first, chosen["clean"]["verdict"]]
+            lines.append(f"| {dataset} | {budget} | {target} | {' | '.join(cells)} |")
+    note = "Small networks, the whole road in every pipeline; brackets are 95 % intervals over records and pipelines."
+    return "\n".join([*lines, "", f"{note} {_source(result, 'audit.json')}"])
+
+
+def _planned(rows: list[dict[str, Any]]) -> str:
+    """The attack of a target's line in the table: the first that the audit planned on it with shadows, or else without."""
+    names = [str(row["attack"]) for row in rows]
+    return next((name for name in names if "Student-t ratio" in name), names[0])
+
+
+def _interval(row: dict[str, Any] | None, key: str) -> str:
+    if row is None or row[key] is None:
+        return "-"
+    return f"{row[key]:.3f} [{row[f'{key}_low']:.3f}, {row[f'{key}_high']:.3f}]"
 
 
 def main() -> int:
