@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._results import MEASURED, write
-from upcycle._presets import PRESETS
+from upcycle._settings import resolve
 from upcycle.audit import PipelineAudit, make_design, plan_for, run_shadows
 from upcycle.config import DataConfig
 from upcycle.data import Dataset, read
@@ -44,15 +45,17 @@ print(json.dumps([count, used.ru_utime + used.ru_stime, time.perf_counter() - st
 """
 
 
-def prepared(data: str) -> tuple[Dataset, ShadowPipeline]:
-    """The data set and the product's pipeline in small for it."""
+def prepared(data: str, overrides: Sequence[str] = ()) -> tuple[Dataset, ShadowPipeline]:
+    """The data set and the product's pipeline in small for it: preset quick with `overrides`."""
     dataset = read(data, config=DataConfig(), seed=0)
-    return dataset, ShadowPipeline(dataset.validation, dataset.classes, shadow_config(PRESETS["quick"], dataset.size))
+    recipe = resolve("quick", config_file=None, overrides=list(overrides))
+    return dataset, ShadowPipeline(dataset.validation, dataset.classes, shadow_config(recipe, dataset.size))
 
 
-def rows_of(found: PipelineAudit, name: str, minutes: float) -> list[dict[str, Any]]:
+def rows_of(found: PipelineAudit, name: str, minutes: float, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
     """One row per target, threat model, population and attack, and one per control."""
     same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
+    same |= {"overrides": " ".join(overrides)} if overrides else {}
     tests = {test.target: test for test in found.permutation}
     rows = [{**same, "kind": "attack", **asdict(row)} for row in found.rows]
     rows += [{**same, "kind": "control", **asdict(control)} for control in found.controls]
@@ -115,7 +118,7 @@ def throughput(data: str, pipelines: int) -> dict[str, Any]:
 
 def replace_rows(rows: list[dict[str, Any]]) -> None:
     """Rows of the same data set and budget give way."""
-    keys = ("dataset", "budget", "kind", "target", "threat_model", "population", "attack", "control")
+    keys = ("dataset", "budget", "overrides", "kind", "target", "threat_model", "population", "attack", "control")
     write("audit.json", [{**dict.fromkeys(keys), **row} for row in rows], same=keys)
 
 
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--pipelines", type=int, help="another number than the budget's, for a trial")
     parser.add_argument("--scale", type=float, default=1.0, help="share of every pipeline's budgets, for a trial")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], help="settings of the audited recipe")
     parser.add_argument("--throughput", type=int, help="measure students per CPU-hour with so many pipelines instead")
     parser.add_argument("--dry", action="store_true", help="print the rows instead of writing them")
     arguments = parser.parse_args()
@@ -134,7 +138,7 @@ def main() -> None:
         if arguments.throughput:
             rows = [throughput(data, arguments.throughput)]
         else:
-            dataset, pipeline = prepared(data)
+            dataset, pipeline = prepared(data, arguments.overrides)
             changes = {"pipelines": arguments.pipelines} if arguments.pipelines else {}
             plan = plan_for(arguments.budget, seed=SEED, n_jobs=arguments.jobs, **changes)
             start, folder = time.perf_counter(), arguments.work / f"{Path(data).stem}-shadows"
@@ -142,7 +146,7 @@ def main() -> None:
             found = audit_pool(pipeline.scaled(arguments.scale), dataset.train, plan, folder, say)
             minutes = (time.perf_counter() - start) / 60
             np.savez_compressed(arguments.work / f"{Path(data).stem}-{plan.budget}-scores.npz", **found.arrays)
-            rows = rows_of(found, Path(data).stem, minutes)
+            rows = rows_of(found, Path(data).stem, minutes, arguments.overrides)
             print(found, flush=True)
         if arguments.dry:
             print("\n".join(map(json.dumps, rows)))

@@ -217,19 +217,23 @@ def _audit() -> str:
         "| canaries found at 1 % false positives | wrong label first (luck) | verdict |"
     )
     attacks = [row for row in result["rows"] if row["kind"] == "attack"]
-    tests = {(r["dataset"], r["budget"], r["target"]): r for r in result["rows"] if r["kind"] == "label permutation"}
+    tests = {_place(row): row for row in result["rows"] if row["kind"] == "label permutation"}
     lines = [head, "| --- |" + " --- |" * 8]
-    for dataset, budget, target in dict.fromkeys((r["dataset"], r["budget"], r["target"]) for r in attacks):
-        mine = [r for r in attacks if (r["dataset"], r["budget"], r["target"]) == (dataset, budget, target)]
-        chosen = {r["population"]: r for r in mine if r["attack"] == _planned(mine)}
+    for place in dict.fromkeys(map(_place, attacks)):
+        mine = [row for row in attacks if _place(row) == place]
+        chosen = {row["population"]: row for row in mine if row["attack"] == _planned(mine)}
         if {"clean", "canary"} <= set(chosen):
-            test = tests.get((dataset, budget, target))
-            first = f"{test['ranked_first']:.0%} ({test['chance']:.0%})" if test else "-"
+            first = f"{tests[place]['ranked_first']:.0%} ({tests[place]['chance']:.0%})" if place in tests else "-"
             cells = [_interval(chosen.get(name), "auc") for name in ("clean", "outlier", "canary")]
             cells += [_interval(chosen["canary"], "tpr_at_1pct"), first, chosen["clean"]["verdict"]]
-            lines.append(f"| {dataset} | {budget} | {target} | {' | '.join(cells)} |")
+            dataset, budget, overrides, target = place
+            lines.append(f"| {dataset} | {f'{budget} {overrides}'.strip()} | {target} | {' | '.join(cells)} |")
     note = "Small networks, the whole road in every pipeline; brackets are 95 % intervals over records and pipelines."
     return "\n".join([*lines, "", f"{note} {_source(result, 'audit.json')}"])
+
+
+def _place(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    return row["dataset"], row["budget"], row.get("overrides") or "", row["target"]
 
 
 def _planned(rows: list[dict[str, Any]]) -> str:
