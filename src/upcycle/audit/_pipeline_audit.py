@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def audit(
     plan = plan or plan_for("standard")
     design = make_design(data, plan)
     shadows = run_shadows(pipeline, design, plan, cache=cache, report=report)
-    return judge_shadows(shadows, plan, extra_attacks)
+    return replace(judge_shadows(shadows, plan, extra_attacks), scope=str(getattr(pipeline, "scope", "")))
 
 
 def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, ShadowAttack] | None = None) -> PipelineAudit:

@@ -18,6 +18,7 @@ from upcycle.audit._verdict import Verdict, headline
 
 SCHEMA: Final = "upcycle-pipeline-audit/1"
 INVALID_EXIT: Final = 3
+_SCOPE = "shadow pipelines of this recipe with canaries; the released student was trained without any"
 _SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
 _MACHINE = ("backend", "n_jobs")
 AUC_MARGIN: Final = Endpoint("AUC", RATIO).margin
@@ -35,7 +36,7 @@ class PipelineRow(AuditRow):
 @dataclass(frozen=True, eq=False)
 class PipelineAudit:
     """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
-    scores, membership and canaries, which stay with the private data."""
+    scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself."""
 
     plan: AuditPlan
     rows: tuple[PipelineRow, ...]
@@ -45,6 +46,7 @@ class PipelineAudit:
     cards: tuple[AttackCard, ...]
     facts: Mapping[str, float]
     arrays: Mapping[str, np.ndarray] = field(repr=False)
+    scope: str = ""
 
     @property
     def headline(self) -> Verdict:
@@ -81,7 +83,7 @@ class PipelineAudit:
             "line": self.headline.line,
             "sentence": self.sentence,
             "primary_endpoint": "TPR at 1 % false positives on mislabelled canaries; without canaries, AUC on clean records",
-            "scope": "shadow pipelines of this recipe with canaries; the released student was trained without any",
+            "scope": "; ".join(filter(None, (_SCOPE, self.scope))),
             "margins": {"auc": AUC_MARGIN, "tpr_at_1pct": TPR_MARGIN},
             "plan": plan,
             "verdicts": [asdict(v) for v in self.verdicts],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from upcycle.data import ImageSet, Store
+from upcycle.data import ImageSet
 from upcycle.recycle import believed, out_of_fold
-from upcycle.runs._steps import Bench, Facts
+from upcycle.runs._steps import Bench, Facts, Splits
 
 
-def cleaning_stage(bench: Bench, store: Store) -> Facts:
+def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
     """Keep the members whose label an out-of-fold classifier believes; kept.npy is bool (members,)."""
-    members, how = store.members(), bench.config.cleaning
+    members, how = splits.members(), bench.config.cleaning
     recipe = bench.recipe(how.images, bench.augmentation())
     told = bench.report("cleaning")
     probabilities = out_of_fold(members, recipe, folds=how.folds, images=how.images, seed=bench.config.seed, report=told)
@@ -24,7 +24,7 @@ def _accuracy(probabilities: np.ndarray, members: ImageSet) -> float:
     return float((probabilities.argmax(1) == members.labels).mean())
 
 
-def learned(bench: Bench, store: Store) -> ImageSet:
+def learned(bench: Bench, splits: Splits) -> ImageSet:
     """The members that teacher and generator learn from: all of them, or what the cleaning stage kept."""
-    members, path = store.members(), bench.folder.private / "cleaning" / "kept.npy"
+    members, path = splits.members(), bench.folder.private / "cleaning" / "kept.npy"
     return members.take(np.flatnonzero(np.load(path, allow_pickle=False))) if path.exists() else members

@@ -9,22 +9,21 @@ import torch
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit import GateReport, judge_snapshots, passing
-from upcycle.data import Store
 from upcycle.generators import Generator, Snapshot
 from upcycle.nets import ResidualClassifier, to_input
 from upcycle.runs._folder import write_json
-from upcycle.runs._steps import Bench, Facts
+from upcycle.runs._steps import Bench, Facts, Splits
 
 _SYNTHETIC = 512  # images drawn per snapshot
 _RECORDS = 1_000  # members and held-out records compared, at most
 
 
-def gate_stage(bench: Bench, store: Store) -> Facts:
+def gate_stage(bench: Bench, splits: Splits) -> Facts:
     """Every snapshot's samples against members and held-out records, in pixels and in features of random convolutions."""
-    members, held_out, groups = _sides(store, bench.config.seed)
+    members, held_out, groups = _sides(splits, bench.config.seed)
     features = random_features(bench.shape.channels, bench.shape.size)
     generator = bench.generator().load(bench.folder.stage("generator"))
-    prior = np.bincount(store.members().labels, minlength=bench.shape.classes)
+    prior = np.bincount(splits.members().labels, minlength=bench.shape.classes)
     labels = numpy_rng(bench.config.seed, "gate").choice(len(prior), _SYNTHETIC, p=prior / prior.sum())
     spaces = {}
     for snapshot in generator.snapshots():
@@ -67,9 +66,9 @@ def _draw(generator: Generator, snapshot: Snapshot, labels: np.ndarray, seed: in
     return np.ascontiguousarray(generator.sample(labels, seed=seed, snapshot=snapshot).transpose(0, 2, 3, 1))
 
 
-def _sides(store: Store, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _sides(splits: Splits, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """As many members as held-out records, and the groups of both."""
-    outside, inside = store.non_members(), store.members()
+    outside, inside = splits.non_members(), splits.members()
     count = min(len(outside), len(inside), _RECORDS)
     rng = numpy_rng(seed, "gate-records")
     some, others = (half.take(np.sort(rng.permutation(len(half))[:count])) for half in (inside, outside))

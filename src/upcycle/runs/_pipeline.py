@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,17 +19,15 @@ from upcycle.data import Dataset, Store, check, draw_members, read, write_store
 from upcycle.errors import ConfigError, DataError
 from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
-from upcycle.runs._clean import cleaning_stage, learned
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
 from upcycle.runs._folder import FREE_SETTINGS, RunFolder, check_disk, check_memory, check_run, only_one, open_run
-from upcycle.runs._gate import gate_stage
 from upcycle.runs._judge import audit_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import copies_stage, release_stage, shareable_report
+from upcycle.runs._road import Stage, training_road
 from upcycle.runs._stages import content_key, read_record, run_stage
-from upcycle.runs._steps import Bench, Facts, classifier_stage, generator_stage, student_stage, teacher_names, views_stage
-from upcycle.runs._tune import tuning_stage
+from upcycle.runs._steps import Bench, Facts, teacher_names
 
 UNTIL = ("teacher", "generator", "student", "audit", "report")
 
@@ -162,48 +158,15 @@ def _plan(folder: RunFolder, store: Store, config: Config, shape: ImageShape, de
     return Plan.from_json(record.facts)
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """A step of the road: `total` images its progress counts to, and what it does."""
-
-    name: str
-    total: int
-    work: Callable[[], Facts]
-
-
-def _road(bench: Bench, store: Store) -> list[_Stage]:
-    budget = bench.plan.budget
-    tuning = [] if bench.config.tuning.strategy == "none" else [_Stage("tuning", 0, lambda: tuning_stage(bench, store))]
-    images = bench.config.cleaning.folds * bench.config.cleaning.images
-    cleaning = [_Stage("cleaning", images, lambda: cleaning_stage(bench, store))] if images else []
-    road = [
-        _Stage("views", 0, lambda: views_stage(bench, store)),
-        *cleaning,
-        *[_Stage(name, budget.teacher, partial(_teach, bench, store, name)) for name in teacher_names(bench.config.teachers)],
-        _Stage("generator", budget.generator, lambda: generator_stage(bench, learned(bench, store))),
-        _Stage("gate", 0, lambda: gate_stage(bench, store)),
-        *tuning,
-        _Stage("student", budget.student, lambda: student_stage(bench)),
-        _Stage("baseline", budget.baseline, partial(_baseline, bench, store)),
-    ]
-    if bench.config.plain:
-        road.append(_Stage("plain", budget.student, lambda: student_stage(bench, "plain")))
+def _road(bench: Bench, store: Store) -> list[Stage]:
     return [
-        *road,
-        _Stage("audit", 0, lambda: audit_stage(bench, store)),
-        _Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
-        _Stage("copies", 0, lambda: copies_stage(bench, store)),
-        _Stage("release", bench.config.release.synthetic_images, lambda: release_stage(bench, store)),
-        _Stage("report", 0, lambda: report_stage(bench, store)),
+        *training_road(bench, store),
+        Stage("audit", 0, lambda: audit_stage(bench, store)),
+        Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
+        Stage("copies", 0, lambda: copies_stage(bench, store)),
+        Stage("release", bench.config.release.synthetic_images, lambda: release_stage(bench, store)),
+        Stage("report", 0, lambda: report_stage(bench, store)),
     ]
-
-
-def _teach(bench: Bench, store: Store, name: str) -> Facts:
-    return classifier_stage(bench, store, learned(bench, store), name, bench.plan.budget.teacher)
-
-
-def _baseline(bench: Bench, store: Store) -> Facts:
-    return classifier_stage(bench, store, store.members(), "baseline", bench.plan.budget.baseline)
 
 
 def _walk(bench: Bench, store: Store, until: str) -> Summary:
@@ -217,7 +180,7 @@ def _walk(bench: Bench, store: Store, until: str) -> Summary:
     return _summary(bench, until)
 
 
-def _announced(bench: Bench, stage: _Stage, key: str) -> None:
+def _announced(bench: Bench, stage: Stage, key: str) -> None:
     display, folder = bench.display, bench.folder
     display.stage(stage.name, stage.total)
     record, fresh = run_stage(folder.stage(stage.name), key, stage.work)

@@ -176,6 +176,11 @@ class Plan:
         return asdict(self)
 
     @classmethod
+    def unmeasured(cls, budget: Budget) -> Plan:
+        """A plan for work whose time nobody asks for."""
+        return cls(budget, {}, Rates(0.0, 0.0, 0.0, 0.0), 0, 0, 1.0)
+
+    @classmethod
     def from_json(cls, facts: dict[str, object]) -> Plan:
         parts = dict(facts)
         return cls(Budget(**parts.pop("budget")), rates=Rates(**parts.pop("rates")), **parts)  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ from upcycle.runs._folder import environment, only_one, write_json
 from upcycle.runs._open import open_bench
 from upcycle.runs._shadow_facts import merged, pipeline_facts
 from upcycle.runs._stages import read_record
-from upcycle.runs._steps import Bench, Facts, teacher_names
+from upcycle.runs._steps import Bench, Facts
 
 PREVIEW = "synthetic.npz"  # beside the check for copies: the images that were checked, for the reports too
 SHAREABLE = "report-shareable.html"
@@ -146,8 +146,7 @@ def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = froz
 
 def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
     """uint8 images (n, side, side, channels) to the teachers' soft labels float32 (n, classes)."""
-    nets = [bench.classifier(name) for name in teacher_names(bench.config.teachers)]
-    committee = CommitteeLabels(nets, temperature=bench.config.student.temperature)
+    committee = CommitteeLabels(bench.teachers(), temperature=bench.config.student.temperature)
     unused = torch.empty(0, dtype=torch.int64)
 
     def label(images: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -18,29 +18,21 @@ from torch.nn import functional as F
 
 from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict, RecordScore, denoiser_norm, t_error
-from upcycle.config import Config
+from upcycle.config import Config, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
-from upcycle.generators import EdmGenerator, ImageShape, StoredGenerator, make_generator
-from upcycle.nets import Augmentation, classifier_factory, for_inference, predict_logits
-from upcycle.recycle import (
-    AskedLabels,
-    Bank,
-    Distillation,
-    Labeller,
-    Recipe,
-    Sampler,
-    TeacherLabels,
-    bank_size,
-    choose_augmentation,
-    image_budget,
-    label_prior,
-    train_classifier,
-    train_student,
-    try_flips,
-)
+from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.nets import classifier_factory, for_inference, predict_logits
+from upcycle.recycle import Bank, CommitteeLabels, Labeller, bank_size, image_budget, train_student
+from upcycle.runs._display import SilentDisplay
+from upcycle.runs._folder import RunFolder
+from upcycle.runs._plan import Budget, Plan
+from upcycle.runs._road import training_road
+from upcycle.runs._stages import content_key
+from upcycle.runs._steps import Bench, Facts
 
 _WARM = 4.0  # the temperature of the warm student
 _RELEASED = 2_000
+_LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
 _CPU = torch.device("cpu")
 
 
@@ -51,22 +43,63 @@ def shadow_config(config: Config, size: int) -> Config:
         update={"width": 16 if small else 8, "blocks": 1, "batch": 64, "epochs": 12, "min_images": 15_000 if small else 12_000}
         | {"max_images": 30_000, "validate_every": 0.125, "patience": 0}
     )
-    generator = config.generator.model_copy(
-        update={"channels": (24, 48) if small else (16, 32), "blocks": 1, "patch": max(1, round(size / 14)), "batch": 64}
-        | {"images": 35_000 if small else 45_000, "warmup_images": 3_000, "snapshots": 1}
-    )
+    inside = choices_inside(config)
+    generator = _small_generator(config.generator, size, config.generator.snapshots if inside else 1)
     bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
     sampler = config.sampler.model_copy(update={"steps": 5})
     parts = {"preset": "shadow", "device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
+    shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
+    parts |= _small_choices(config, *shares) if inside else {}
     return Config.model_validate(config.model_copy(update=parts).model_dump())
+
+
+def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> GeneratorConfig:
+    """A few channels and a minute of training, in whatever of that the family has; every member of a mix alike."""
+    if isinstance(config, MixConfig):
+        members = [m.model_copy(update={"generator": _small_generator(m.generator, size, snapshots)}) for m in config.members]
+        return config.model_copy(update={"members": tuple(members)})
+    small = size <= 16
+    changes = {"channels": (24, 48) if small else (16, 32), "blocks": 1, "patch": max(1, round(size / 14)), "batch": 64}
+    changes |= {"images": 35_000 if small else 45_000, "warmup_images": 3_000, "snapshots": snapshots}
+    return config.model_copy(update={name: value for name, value in changes.items() if name in type(config).model_fields})
+
+
+def choices_inside(config: Config) -> tuple[str, ...]:
+    """What a recipe has beyond the default one and every shadow pipeline therefore does anew; empty for the default recipe."""
+    student, sampler = config.student, config.sampler
+    found = {
+        f"tuning by {config.tuning.strategy}": config.tuning.strategy != "none",
+        f"label cleaning in {config.cleaning.folds} folds": config.cleaning.folds > 0,
+        f"{config.teachers} teachers": config.teachers > 1,
+        "a filter": sampler.threshold is not None,
+        "an earlier snapshot": sampler.snapshot > 0,
+        "blended views": student.mix > 0,
+        "label smoothing": student.label_smoothing > 0,
+        "hard labels": student.labels == "hard",
+    }
+    return tuple(name for name, on in found.items() if on)
+
+
+def _small_choices(config: Config, classifiers: float, generator: float) -> dict[str, object]:
+    """Cleaning and tuning on budgets that shrink as those of the `classifiers`, a snapshot as far along the `generator`."""
+
+    def fewer(images: int) -> int:
+        return max(min(images, _LEAST), round(images * min(classifiers, 1.0)))
+
+    snapshot = round(config.sampler.snapshot * generator)
+    return {
+        "cleaning": config.cleaning.model_copy(update={"images": fewer(config.cleaning.images)}),
+        "tuning": config.tuning.model_copy(update={"images": fewer(config.tuning.images), "jobs": 1}),
+        "sampler": config.sampler.model_copy(update={"steps": 5, "snapshot": snapshot}),
+    }
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class ShadowPipeline:
-    """Teacher, generator, bank and students from members to Parts, on one thread. Teacher and flips are chosen on
-    `validation`, as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs.
-    `variants`: also students on hard and on warm labels."""
+    """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
+    as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
+    students on hard and on warm labels."""
 
     validation: ImageSet
     classes: int
@@ -78,111 +111,137 @@ class ShadowPipeline:
     @property
     def key(self) -> str:
         """Changes with every setting and with the validation split."""
-        from upcycle.runs._stages import content_key
-
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
-        return content_key("shadow pipeline 1", facts, json.loads(self.config.model_dump_json(exclude={"seed", "threads"})))
+        version = 2 if choices_inside(self.config) else 1  # before 2 these choices were left out
+        settings = json.loads(self.config.model_dump_json(exclude={"seed", "threads"}))
+        return content_key(f"shadow pipeline {version}", facts, settings)
+
+    @property
+    def scope(self) -> str:
+        """What is done anew in every pipeline beyond the default recipe, and what is not as in the run; "" for the default."""
+        inside = choices_inside(self.config)
+        if not inside:
+            return ""
+        said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
+        held = "its memorisation gate takes the validation split for held-out records; its bank is not refreshed"
+        together = "" if self.validation.groups is None else "; cleaning and gate do not know which records belong together"
+        return f"{said}; {held}{together}"
 
     def scaled(self, share: float) -> ShadowPipeline:
         """The same with every budget times `share`."""
         return replace(self, scale=self.scale * share)
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        members = ImageSet(images, labels.astype(np.int64))
         with _threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
-            return _Road(self, ImageSet(images, labels.astype(np.int64)), seed, Path(folder)).run()
+            bench = self._bench(members, seed, Path(folder))
+            road = training_road(bench, _Given(members, self.validation))
+            skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
+            facts = {stage.name: stage.work() for stage in road if stage.name not in skipped}
+            return _parts(bench.tuned(), facts, self.variants)
+
+    def _bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
+        """A bench of its own for one call, with all budgets."""
+        images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
+        teacher = self._scaled(image_budget(self.config.teacher, len(images)))
+        student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
+        bank = max(256, round(bank_size(self.config.bank, len(images)) * self.scale))
+        generator = self._scaled(self.config.generator.images)
+        plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
+        network, config = classifier_factory(self.config.teacher), self._config(seed)
+        return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), network, plan)
+
+    def _config(self, seed: int) -> Config:
+        cleaning, tuning, sampler = self.config.cleaning, self.config.tuning, self.config.sampler
+        changes = {
+            "seed": seed,
+            "plain": False,  # a table's student, which is not released
+            "cleaning": cleaning.model_copy(update={"images": self._scaled(cleaning.images)}),
+            "tuning": tuning.model_copy(update={"images": self._scaled(tuning.images)}),
+            "sampler": sampler.model_copy(update={"snapshot": round(sampler.snapshot * self.scale)}),
+        }
+        return self.config.model_copy(update=changes)
+
+    def _scaled(self, images: int) -> int:
+        return max(64, round(images * self.scale))
 
 
 @final
-class _Road:
-    """One call: the steps of a run and what they hand on."""
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What one pipeline may read. It knows of no non-members: held-out records are the validation split."""
 
-    def __init__(self, owner: ShadowPipeline, members: ImageSet, seed: int, folder: Path) -> None:
-        self.config, self.validation, self.classes = owner.config, owner.validation, owner.classes
-        self.members, self.seed, self.folder, self.scale = members, seed, folder, owner.scale
-        self.with_variants = owner.variants
-        self.shape = ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
-        self.network = classifier_factory(self.config.teacher)
-        self.budget = self.scaled(image_budget(self.config.teacher, len(members)))
+    inside: ImageSet
+    outside: ImageSet
 
-    def scaled(self, images: int) -> int:
-        return max(64, round(images * self.scale))
+    def members(self) -> ImageSet:
+        return self.inside
 
-    def run(self) -> Parts:
-        views = self.views()
-        recipe = Recipe(self.network, self.classes, self.config.teacher, views, _CPU, self.budget)
-        teacher = train_classifier(self.members, self.validation, recipe, seed=self.seed, stage="teacher")
-        baseline = train_classifier(self.members, self.validation, recipe, seed=self.seed, stage="baseline")
-        generator = self.generator(views)
-        bank = self.bank(generator)
-        students = self.students(bank, teacher.net, recipe)
-        released = bank.images[:_RELEASED].copy()
-        soft = _predict(teacher.net)(released)
-        return Parts(
-            student=_predict(students.pop("student")),
-            teacher=_predict(teacher.net),
-            baseline=_predict(baseline.net),
-            variants={name: _predict(net) for name, net in students.items()},
-            synthetic_images=released,
-            soft_labels=_softmax(soft / self.config.student.temperature),
-            generator_scores=_generator_scores(generator),
-            facts={
-                "validation accuracy of teacher": float(teacher.validation_accuracy or 0.0),
-                "teacher agrees with the class asked for": float((soft.argmax(1) == bank.labels[:_RELEASED]).mean()),
-            },
-        )
+    def non_members(self) -> ImageSet:
+        return self.outside
 
-    def views(self) -> Augmentation:
-        """Flips that the data of this call allow."""
-        config, trials = self.config, []
-        if config.augment.flip == "auto":
-            images = min(20_000, max(self.budget // 4, config.teacher.batch))
-            start = choose_augmentation(config.augment, self.shape.size, [])
-            recipe = Recipe(self.network, self.classes, config.teacher, start, _CPU, images)
-            trials = try_flips(self.members, recipe, seed=self.seed, images=images)
-        return choose_augmentation(config.augment, self.shape.size, trials)
+    def validation(self) -> ImageSet:
+        return self.outside
 
-    def generator(self, views: Augmentation) -> StoredGenerator:
-        generator = make_generator(self.shape, self.config.generator, self.config.sampler, augmentation=views)
-        budget = self.scaled(self.config.generator.images)
-        return generator.fit(self.members.images, self.members.labels, seed=self.seed, budget=budget)
 
-    def bank(self, generator: StoredGenerator) -> Bank:
-        prior = label_prior(self.members.labels, self.classes, self.config.bank.prior)
-        sampler = Sampler(generator, prior, self.seed, self.config.sampler.spread)
-        size = max(256, round(bank_size(self.config.bank, len(self.members)) * self.scale))
-        return Bank(self.folder, sampler, size, self.members.images.shape[1:]).advance(size)
+def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
+    """What the finished road leaves; `bench` with the tuned settings."""
+    teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
+    released = bank.images[:_RELEASED].copy()
+    answers = [_predict(teacher)(released) for teacher in teachers]
+    others = _variants(bench, bank, teachers) if variants else {}
+    return Parts(
+        student=_predict(bench.classifier("student")),
+        teacher=_predict(teachers[0]),
+        baseline=_predict(bench.classifier("baseline")),
+        variants={name: _predict(net) for name, net in others.items()},
+        synthetic_images=released,
+        soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),
+        generator_scores=_generator_scores(bench),
+        facts={
+            "validation accuracy of teacher": float(facts["teacher"]["validation_accuracy"] or 0.0),
+            "teacher agrees with the class asked for": float((answers[0].argmax(1) == bank.labels[:_RELEASED]).mean()),
+            **_counts(facts),
+        },
+    )
 
-    def students(self, bank: Bank, teacher: nn.Module, recipe: Recipe) -> dict[str, nn.Module]:
-        """The student of the run's settings and its variants, all on one bank: the dear stages are shared."""
-        settings, budget = self.config.student, self.scaled(round(self.budget / self.scale * self.config.student.epochs))
-        recipe = replace(recipe, budget=budget)
-        soft = TeacherLabels(teacher, temperature=settings.temperature)
-        usual: Labeller = soft if settings.labels == "soft" else AskedLabels(self.classes)
-        labellers: Mapping[str, tuple[Labeller, float]] = {
-            "student": (usual, settings.temperature if settings.labels == "soft" else 1.0),
-            "student, hard labels": (HardLabels(teacher), 1.0),
-            f"student, temperature {_WARM:g}": (TeacherLabels(teacher, temperature=_WARM), _WARM),
-        }
-        return {
-            name: train_student(
-                bank, labeller, recipe, Distillation(budget, 0, temperature, settings.ema), seed=self.seed, stage=name
-            ).net
-            for name, (labeller, temperature) in labellers.items()
-            if self.with_variants or name == "student"
-        }
+
+def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
+    """How much the choices inside this pipeline changed."""
+    found = {
+        "members left out by cleaning": facts.get("cleaning", {}).get("left_out"),
+        "snapshots vetoed by the gate": len(facts["gate"]["vetoed"]) if "gate" in facts else None,
+        "proxy students of the tuning": len(facts["tuning"]["trials"]) if "tuning" in facts else None,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[str, nn.Module]:
+    """Other students on the bank of the first: the dear stages are shared."""
+    labellers: Mapping[str, tuple[Labeller, float]] = {
+        "student, hard labels": (HardLabels(teachers), 1.0),
+        f"student, temperature {_WARM:g}": (CommitteeLabels(teachers, temperature=_WARM), _WARM),
+    }
+    recipe, how = bench.recipe(bench.plan.budget.student, bench.augmentation()), bench.distillation()
+    return {
+        name: train_student(
+            bank, labeller, recipe, replace(how, temperature=temperature), seed=bench.config.seed, stage=name
+        ).net
+        for name, (labeller, temperature) in labellers.items()
+    }
 
 
 @final
 class HardLabels:
-    """The teacher's first class as a one-hot row."""
+    """The teachers' first class, by their mean logits, as a one-hot row."""
 
-    def __init__(self, teacher: nn.Module) -> None:
-        self._teacher = for_inference(teacher)
+    def __init__(self, teachers: Sequence[nn.Module]) -> None:
+        self._teachers = [for_inference(teacher) for teacher in teachers]
 
     @torch.inference_mode()
     def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002 - the strategy's signature
-        logits: Tensor = self._teacher(views)
+        logits = torch.stack([teacher(views) for teacher in self._teachers]).mean(0)
         return F.one_hot(logits.argmax(1), logits.shape[1]).to(views.dtype)
 
 
@@ -195,14 +254,15 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(1).numpy()
 
 
-def _generator_scores(generator: StoredGenerator) -> dict[str, RecordScore]:
+def _generator_scores(bench: Bench) -> dict[str, RecordScore]:
     """White-box attacks: what the denoiser makes of a record (SimA), and of a step there and back (SecMI).
 
     None for the families that have no denoiser: attacks on what they draw are the audit's others.
     """
-    if not isinstance(generator, EdmGenerator):
+    sampler = bench.sampler()
+    if not isinstance(sampler.generator, EdmGenerator):
         return {}
-    denoise, scale = generator.denoiser()
+    denoise, scale = sampler.generator.denoiser(sampler.snapshot)
 
     def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return denoiser_norm(denoise, scale(np.ascontiguousarray(images)), labels)

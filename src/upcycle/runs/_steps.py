@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from upcycle._random import derive_seed
 from upcycle._settings import with_settings
 from upcycle._training import Report
 from upcycle.config import Config
-from upcycle.data import ImageSet, Store, sealed
+from upcycle.data import ImageSet, sealed
 from upcycle.generators import ImageShape, Snapshot, StoredGenerator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
@@ -42,6 +42,16 @@ from upcycle.runs._plan import Plan
 
 Facts = dict[str, Any]
 _SAMPLES = 16  # images shown while a run works
+
+
+class Splits(Protocol):
+    """The records that a stage may ask for: the store of a run, or what one shadow pipeline was given."""
+
+    def members(self) -> ImageSet: ...
+
+    def non_members(self) -> ImageSet: ...
+
+    def validation(self) -> ImageSet: ...
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,15 @@ class Bench:
             hardness=TeacherDoubt(self.classifier("teacher"), self.device) if self.config.bank.hard else None,
         )
 
+    def bank(self, stage: str, size: int) -> Bank:
+        """The bank of `stage` as far as it was drawn."""
+        shape = (self.shape.size, self.shape.size, self.shape.channels)
+        return Bank(self.folder.stage(stage) / "bank", self.sampler(), size, shape)
+
+    def teachers(self) -> list[nn.Module]:
+        """The finished teachers, the one that is audited first."""
+        return [self.classifier(name) for name in teacher_names(self.config.teachers)]
+
     def passed_snapshots(self) -> list[Snapshot]:
         """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
         path = self.folder.private / "gate" / "gate.json"
@@ -125,8 +144,7 @@ class Bench:
         """Soft labels of the teachers, or the classes asked for."""
         if self.config.student.labels == "hard":
             return AskedLabels(self.shape.classes)
-        teachers = [self.classifier(name) for name in teacher_names(self.config.teachers)]
-        return CommitteeLabels(teachers, temperature=self.config.student.temperature)
+        return CommitteeLabels(self.teachers(), temperature=self.config.student.temperature)
 
     def distillation(self) -> Distillation:
         budget, student = self.plan.budget, self.config.student
@@ -164,9 +182,9 @@ def load_classifier(path: Path, network: ClassifierFactory, shape: ImageShape) -
     return net.eval()
 
 
-def views_stage(bench: Bench, store: Store) -> Facts:
+def views_stage(bench: Bench, splits: Splits) -> Facts:
     """Which mirror images keep the label; asked of the data only where the setting is "auto"."""
-    members, config = store.members(), bench.config
+    members, config = splits.members(), bench.config
     trials: list[FlipTrial] = []
     if config.augment.flip == "auto":
         images = min(20_000, max(bench.plan.budget.teacher // 4, config.teacher.batch))
@@ -177,13 +195,13 @@ def views_stage(bench: Bench, store: Store) -> Facts:
     return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
 
 
-def classifier_stage(bench: Bench, store: Store, members: ImageSet, stage: str, budget: int) -> Facts:
-    """Teacher or baseline: trained on `members` of the store, best look at validation kept."""
+def classifier_stage(bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int) -> Facts:
+    """Teacher or baseline: trained on `members`, best look at validation kept."""
     folder = bench.folder.stage(stage)
     recipe = bench.recipe(budget, bench.augmentation())
     fitted = train_classifier(
         members,
-        store.validation(),
+        splits.validation(),
         recipe,
         seed=bench.config.seed,
         stage=stage,
@@ -236,10 +254,8 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
         plain = stage == "plain"
         bench = _plain(bench) if plain else bench.tuned()
         folder, budget = bench.folder.stage(stage), bench.plan.budget
-        shape = (bench.shape.size, bench.shape.size, bench.shape.channels)
-        size = min(budget.epoch, budget.bank) if plain else budget.bank
-        bank = Bank(folder / "bank", bench.sampler(), size, shape)
-        bank.advance(size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
+        bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
+        bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
         fitted = train_student(
             bank,
             bench.labeller(),

@@ -9,7 +9,7 @@ import numpy as np
 
 from upcycle._settings import with_settings
 from upcycle.config import Config, EdmConfig
-from upcycle.data import ImageSet, Store
+from upcycle.data import ImageSet
 from upcycle.recycle import (
     Candidate,
     Choice,
@@ -26,7 +26,7 @@ from upcycle.recycle import (
 )
 from upcycle.runs._display import SilentDisplay
 from upcycle.runs._folder import write_json
-from upcycle.runs._steps import Bench, Facts
+from upcycle.runs._steps import Bench, Facts, Splits
 
 _TRIED: dict[str, tuple[float | None, ...]] = {
     "sampler.threshold": (0.0, 0.5, 0.8),
@@ -54,11 +54,11 @@ class SamplerJudge:
         return score_on(net, self.validation, bench.device)
 
 
-def tuning_stage(bench: Bench, store: Store) -> Facts:
+def tuning_stage(bench: Bench, splits: Splits) -> Facts:
     """Search, and leave the chosen settings in tuned.json."""
     folder, how = bench.folder.stage("tuning"), bench.config.tuning
     silent = replace(bench, display=SilentDisplay())  # a live one holds threads, which no other process can take
-    judge = StudyMemory(folder / "study.journal", SamplerJudge(silent, store.validation()))
+    judge = StudyMemory(folder / "study.journal", SamplerJudge(silent, splits.validation()))
     choices = choices_of(bench)
     if how.strategy == "greedy":
         rounds = greedy(choices, judge, images=how.images, jobs=how.jobs)
