@@ -50,9 +50,9 @@ EVERYTHING = (
 FILTER = ("sampler.threshold=0",)
 SCALE, SEED = 0.02, 11
 KEYS = {
-    "quick": "8153eaa36cef69c2e80d948d",
-    "standard": "6e907a95818d9c6a2c2b5472",
-    "smoke": "868c596645e32dc2c07b34c8",
+    "quick": "968ce9cd3d866623ddb911c9",
+    "standard": "749ca15ee5c3fde575bced8a",
+    "smoke": "b2e754f1dde2bd877720a272",
 }
 
 
