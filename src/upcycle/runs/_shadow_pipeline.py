@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from upcycle.runs._steps import Bench, Facts
 _WARM = 4.0  # the temperature of the warm student
 _RELEASED = 2_000
 _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
+_LATER = ("bank.between", "bank.hard", "bank.candidates")  # settings younger than runs that somebody may have kept
 _CPU = torch.device("cpu")
 
 
@@ -66,13 +67,15 @@ def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> Gene
 
 def choices_inside(config: Config) -> tuple[str, ...]:
     """What a recipe has beyond the default one and every shadow pipeline therefore does anew; empty for the default recipe."""
-    student, sampler = config.student, config.sampler
+    student, sampler, bank = config.student, config.sampler, config.bank
     found = {
         f"tuning by {config.tuning.strategy}": config.tuning.strategy != "none",
         f"label cleaning in {config.cleaning.folds} folds": config.cleaning.folds > 0,
         f"{config.teachers} teachers": config.teachers > 1,
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,
+        "images between classes": bank.between > 0,
+        "hard images": bank.hard > 0,
         "blended views": student.mix > 0,
         "label smoothing": student.label_smoothing > 0,
         "hard labels": student.labels == "hard",
@@ -92,6 +95,16 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
         "tuning": config.tuning.model_copy(update={"images": fewer(config.tuning.images), "jobs": 1}),
         "sampler": config.sampler.model_copy(update={"steps": 5, "snapshot": snapshot}),
     }
+
+
+def _telling(config: Config) -> dict[str, Any]:
+    """Every setting that results follow from; a later one only where it is not at its default, so that what was kept before
+    it came stays readable."""
+    found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads"})) for c in (config, Config()))
+    for section, name in (setting.split(".") for setting in _LATER):
+        if found[section][name] == default[section][name]:
+            del found[section][name]
+    return dict(found)
 
 
 @final
@@ -114,8 +127,7 @@ class ShadowPipeline:
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         version = 2 if choices_inside(self.config) else 1  # before 2 these choices were left out
-        settings = json.loads(self.config.model_dump_json(exclude={"seed", "threads"}))
-        return content_key(f"shadow pipeline {version}", facts, settings)
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config))
 
     @property
     def scope(self) -> str:
