@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,14 @@ def shadows() -> PipelineAudit:
     return audit(Trees(), ImageSet(images.astype(np.uint8), labels), plan)
 
 
+def with_owners(facts: dict[str, Any]) -> dict[str, Any]:
+    """An audit's JSON with every part that only some audits have: patients, sets, bounds from one run."""
+    patients = [row | {"population": "patient"} for row in facts["rows"] if row["population"] == "clean"]
+    sets = [{"target": "student", "size": size, "share": size / 100, "low": 0.0, "high": 0.9} for size in (10, 20, 50)]
+    bound = {"target": "teacher", "canaries": 90, "guesses": 30, "epsilon_low": 1.25, "epsilon_cap": 2.5}
+    return facts | {"rows": [*facts["rows"], *patients], "sets": sets, "one_run": [bound]}
+
+
 @pytest.fixture(scope="session")
 def pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[str, str]:
     """The four pages of this room by name."""
@@ -173,7 +182,7 @@ def pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[s
         "internal": render(evidence, internal=True),
         "shareable": render(evidence, internal=False),
         "comparison": comparison,
-        "pipelines": render_pipeline_audit(shadows.to_json()),
+        "pipelines": render_pipeline_audit(with_owners(shadows.to_json())),
     }
 
 

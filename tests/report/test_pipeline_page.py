@@ -15,7 +15,7 @@ from upcycle.audit import PipelineAudit
 from upcycle.errors import DataError
 from upcycle.report import Evidence, render, render_pipeline_audit
 from upcycle.report._attacks import attack_rows
-from upcycle.report._flat_table import flat_table
+from upcycle.report._flat_table import flat_table, set_table
 from upcycle.report._leak_table import lead_attack, leak_table
 from upcycle.report._leaks import canary_forest
 
@@ -178,9 +178,11 @@ def test_failed_control_is_named_as_failed(facts: dict[str, Any]) -> None:
     assert f'{name}</th><td class="fail">failed ({tried - 1} of {tried})' in section(render_pipeline_audit(facts), "controls")
 
 
-def test_patients_sets_and_one_run_bounds_are_shown_where_they_are_known(facts: dict[str, Any], page: str) -> None:
-    assert 'id="owned"' not in page and 'id="one-run"' not in page
-    patient = facts["rows"][0] | {"population": "patient", "auc": 0.777, "auc_low": 0.7, "auc_high": 0.8}
+def test_patients_sets_and_one_run_bounds_are_shown_where_they_are_known(facts: dict[str, Any]) -> None:
+    bare = render_pipeline_audit({key: value for key, value in facts.items() if key not in ("sets", "one_run")})
+    assert 'id="owned"' not in bare and 'id="one-run"' not in bare
+    (primary,) = [row for row in facts["rows"] if row["primary"] and row["target"] == "student"]
+    patient = primary | {"primary": False, "population": "patient", "auc": 0.777, "auc_low": 0.7, "auc_high": 0.8}
     facts["rows"].append(patient)
     facts["sets"] = [
         {
@@ -203,8 +205,20 @@ def test_patients_sets_and_one_run_bounds_are_shown_where_they_are_known(facts: 
         and "needs 900 members" in owned
         and "4242" not in owned
     )
+    assert '<th scope="col">patients</th>' in owned and "teacher" not in owned.split("</table>")[0]
     assert "0.777" not in section(found, "leaks"), "patients are no column of the table of records"
     assert '<th scope="col">epsilon low</th>' in section(found, "one-run") and "<td>1.23</td>" in section(found, "one-run")
+
+
+def test_shares_of_sets_stand_by_part_and_size() -> None:
+    rows = [
+        {"target": t, "size": n, "share": n / 100, "low": 0.0, "high": 0.875} for t in ("student", "teacher") for n in (10, 50)
+    ]
+    found = set_table(rows[:-1])
+    assert found is not None
+    assert found.columns == ("part", "10 records", "50 records")
+    assert found.rows == (("student", "10.0 % [0.0, 87.5]", "50.0 % [0.0, 87.5]"), ("teacher", "10.0 % [0.0, 87.5]", "–"))
+    assert set_table([{"odd": 1}]) == flat_table([{"odd": 1}]) and set_table(None) is None
 
 
 def test_flat_table_takes_what_later_versions_may_write() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from upcycle.report._attacks import limits, number
-from upcycle.report._page import interval
+from upcycle.report._page import interval, rate
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,18 @@ def flat_table(found: Any) -> FlatTable | None:
         return None
     texts = tuple(tuple(row.get(key, "–") for key in columns) for row in rows)
     return FlatTable(tuple(key.replace("_", " ") for key in columns), texts)
+
+
+def set_table(found: Any) -> FlatTable | None:
+    """Shares of sets that were told from sets of unused records: a row per part, a column per size of a set; as it came where
+    it does not say parts, sizes and shares."""
+    rows = _rows(found)
+    if not rows or not all({"target", "size", "share"} <= row.keys() for row in rows):
+        return flat_table(found)
+    sizes, targets = (list(dict.fromkeys(row[key] for row in rows)) for key in ("size", "target"))
+    cells = {(row["target"], row["size"]): rate(limits((row["share"], row.get("low"), row.get("high")))) for row in rows}
+    texts = tuple((str(target), *(cells.get((target, size), "–") for size in sizes)) for target in targets)
+    return FlatTable(("part", *(f"{plain(size)} records" for size in sizes)), texts)
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from upcycle.report._attacks import AttackRow, attack_rows, mappings
 from upcycle.report._summary import verdict
 
-OWNERS: Final = ("patient", "set")  # populations of several records that have one owner: a table of their own
+_OWNERS: Final = ("patient", "set")  # populations that count all records of one owner as one
 CANARIES: Final = MappingProxyType(
     {
         "canary": "mislabelled canaries",
@@ -18,7 +18,9 @@ CANARIES: Final = MappingProxyType(
         "canary, repeated": "repeated canaries",
     }
 )
-_POPULATIONS: Final = MappingProxyType({"clean": "ordinary records", "outlier": "outliers among them", **CANARIES})
+_POPULATIONS: Final = MappingProxyType(
+    {"clean": "ordinary records", "outlier": "outliers among them", **CANARIES, "patient": "patients"}
+)
 _THREATS: Final = MappingProxyType(
     {
         "T0": "its answers, classes only",
@@ -88,20 +90,17 @@ class LeakTable:
         return [(part, cell) for part, line in lines for cell in line.cells if cell and cell.population in CANARIES]
 
 
-def leak_table(audit: Mapping[str, Any] | None) -> LeakTable:
-    """All targets, what leaves first. Populations that nobody was asked about have no column."""
-    rows = [row for row in attack_rows(audit) if owner(row) is None]
-    found = dict.fromkeys(row.population for row in rows)
+def leak_table(audit: Mapping[str, Any] | None, *, owned: bool = False) -> LeakTable:
+    """All targets, what leaves first: on single records, or `owned`, on all records of a patient at once. Populations that
+    nobody was asked about have no column."""
+    rows = attack_rows(audit)
+    shown = [row for row in rows if row.population.startswith(_OWNERS) == owned]
+    found = dict.fromkeys(row.population for row in shown)
     known = [name for name in _POPULATIONS if name in found]
     names = {name: _POPULATIONS.get(name, name) for name in [*known, *(name for name in found if name not in known)]}
     words = {str(row.get("target")): row for row in mappings(audit, "verdicts")}
-    targets = sorted(dict.fromkeys(row.target for row in rows), key=_place)
+    targets = sorted(dict.fromkeys(row.target for row in shown), key=_place)
     return LeakTable(names, tuple(_part(name, rows, list(names), words.get(name, {})) for name in targets))
-
-
-def owner(row: AttackRow) -> str | None:
-    """Who owns the records of a row that counts several as one, such as "patient"; None for rows of single records."""
-    return next((name for name in OWNERS if row.population.startswith(name)), None)
 
 
 def lead_attack(rows: Sequence[AttackRow]) -> str:
@@ -113,7 +112,7 @@ def lead_attack(rows: Sequence[AttackRow]) -> str:
 
 def _part(name: str, rows: Sequence[AttackRow], populations: list[str], said: Mapping[str, Any]) -> Part:
     mine = [row for row in rows if row.target == name]
-    threats = sorted(dict.fromkeys(row.threat_model for row in mine))
+    threats = sorted({row.threat_model for row in mine if row.population in populations})
     lines = tuple(_line(threat, [row for row in mine if row.threat_model == threat], populations) for threat in threats)
     role = _VARIANT if name.startswith("student, ") else _ROLES.get(name, "")
     line = str(said.get("line") or said.get("verdict") or "")
@@ -122,8 +121,9 @@ def _part(name: str, rows: Sequence[AttackRow], populations: list[str], said: Ma
 
 def _line(threat: str, rows: Sequence[AttackRow], populations: list[str]) -> Line:
     lead = lead_attack(rows)
-    cells = {row.population: row for row in reversed(rows) if row.attack == lead}
-    others = [row for row in rows if row.attack != lead and row.p is not None]
+    shown = [row for row in rows if row.population in populations]
+    cells = {row.population: row for row in reversed(shown) if row.attack == lead}
+    others = [row for row in shown if row.attack != lead and row.p is not None]
     best = min(others, key=lambda row: (row.p, -(row.auc or (0.0,))[0]), default=None)
     short = threat.split(" ")[0]
     return Line(short, _THREATS.get(short, ""), lead, tuple(cells.get(name) for name in populations), best)

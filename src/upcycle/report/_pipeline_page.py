@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from upcycle.errors import DataError
-from upcycle.report._attacks import AttackRow, ControlRow, attack_rows, control_rows, mappings, number
-from upcycle.report._flat_table import flat_table, plain
-from upcycle.report._leak_table import CANARIES, LeakTable, lead_attack, leak_table, owner
+from upcycle.report._attacks import ControlRow, attack_rows, control_rows, mappings, number
+from upcycle.report._flat_table import flat_table, plain, set_table
+from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
 from upcycle.report._leaks import canary_forest
 from upcycle.report._page import environment
 from upcycle.report._summary import Verdict, confidence, percent, verdict
@@ -97,9 +97,9 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
                 canary_forest([(part.name, CANARIES[row.population], row) for part, row in table.canaries], CHANCE, margin)
             ),
             rows=rows,
-            owned=_owned(rows),
+            owned=leak_table(audit, owned=True),
             permutation=mappings(audit, "permutation"),
-            sets=flat_table(audit.get("sets")),
+            sets=set_table(audit.get("sets")),
             one_run=flat_table(audit.get("one_run")),
             controls=control_rows(audit),
             kinds=_kinds(control_rows(audit)),
@@ -170,16 +170,6 @@ def _judged(audit: Mapping[str, Any]) -> str:
     same = [row for row in mappings(audit, "verdicts") if row.get("sentence") == audit.get("sentence")]
     names = [str(row.get("target", "")) for row in same]
     return "student" if "student" in names or not names else names[0]
-
-
-def _owned(rows: Sequence[AttackRow]) -> list[AttackRow]:
-    """Rows that count all records of one owner as one, of the attack that stands for a target and threat model."""
-    mine = [row for row in rows if owner(row) is not None]
-    leads = {
-        key: lead_attack([r for r in rows if (r.target, r.threat_model) == key])
-        for key in {(r.target, r.threat_model) for r in mine}
-    }
-    return [row for row in mine if row.attack == leads[row.target, row.threat_model]] or mine
 
 
 def _kinds(controls: Sequence[ControlRow]) -> list[_Control]:
