@@ -18,6 +18,7 @@ ROOMS = (
     "nets",
     "generators",
     "recycle",
+    "dp",
     "audit",
     "report",
     "release",

@@ -26,6 +26,7 @@ from upcycle.audit._denoiser import denoiser_norm, t_error
 from upcycle.audit._density import density_ratio, nearest_ratio
 from upcycle.audit._design import Design, complementary_halves, make_design
 from upcycle.audit._difficulty import difficulty_calibrated
+from upcycle.audit._dp_comparator import DP_MODEL, DpComparator, dp_comparator
 from upcycle.audit._epsilon import (
     EpsilonBound,
     GaussianBound,
@@ -115,6 +116,7 @@ from upcycle.audit._verdict import Verdict
 
 __all__ = [
     "BUDGETS",
+    "DP_MODEL",
     "KINDS",
     "MIN_RECORDS",
     "AttackCard",
@@ -129,6 +131,7 @@ __all__ = [
     "Control",
     "CopyReport",
     "Design",
+    "DpComparator",
     "Endpoint",
     "EpsilonBound",
     "Gate",
@@ -186,6 +189,7 @@ __all__ = [
     "detectable_tpr",
     "difficulty_calibrated",
     "discriminator_logit",
+    "dp_comparator",
     "epsilon_cap",
     "epsilon_credible",
     "epsilon_from_counts",

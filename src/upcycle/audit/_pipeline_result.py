@@ -10,6 +10,7 @@ import numpy as np
 
 from upcycle.audit._card import AttackCard
 from upcycle.audit._controls import Control
+from upcycle.audit._dp_comparator import dp_comparator
 from upcycle.audit._label_test import LabelTest
 from upcycle.audit._multiplicity import Endpoint
 from upcycle.audit._plan import RATIO, AuditPlan
@@ -74,7 +75,7 @@ class PipelineAudit:
 
     def to_json(self, *, public: bool = False) -> dict[str, Any]:
         """JSON-serialisable, free of per-record data; `public` leaves out the secret seed and the machine's settings."""
-        plan = asdict(self.plan)
+        plan, beside = asdict(self.plan), dp_comparator(self.rows, self.facts, self.plan.pipelines)
         for name in (*_SECRET, *_MACHINE) if public else ():
             plan.pop(name)
         return {
@@ -85,6 +86,7 @@ class PipelineAudit:
             "primary_endpoint": "TPR at 1 % false positives on mislabelled canaries; without canaries, AUC on clean records",
             "scope": "; ".join(filter(None, (_SCOPE, self.scope))),
             "margins": {"auc": AUC_MARGIN, "tpr_at_1pct": TPR_MARGIN},
+            **({} if beside is None else {"dp_comparator": beside.to_json()}),
             "plan": plan,
             "verdicts": [asdict(v) for v in self.verdicts],
             "rows": [asdict(row) for row in self.rows],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from upcycle.cli._options import print_json, run_options, run_until
 from upcycle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from upcycle.dp import DpSettings
 
 BUDGETS = ("smoke", "quick", "standard", "full")
 
@@ -17,6 +20,8 @@ BUDGETS = ("smoke", "quick", "standard", "full")
 @run_options
 @click.option("--budget", type=click.Choice(BUDGETS), help="Audit the finished run DATA by shadow pipelines with canaries.")
 @click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the physical cores).")
+@click.option("--dp/--no-dp", default=None, help="With --budget: DP-SGD classifiers beside the student.  [default: full only]")
+@click.option("--dp-clip", type=click.FloatRange(0, min_open=True), help="Largest gradient norm of a record.  [default: 1]")
 @click.pass_context
 def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, out: Path | None, **options: Any) -> None:
     """Run up to the audit: membership inference on student, baseline and teacher.
@@ -26,6 +31,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     attacked. Says its cost before it starts; the same command resumes. Writes a page, RUN/private/audit/pipeline.html, and
     the run's reports anew. Exit code 3 if a control failed.
     """
+    private = _dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
     if budget is None:
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
@@ -40,7 +46,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     from upcycle.runs._audit_run import PAGE
 
     as_json = bool(options.get("as_json"))
-    found = audit_run(Path(data), budget, jobs=jobs, say=lambda text: click.echo(text, err=as_json))
+    found = audit_run(Path(data), budget, jobs=jobs, dp=private, say=lambda text: click.echo(text, err=as_json))
     if as_json:
         print_json(found.to_json())
     else:
@@ -48,6 +54,17 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
             click.echo(line)
     click.echo(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)", err=as_json)
     context.exit(found.exit_code)
+
+
+def _dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> DpSettings | None:
+    """The comparator's settings; None where there shall be none."""
+    if budget is None and (wanted or clip is not None):
+        raise ConfigError("--dp must stand beside --budget. Got none. Give --budget standard or full.")
+    if wanted is False or (wanted is None and clip is None and budget != "full"):
+        return None
+    from upcycle.dp import DpSettings
+
+    return DpSettings() if clip is None else DpSettings(clip=clip)
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -61,6 +78,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             if primary is not None and (row["attack"], row["threat_model"]) == (primary["attack"], primary["threat_model"]):
                 area = f"AUC {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
                 lines.append(f"  {row['population']:26} {area}{_tpr(row)}")
+    if "dp_comparator" in facts:
+        lines += ["", f"DP-SGD   {facts['dp_comparator']['sentence']}"]
     return [*lines, "", f"verdict  {facts['verdict']}: {facts['sentence']}"]
 
 

@@ -7,6 +7,7 @@ from upcycle.nets._classifier import (
     ResidualClassifier,
     classifier_factory,
     for_inference,
+    group_norm_factory,
     parameter_count,
     predict_logits,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "classifier_factory",
     "diff_augment",
     "for_inference",
+    "group_norm_factory",
     "parameter_count",
     "plain_state",
     "predict_logits",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import cast, final
 
@@ -16,17 +17,20 @@ from upcycle.config import ClassifierConfig
 ClassifierFactory = Callable[[int, int, int], nn.Module]
 """(channels, classes, size) -> a module from float (n, channels, size, size) in [-1, 1] to logits (n, classes)."""
 
+Norm = Callable[[int], nn.Module]
+"""Channels -> the normalisation of so many."""
+
 _LARGE = 48  # from this side on the stem halves the image: four times less work
 
 
 @final
 class ConvNorm(nn.Module):
-    """Convolution without bias and batch normalisation; `fused` for inference, where the two are one convolution."""
+    """Convolution without bias and a normalisation; `fused` for inference, where batch normalisation becomes part of it."""
 
-    def __init__(self, inner: int, outer: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, inner: int, outer: int, kernel: int, stride: int = 1, *, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inner, outer, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(outer)
+        self.norm: nn.Module = norm(outer)
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.norm(self.conv(x)))
@@ -41,36 +45,39 @@ class ConvNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, projected where shape changes."""
 
-    def __init__(self, inner: int, outer: int, stride: int) -> None:
+    def __init__(self, inner: int, outer: int, stride: int, *, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.first = ConvNorm(inner, outer, 3, stride)
-        self.second = ConvNorm(outer, outer, 3)
+        self.first = ConvNorm(inner, outer, 3, stride, norm=norm)
+        self.second = ConvNorm(outer, outer, 3, norm=norm)
         same = inner == outer and stride == 1
-        self.shortcut: nn.Module = nn.Identity() if same else ConvNorm(inner, outer, 1, stride)
+        self.shortcut: nn.Module = nn.Identity() if same else ConvNorm(inner, outer, 1, stride, norm=norm)
+        self._inplace = norm is nn.BatchNorm2d  # hooks that take gradients sample by sample forbid it
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.second(F.relu(self.first(x), inplace=True))
-        return F.relu(out.add_(self.shortcut(x)), inplace=True)
+        out = self.second(F.relu(self.first(x), inplace=self._inplace))
+        shortcut = self.shortcut(x)
+        return F.relu(out.add_(shortcut) if self._inplace else out + shortcut, inplace=self._inplace)
 
 
 @final
 class ResidualClassifier(nn.Module):
     """Logits (n, classes) of float images (n, channels, side, side) in [-1, 1]; any side from 8 on."""
 
-    def __init__(self, channels: int, classes: int, size: int, *, width: int, blocks: int) -> None:
+    def __init__(self, channels: int, classes: int, size: int, *, width: int, blocks: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.stem = ConvNorm(channels, width, 3, 2 if size >= _LARGE else 1)
+        self.stem = ConvNorm(channels, width, 3, 2 if size >= _LARGE else 1, norm=norm)
+        self._inplace = norm is nn.BatchNorm2d
         widths = [width, width, 2 * width, 4 * width]
         stages = []
         for stage in range(3):
             for block in range(blocks):
                 inner = widths[stage] if block == 0 else widths[stage + 1]
-                stages.append(ResidualBlock(inner, widths[stage + 1], 2 if stage and block == 0 else 1))
+                stages.append(ResidualBlock(inner, widths[stage + 1], 2 if stage and block == 0 else 1, norm=norm))
         self.body = nn.Sequential(*stages)
         self.head = nn.Linear(widths[3], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.body(F.relu(self.stem(x), inplace=True))
+        hidden = self.body(F.relu(self.stem(x), inplace=self._inplace))
         return cast(Tensor, self.head(hidden.mean((2, 3))))
 
 
@@ -82,6 +89,20 @@ def classifier_factory(config: ClassifierConfig) -> ClassifierFactory:
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     return build
+
+
+def group_norm_factory(config: ClassifierConfig) -> ClassifierFactory:
+    """The same network with group normalisation (Wu & He 2018), whose answer to an image depends on no other image: what
+    DP-SGD needs."""
+
+    def build(channels: int, classes: int, size: int) -> nn.Module:
+        return ResidualClassifier(channels, classes, size, width=config.width, blocks=config.blocks, norm=_group_norm)
+
+    return build
+
+
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(math.gcd(channels, 4), channels)
 
 
 def for_inference(net: nn.Module) -> nn.Module:

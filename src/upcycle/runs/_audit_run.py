@@ -7,7 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from upcycle.audit import AuditPlan, Design, PipelineAudit, audit, make_design, 
 from upcycle.audit._questions import ask
 from upcycle.audit._shadows import read_answers
 from upcycle.data import ImageSet, Store
+from upcycle.dp import DpSettings, need_extra
 from upcycle.errors import RunFolderError
 from upcycle.release import SUMS, write_checksums
 from upcycle.report import render_pipeline_audit
@@ -52,14 +53,19 @@ class Cost:
         )
 
 
-def audit_run(root: Path, budget: str, *, jobs: int = 0, say: Say = lambda _: None) -> PipelineAudit:
+def audit_run(
+    root: Path, budget: str, *, jobs: int = 0, dp: DpSettings | None = None, say: Say = lambda _: None
+) -> PipelineAudit:
     """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
+    `dp` adds classifiers by DP-SGD to every pipeline.
 
     Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz and the runs themselves (private/audit/shadows),
     adds the public half to release/audit.json where the run has been released, and writes its reports anew. Canaries are
     drawn in memory only: neither the store nor any released model ever holds one. Raises RunFolderError for a folder
-    without a finished store.
+    without a finished store, ConfigError for `dp` without the extra [dp].
     """
+    if dp is not None:
+        need_extra()
     if not (root / "config.yaml").exists():
         raise RunFolderError(f"RUN must be the folder of a run. Got {root}. Make one with upcycle run DATA --out {root}.")
     config, store = read_config(root / "config.yaml"), Store(root / "private" / "store")
@@ -68,7 +74,8 @@ def audit_run(root: Path, budget: str, *, jobs: int = 0, say: Say = lambda _: No
     with only_one(root):
         plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
         pool = run_pool(store)
-        pipeline = ShadowPipeline(store.validation(), len(store.meta.class_names), shadow_config(config, store.meta.size))
+        small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
+        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp)
         found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
         write_json(folder / PIPELINES, found.to_json())
         write_text(folder / PAGE, render_pipeline_audit(found.to_json(), title=f"{store.meta.name}: {config.preset} run"))

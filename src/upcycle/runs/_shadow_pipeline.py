@@ -7,7 +7,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +20,7 @@ from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict, RecordScore, denoiser_norm, t_error
 from upcycle.config import Config, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
+from upcycle.dp import DpSettings
 from upcycle.generators import EdmGenerator, ImageShape
 from upcycle.nets import classifier_factory, for_inference, predict_logits
 from upcycle.recycle import Bank, CommitteeLabels, Labeller, bank_size, image_budget, train_student
@@ -27,6 +28,7 @@ from upcycle.runs._display import SilentDisplay
 from upcycle.runs._folder import RunFolder
 from upcycle.runs._plan import Budget, Plan
 from upcycle.runs._road import training_road
+from upcycle.runs._shadow_dp import private_classifiers
 from upcycle.runs._stages import content_key
 from upcycle.runs._steps import Bench, Facts
 
@@ -112,7 +114,7 @@ def _telling(config: Config) -> dict[str, Any]:
 class ShadowPipeline:
     """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
     as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
-    students on hard and on warm labels."""
+    students on hard and on warm labels. `dp`: also classifiers by DP-SGD on the same members."""
 
     validation: ImageSet
     classes: int
@@ -120,14 +122,16 @@ class ShadowPipeline:
     scale: float = 1.0
     variants: bool = True
     threads: int = 1
+    dp: DpSettings | None = None
 
     @property
     def key(self) -> str:
         """Changes with every setting and with the validation split."""
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
+        private = [] if self.dp is None else [asdict(self.dp)]
         version = 2 if choices_inside(self.config) else 1  # before 2 these choices were left out
-        return content_key(f"shadow pipeline {version}", facts, _telling(self.config))
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private)
 
     @property
     def scope(self) -> str:
@@ -151,7 +155,8 @@ class ShadowPipeline:
             road = training_road(bench, _Given(members, self.validation))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: stage.work() for stage in road if stage.name not in skipped}
-            return _parts(bench.tuned(), facts, self.variants)
+            parts = _parts(bench.tuned(), facts, self.variants)
+            return parts if self.dp is None else _with_private(parts, *private_classifiers(bench, members, self.dp))
 
     def _bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A bench of its own for one call, with all budgets."""
@@ -217,6 +222,11 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
             **_counts(facts),
         },
     )
+
+
+def _with_private(parts: Parts, nets: Mapping[str, nn.Module], epsilons: Mapping[str, float]) -> Parts:
+    private = {name: _predict(net) for name, net in nets.items()}
+    return replace(parts, variants={**parts.variants, **private}, facts={**parts.facts, **epsilons})
 
 
 def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:

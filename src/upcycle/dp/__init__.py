@@ -1,0 +1,6 @@
+"""DP-SGD: a classifier whose training has a proven epsilon, to stand beside the student in an audit."""
+
+from upcycle.dp._account import epsilon, need_extra
+from upcycle.dp._train import DpSettings, PrivateFit, train_private
+
+__all__ = ["DpSettings", "PrivateFit", "epsilon", "need_extra", "train_private"]

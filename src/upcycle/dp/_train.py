@@ -1,0 +1,119 @@
+"""DP-SGD (Abadi et al. 2016): Poisson batches, gradients clipped sample by sample, Gaussian noise; driven by the noise."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from upcycle._random import derive_seed, numpy_rng, torch_rng
+from upcycle._training import seed_step
+from upcycle.data import ImageSet
+from upcycle.dp._account import epsilon, need_extra
+from upcycle.nets import augment, group_norm_factory, to_input
+from upcycle.recycle import Recipe
+from upcycle.recycle._optimiser import rate, set_rate
+
+
+@dataclass(frozen=True)
+class DpSettings:
+    """`noises`: multipliers of the clip norm, one model each; the smallest hardly hides anything and shows what clipping alone
+    does. `clip`: largest gradient norm of a record. `batch`: records expected in a step. `lr`: peak learning rate. `budget`:
+    images expected to be seen, relative to what the teacher sees."""
+
+    noises: tuple[float, ...] = (0.1, 0.5, 1.5)
+    clip: float = 1.0
+    batch: int = 256
+    lr: float = 0.5
+    budget: float = 2.0
+
+
+@dataclass(frozen=True)
+class PrivateFit:
+    """The trained network and what is proven of it: (epsilon, delta) per record of the members."""
+
+    net: nn.Module
+    steps: int
+    sampling_rate: float
+    epsilon: float
+    delta: float
+
+
+def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, *, seed: int, stage: str) -> PrivateFit:
+    """A classifier by DP-SGD with multiplier `noise`, seeing `recipe.budget` images in expectation; its last weights, since a
+    choice among them would need a split of its own. delta is 1 / members. Raises ConfigError without the extra [dp].
+
+    Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
+    """
+    need_extra()
+    sampling_rate = min(1.0, how.batch / len(members))
+    expected = sampling_rate * len(members)
+    steps = max(1, round((recipe.budget or len(members)) / expected))
+    with torch.random.fork_rng(devices=[]), _quiet():
+        net = _train(members, recipe, how, noise, sampling_rate, steps, (seed, stage))
+    delta = 1 / len(members)
+    return PrivateFit(net, steps, sampling_rate, epsilon(noise, sampling_rate, steps, delta), delta)
+
+
+def _train(
+    members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, sampling_rate: float, steps: int, key: tuple[int, str]
+) -> nn.Module:
+    seed, stage = key
+    images, labels = torch.from_numpy(np.ascontiguousarray(members.images)), torch.from_numpy(members.labels)
+    torch.manual_seed(derive_seed(seed, stage, "weights"))
+    build = group_norm_factory(recipe.config)
+    net = build(images.shape[3], recipe.classes, images.shape[1]).to(recipe.device)
+    samples, optimizer = make_private(net, how, noise, sampling_rate * len(members), torch_rng(seed, stage, "noise"))
+    pace = recipe.config.model_copy(update={"lr": how.lr, "batch": 1})
+    for step in range(steps):
+        rng = seed_step(seed, stage, step)
+        drawn = numpy_rng(seed, stage, "poisson", step).random(len(members)) < sampling_rate
+        chosen = torch.from_numpy(np.flatnonzero(drawn))
+        set_rate(optimizer, rate(pace, step, steps))
+        views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
+        private_step(samples, optimizer, views, labels[chosen].to(recipe.device))
+    samples.remove_hooks()
+    for parameter in net.parameters():
+        parameter.grad_sample = parameter.summed_grad = None  # type: ignore[attr-defined]
+    return net.eval()
+
+
+def make_private(net: nn.Module, how: DpSettings, noise: float, expected: float, rng: torch.Generator) -> tuple[Any, Any]:
+    """(module that also takes gradients sample by sample, optimiser that clips them and adds noise), both Opacus's, around
+    `net`. `expected` records a step are what the sum of gradients is divided by, whatever the draw."""
+    from opacus import GradSampleModule
+    from opacus.optimizers import DPOptimizer
+
+    plain = torch.optim.SGD(net.parameters(), lr=how.lr, momentum=0.9)
+    optimizer = DPOptimizer(
+        plain,
+        noise_multiplier=noise,
+        max_grad_norm=how.clip,
+        expected_batch_size=expected,
+        generator=rng,
+    )
+    return GradSampleModule(net), optimizer
+
+
+def private_step(samples: Any, optimizer: Any, views: torch.Tensor, labels: torch.Tensor) -> None:
+    """One step on float views (n, channels, side, side) with labels (n,); without any record it is noise alone."""
+    samples.train()
+    optimizer.zero_grad(set_to_none=True)
+    losses = F.cross_entropy(samples(views), labels, reduction="none")
+    (losses.mean() if len(views) else losses.sum()).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Opacus's hooks fire on images, which need no gradient; torch warns of that at every step."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing", category=UserWarning)
+        yield
