@@ -28,9 +28,9 @@ class DpSettings:
     does. `clip`: largest gradient norm of a record. `batch`: records expected in a step. `lr`: peak learning rate. `budget`:
     images expected to be seen, relative to what the teacher sees."""
 
-    noises: tuple[float, ...] = (0.1, 0.5, 1.5)
+    noises: tuple[float, ...] = (0.02, 0.5, 1.5)
     clip: float = 1.0
-    batch: int = 256
+    batch: int = 128
     lr: float = 0.5
     budget: float = 2.0
 
