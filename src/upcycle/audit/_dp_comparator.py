@@ -10,7 +10,7 @@ from upcycle.audit._binomial import clopper_pearson
 from upcycle.audit._result import AuditRow
 
 DP_MODEL: Final = "DP-SGD, noise "
-"""How a pipeline names such a model among its variants; the noise multiplier follows. Its epsilon is the fact "epsilon of" it."""
+"""How a pipeline names such a model among its variants; the noise multiplier follows. The fact "epsilon of ..." is its own."""
 
 
 @dataclass(frozen=True)
