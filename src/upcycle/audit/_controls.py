@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit._attacks import POSTERIOR, PRIMARY, forward_fit, learned_attacks, membership_folds
 from upcycle.audit._inputs import AttackScores, Target, TargetScores
 from upcycle.audit._signals import attack_features, loss_signal, one_hot
@@ -41,9 +42,9 @@ def negative_controls(
     Each kind of control fails by chance once in 1000 audits: its intervals share that error.
     """
     first = next(iter(targets.values()))
-    halves = _random_sides(first.groups, first.members, ~first.members, _seed(seed, "control-halves"))
+    halves = _random_sides(first.groups, first.members, ~first.members, derive_seed(seed, "control-halves"))
     shuffled = _random_sides(
-        first.groups, first.members, np.ones(len(first.members), dtype=bool), _seed(seed, "control-shuffle")
+        first.groups, first.members, np.ones(len(first.members), dtype=bool), derive_seed(seed, "control-shuffle")
     )
     controls = []
     for name, target in targets.items():
@@ -107,7 +108,7 @@ def _attack_control(
     else:
         logits, labels = target.logits[used], target.labels[used]
         start = loss_signal(logits, labels)
-        pairs = membership_folds(truth, groups, folds, _seed(seed, "control-folds", control))
+        pairs = membership_folds(truth, groups, folds, derive_seed(seed, "control-folds", control))
         learned = forward_fit(_regression(seed), attack_features(logits, labels), truth, pairs, start)
         scores = {PRIMARY: start, POSTERIOR: learned}
     return [
@@ -118,7 +119,7 @@ def _attack_control(
 
 def _blind_control(target: TargetScores, images: np.ndarray | None, folds: int, seed: int) -> Control:
     features = blind_features(target.labels, target.logits.shape[1], images)
-    pairs = membership_folds(target.members, target.groups, folds, _seed(seed, "control-folds", "blind"))
+    pairs = membership_folds(target.members, target.groups, folds, derive_seed(seed, "control-folds", "blind"))
     scores = forward_fit(_regression(seed), features, target.members, pairs)
     judged = ~np.isnan(scores)
     groups = None if target.groups is None else target.groups[judged]
@@ -143,7 +144,7 @@ def _random_sides(groups: np.ndarray | None, members: np.ndarray, used: np.ndarr
     chosen = np.unique(units[used])
     mixed = used.all()
     count = len(np.unique(units[members])) if mixed else len(chosen) // 2
-    inside = np.random.default_rng(seed).permutation(chosen)[:count]
+    inside = numpy_rng(seed, "sides").permutation(chosen)[:count]
     return np.isin(units, inside)
 
 
@@ -164,9 +165,3 @@ def _components(rows: np.ndarray) -> np.ndarray:
     centred = rows - rows.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     return np.asarray(centred @ vectors[:, ::-1][:, :COMPONENTS])
-
-
-def _seed(seed: int, *keys: str) -> int:
-    from upcycle._random import derive_seed
-
-    return derive_seed(seed, *keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ import numpy as np
 from upcycle.audit import _plan as names
 from upcycle.audit._binomial import clopper_pearson
 from upcycle.audit._canaries import KINDS, Records
-from upcycle.audit._design import make_design
+from upcycle.audit._canary_bound import canary_bounds
+from upcycle.audit._design import Design, make_design
 from upcycle.audit._label_test import LabelTest, label_test
 from upcycle.audit._multiplicity import holm
 from upcycle.audit._normal import NotResolvable, Rate
+from upcycle.audit._owners import PATIENT, has_patients, patient_pool, set_shares
 from upcycle.audit._pipeline_controls import pipeline_controls
 from upcycle.audit._pipeline_result import PipelineAudit, PipelineRow
 from upcycle.audit._pipeline_verdict import judge_pipeline
@@ -56,7 +58,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
     from upcycle.audit._shadow_attacks import shadow_attacks
 
     extra = shadow_attacks() if extra_attacks is None else extra_attacks
-    done = list(attacked(shadows, plan.attacks, extra))
+    done = list(attacked(shadows, plan, extra))
     rows = _rows(shadows, done, plan)
     tests = _permutations(shadows, plan)
     controls = pipeline_controls(shadows, done, plan.seed)
@@ -68,9 +70,11 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         controls,
         tests,
         verdicts,
-        cards(),
+        cards(plan),
         _facts(shadows),
         _arrays(shadows, done),
+        canary_bounds(shadows.design, done, plan),
+        set_shares(done, shadows.design, _primary_attack(plan), plan.seed, plan.confidence),
     )
 
 
@@ -86,23 +90,34 @@ def populations(records: Records) -> dict[str, np.ndarray]:
 def _rows(shadows: Shadows, done: Sequence[Attacked], plan: AuditPlan) -> list[PipelineRow]:
     design, rows = shadows.design, []
     for a in done:
-        for population, used in populations(design.records).items():
-            members = design.members[:, used]
-            if min(members.sum(), (~members).sum()) >= LEAST:
-                rows.append(_row(a, population, pool(a.scores, design.members, design.units, design.pairs, used), plan))
+        for population, pooled in _pools(a, design):
+            if min(pooled.members.sum(), (~pooled.members).sum()) >= LEAST:
+                rows.append(_row(a, population, pooled, plan))
     return list(_adjusted(rows))
+
+
+def _pools(a: Attacked, design: Design) -> Iterator[tuple[str, Pool]]:
+    """What an attack judged, by population; of patients, where there are some and a classifier was attacked."""
+    judged = ~np.isnan(a.scores).any(0)
+    for population, used in populations(design.records).items():
+        yield population, pool(a.scores, design.members, design.units, design.pairs, used & judged)
+    if has_patients(design) and (pooled := patient_pool(a, design)) is not None:
+        yield PATIENT, pooled
+
+
+def _primary_attack(plan: AuditPlan) -> str:
+    return names.RATIO if names.RATIO in plan.attacks and plan.pipelines >= 4 else names.LOSS
 
 
 def _row(a: Attacked, population: str, pooled: Pool, plan: AuditPlan) -> PipelineRow:
     rate, p = pooled_auc(pooled, plan.confidence)
     primary = population == ("canary" if plan.canaries is None or plan.canaries.mislabelled else "clean")
-    best = names.RATIO if names.RATIO in plan.attacks and plan.pipelines >= 4 else names.LOSS
     return PipelineRow(
         target=a.target,
         threat_model=a.threat_model,
         population=population,
         attack=a.attack,
-        primary=primary and a.attack == best and a.threat_model in ("T1", "T5", "T1 baseline"),
+        primary=primary and a.attack == _primary_attack(plan) and a.threat_model in ("T1", "T5", "T1 baseline"),
         n_members=int(pooled.members.sum()),
         n_non_members=int((~pooled.members).sum()),
         auc=rate.value,

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from upcycle.audit._canary_bound import CanaryBound
 from upcycle.audit._card import AttackCard
 from upcycle.audit._controls import Control
 from upcycle.audit._dp_comparator import dp_comparator
 from upcycle.audit._label_test import LabelTest
 from upcycle.audit._multiplicity import Endpoint
+from upcycle.audit._owners import SetShare
 from upcycle.audit._plan import RATIO, AuditPlan
 from upcycle.audit._result import AuditRow
 from upcycle.audit._verdict import Verdict, headline
@@ -37,7 +39,9 @@ class PipelineRow(AuditRow):
 @dataclass(frozen=True, eq=False)
 class PipelineAudit:
     """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
-    scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself."""
+    scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself; `one_run`:
+    lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests; `sets`: how many records of one
+    owner give it away."""
 
     plan: AuditPlan
     rows: tuple[PipelineRow, ...]
@@ -48,6 +52,8 @@ class PipelineAudit:
     facts: Mapping[str, float]
     arrays: Mapping[str, np.ndarray] = field(repr=False)
     scope: str = ""
+    one_run: tuple[CanaryBound, ...] = ()
+    sets: tuple[SetShare, ...] = ()
 
     @property
     def headline(self) -> Verdict:
@@ -92,6 +98,8 @@ class PipelineAudit:
             "rows": [asdict(row) for row in self.rows],
             "controls": [asdict(c) for c in self.controls],
             "permutation": [test.to_json() for test in self.permutation],
+            "one_run": [bound.to_json() for bound in self.one_run],
+            "sets": [share.to_json() for share in self.sets],
             "facts": dict(self.facts),
             "attacks": [asdict(card) for card in self.cards],
         }

@@ -17,15 +17,22 @@ RMIA: Final = "RMIA online"
 LABELS: Final = "label votes"
 PERMUTATION: Final = "label permutation"
 RAW: Final = "raw score"
-_WITHOUT_SHADOWS = (LOSS, RAW, LABELS)
+GAP: Final = "gap"
+LEARNED: Final = ("logistic regression", "random forest", "k nearest neighbours", "multilayer perceptron")
+QUANTILE: Final = "quantile regression"
+ONE_RUN: Final = "one run"
+ALONE: Final = (GAP, *LEARNED, QUANTILE, ONE_RUN)  # what is run on one pipeline only
+_WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
 _WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, LABELS, RAW)
 
 
 @dataclass(frozen=True)
 class AuditPlan:
     """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow and
-    every attack is uncalibrated. `canaries` None: as many as the data allow (see canary_counts). `views`: queries per
-    record (itself, mirrored, shifted). `seed` is a secret: it draws canaries and membership. `backend`: a joblib backend,
+    every attack is uncalibrated. `attacks`: names, of which GAP, LEARNED, QUANTILE and ONE_RUN are run with one pipeline only,
+    since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the one-run bound
+    guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts). `views`: queries
+    per record (itself, mirrored, shifted). `seed` is a secret: it draws canaries and membership. `backend`: a joblib backend,
     such as loky, or ray or dask once registered; `n_jobs` 0: one worker per physical core."""
 
     budget: str = "standard"
@@ -34,6 +41,7 @@ class AuditPlan:
     attacks: tuple[str, ...] = _WITH_SHADOWS
     views: int = 4
     synthetic: int = 2_000
+    guessed: float = 0.25
     confidence: float = 0.95
     seed: int = 0
     backend: str = "loky"
@@ -57,8 +65,8 @@ class AuditPlan:
 
 BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
     {
-        "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),
-        "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, PERMUTATION), views=4),
+        "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
+        "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
         "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION)),
         "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6),
     }

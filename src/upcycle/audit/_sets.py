@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit._card import AttackCard
 from upcycle.audit._inputs import AuditInputError, check_scores
 from upcycle.audit._statistics import NotResolvable, Rate, clopper_pearson
@@ -44,7 +45,7 @@ def set_p_value(scores: np.ndarray, outside: np.ndarray, *, draws: int = 9999, s
     2010)."""
     inside, others = _finite("scores", scores), _finite("outside", outside)
     pool, k = np.concatenate([inside, others]), len(inside)
-    rng = np.random.default_rng(seed)
+    rng = numpy_rng(seed, "set splits")
     limit = inside.sum() - 1e-9 * (1 + np.abs(pool).sum())
     sums = (pool[rng.choice(len(pool), k, replace=False, shuffle=False)].sum() for _ in range(draws))
     larger = sum(bool(total >= limit) for total in sums)
@@ -58,20 +59,26 @@ def set_detection(
     sizes: tuple[int, ...] = SET_SIZES,
     fpr: float = 0.01,
     draws: int = 999,
+    most: int | None = None,
     seed: int = 0,
 ) -> tuple[SetDetection, ...]:
     """For each size, how many disjoint random sets of members a permutation test against the non-members finds.
 
-    Given the non-members, disjoint sets are independent, hence Clopper-Pearson's limits (95 %). A size of which not even
-    one set exists is left unresolved. Raises AuditInputError.
+    Given the non-members, disjoint sets are independent, hence Clopper-Pearson's limits (95 %). At most `most` sets a size are
+    tested, all by default. A size of which not even one set exists is left unresolved. Raises AuditInputError.
     """
     values, flags = check_scores(scores, members)
-    if not 1 / (draws + 1) <= fpr < 1 or not sizes or min(sizes) < 1:
+    if not 1 / (draws + 1) <= fpr < 1 or not sizes or min(sizes) < 1 or (most is not None and most < 1):
         raise AuditInputError(
-            f"fpr must be in 1/(draws + 1)..1 and sizes at least 1. Got {fpr} with {draws} draws and {sizes}. Draw more often."
+            f"fpr must be in 1/(draws + 1)..1, and most and sizes at least 1. Got {fpr} with {draws} draws, {sizes} and "
+            f"{most}. Draw more often."
         )
-    inside = np.random.default_rng(seed).permutation(values[flags])
-    return tuple(_detect(inside, values[~flags], size, fpr, draws, seed) for size in sizes)
+    inside = numpy_rng(seed, "sets of members").permutation(values[flags])
+    found = []
+    for size in sizes:
+        count = min(len(inside) // size, most or len(inside))
+        found.append(_detect(inside[: count * size].reshape(count, size), values[~flags], size, fpr, draws, seed))
+    return tuple(found)
 
 
 def smallest_detected(detections: tuple[SetDetection, ...], power: float = 0.5) -> int | None:
@@ -100,13 +107,14 @@ def patient_scores(scores: np.ndarray, members: np.ndarray, groups: np.ndarray) 
     return mean * np.sqrt(count) / max(float(values.std()), 1e-300), inside > 0
 
 
-def _detect(inside: np.ndarray, outside: np.ndarray, size: int, fpr: float, draws: int, seed: int) -> SetDetection:
-    sets = len(inside) // size
-    if not sets:
+def _detect(sets: np.ndarray, outside: np.ndarray, size: int, fpr: float, draws: int, seed: int) -> SetDetection:
+    """`sets` float64 (sets, size); every set is compared with splits drawn for it alone."""
+    if not len(sets):
         return SetDetection(size, 0, NotResolvable(fpr, size))
-    found = sum(set_p_value(inside[k * size : (k + 1) * size], outside, draws=draws, seed=seed + k) <= fpr for k in range(sets))
-    low, high = clopper_pearson(found, sets)
-    return SetDetection(size, sets, Rate(found / sets, low, high))
+    p = [set_p_value(scores, outside, draws=draws, seed=derive_seed(seed, "set", size, k)) for k, scores in enumerate(sets)]
+    found = int((np.array(p) <= fpr).sum())
+    low, high = clopper_pearson(found, len(sets))
+    return SetDetection(size, len(sets), Rate(found / len(sets), low, high))
 
 
 def _finite(what: str, scores: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit._card import AttackCard
 from upcycle.audit._features import check_features, check_labels, nearest
 from upcycle.audit._inputs import AuditInputError
@@ -55,9 +56,9 @@ def probe_statistic(
 
     x, drawn, logs, own = _pairs(records, labels, synthetic, soft_labels)
     count = min(landmarks, len(drawn))
-    some = drawn[np.random.default_rng(seed).permutation(len(drawn))[:500]]
+    some = drawn[numpy_rng(seed, "kernel width").permutation(len(drawn))[:500]]
     width = np.median(np.linalg.norm(some[:, None] - some[None], axis=2)) or 1.0
-    kernel = Nystroem(gamma=1 / (2 * width**2), n_components=count, random_state=seed % 2**32)
+    kernel = Nystroem(gamma=1 / (2 * width**2), n_components=count, random_state=derive_seed(seed, "landmarks") % 2**32)
     return log_odds_signal(make_pipeline(kernel, Ridge(ridge)).fit(drawn, logs).predict(x), own)
 
 

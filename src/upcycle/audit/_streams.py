@@ -10,10 +10,15 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit import _plan as names
+from upcycle.audit._alone import GAP_CARD, ONE_RUN_CARD, Alone, prepare, scores_alone
+from upcycle.audit._attacks import attack_cards
 from upcycle.audit._card import AttackCard
 from upcycle.audit._lira import LIRA_CARDS
+from upcycle.audit._plan import AuditPlan
+from upcycle.audit._quantile import QUANTILE_CARDS
 from upcycle.audit._questions import COPYING, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
 from upcycle.audit._rmia import RMIA_CARDS
+from upcycle.audit._sets import SET_CARDS
 from upcycle.audit._shadow_set import ShadowSet, record_statistic
 from upcycle.audit._shadows import Shadows
 from upcycle.audit._student_t import STUDENT_T_CARDS, calibrated_ratio
@@ -25,12 +30,14 @@ SYNTHETIC: Final = "synthetic set"
 GENERATOR: Final = "generator"
 _LEAST: Final = {names.LIRA: 6}  # pipelines: a variance of its own for every record takes two references on each side
 _CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
+_CLASSIFIERS: Final = ("T1", "T5", "T1 baseline")
 _SET_SCORES: Final = {NEAREST: "T2", DENSITY: "T2", LABEL_MASS: "T3"}
 
 
 @dataclass(frozen=True, eq=False)
 class Attacked:
-    """One attack on one target under one threat model: `scores` float64 (pipelines, records)."""
+    """One attack on one target under one threat model: `scores` float64 (pipelines, records), NaN for a record that it does
+    not judge."""
 
     target: str
     threat_model: str
@@ -38,11 +45,19 @@ class Attacked:
     scores: np.ndarray
 
 
-def attacked(shadows: Shadows, attacks: tuple[str, ...], extra: dict[str, ShadowAttack]) -> Iterator[Attacked]:
-    """Every planned attack on every target. `extra` are attacks on a ShadowSet by name, run where their name is planned."""
+def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) -> Iterator[Attacked]:
+    """Every planned attack on every target. `extra` are attacks on a ShadowSet by name, run where their name is planned.
+
+    The gap, learned and quantile attacks are run on the classifiers of a single pipeline. Several pipelines calibrate every
+    record by the others, which tells more; those attacks are then left out, though they be planned.
+    """
+    attacks = plan.attacks
+    alone = prepare(shadows.design, plan) if len(shadows.design.members) == 1 else None
     for name in shadows.logits:
         target, threat = _place(name)
         yield from _on_logits(shadows, name, target, threat, attacks, extra)
+        if alone is not None and threat in _CLASSIFIERS:
+            yield from _on_its_own(alone, shadows.logits[name][0, :, 0], target, threat, plan)
     for name, values in shadows.scores.items():
         if name in _CONTROLS:
             continue
@@ -70,15 +85,24 @@ def _on_logits(
     statistic = record_statistic(logits, labels)
     if names.RATIO in attacks and _enough(shadows):
         yield Attacked(target, threat, names.RATIO + suffix, calibrated(statistic, members))
-    if names.LABELS in attacks and threat in ("T1", "T5", "T1 baseline"):
+    if names.LABELS in attacks and threat in _CLASSIFIERS:
         votes = (logits.argmax(-1) == labels[:, None]).mean(-1)
         scores = calibrated(votes, members) if names.RATIO in attacks and _enough(shadows) else votes
-        yield Attacked(target, "T0" if threat == "T1" else f"T0 {target}", names.LABELS, scores)
+        yield Attacked(target, _labels_only(target, threat), names.LABELS, scores)
     if _enough(shadows) and len(np.unique(logits.reshape(len(logits), -1), axis=0)) == len(logits):
         answers = shadows.shadow_set(name)
         for attack, score in extra.items():
             if attack in attacks and len(logits) >= _LEAST.get(attack, 4):
                 yield Attacked(target, threat, attack + suffix, np.stack([score(answers, k) for k in range(len(logits))]))
+
+
+def _on_its_own(alone: Alone, logits: np.ndarray, target: str, threat: str, plan: AuditPlan) -> Iterator[Attacked]:
+    for attack, scores in scores_alone(alone, logits, plan):
+        yield Attacked(target, _labels_only(target, threat) if attack == names.GAP else threat, attack, scores[None])
+
+
+def _labels_only(target: str, threat: str) -> str:
+    return "T0" if threat == "T1" else f"T0 {target}"
 
 
 def _enough(shadows: Shadows) -> bool:
@@ -92,8 +116,8 @@ def calibrated(statistics: np.ndarray, members: np.ndarray) -> np.ndarray:
     return np.stack([calibrated_ratio(statistics, members, target) for target in range(len(statistics))])
 
 
-def cards() -> tuple[AttackCard, ...]:
-    """What each attack here is, where it comes from, what it needs and assumes."""
+def cards(plan: AuditPlan) -> tuple[AttackCard, ...]:
+    """What each attack here is, where it comes from, what it needs and assumes; attacks on one pipeline where they are run."""
     coin = "members and non-members were drawn by one coin flip"
     both, images = "synthetic images and soft labels", "synthetic images"
     own = (
@@ -105,4 +129,6 @@ def cards() -> tuple[AttackCard, ...]:
         AttackCard(PROBE, "Behrens & Zdeborova 2026, arXiv:2506.14457", both, "soft labels carry the teacher's memory", "T3"),
         AttackCard(LABEL_MASS, "as the probe", both, "a wrong label shows in the soft labels nearby", "T3"),
     )
-    return (*own, *STUDENT_T_CARDS, *LIRA_CARDS[:1], *RMIA_CARDS[:1])
+    alone = (GAP_CARD, *attack_cards()[1:], *QUANTILE_CARDS, ONE_RUN_CARD)
+    planned = plan.attacks if plan.pipelines == 1 else ()
+    return (*own, *STUDENT_T_CARDS, *LIRA_CARDS[:1], *RMIA_CARDS[:1], *SET_CARDS, *(c for c in alone if c.name in planned))
