@@ -1,22 +1,27 @@
 """False alarms of every bound and of the verdict on audits where nothing leaks: python -m benchmarks.calibration.
 
 `n` is the number of members and of non-members. `declared` is the error that the statistic promises; `excess_p` the
-probability of so many alarms, or more, were it kept exactly.
+probability of so many alarms, or more, were it kept exactly; `simulation_error` the standard error of the share, were it
+kept exactly. Audits of whole pipelines (--pipelines 1 or 8) take seconds each: --minutes stops them, --more goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from scipy.stats import binom
 
-from benchmarks._results import write
+from benchmarks._null_pipelines import pipeline_audit
+from benchmarks._results import RESULTS, write
 from upcycle.audit import (
     AttackScores,
     Endpoint,
@@ -36,6 +41,8 @@ from upcycle.audit import (
     two_way_interval,
 )
 
+Alarm = tuple[str, float, bool]
+Audit = Callable[[int, int], Iterator[Alarm]]
 PIPELINES, CLASSES, CANARIES, PER_GROUP = 8, 10, 200, 4
 
 
@@ -115,27 +122,47 @@ def learned_audit(n: int, seed: int) -> Iterator[tuple[str, float, bool]]:
     yield "verdict INVALID, five attacks on logits", 0.003, result.verdict == "INVALID"
 
 
-def calibrate(n: int, audits: int, one: Callable[[int, int], Iterator[tuple[str, float, bool]]]) -> list[dict[str, object]]:
-    """A row per statistic."""
-    alarms: dict[str, int] = {}
+def before(n: int, kind: str) -> dict[str, tuple[int, int]]:
+    """(audits, false alarms) of every statistic of this `kind` and n that the file has already."""
+    path = RESULTS / "calibration.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return {row["statistic"]: (row["audits"], row["false_alarms"]) for row in rows if row["n"] == n and row.get("kind") == kind}
+
+
+def calibrate(
+    n: int,
+    audits: int,
+    one: Audit,
+    *,
+    kind: str = "",
+    minutes: float = math.inf,
+    done: Mapping[str, tuple[int, int]] | None = None,
+) -> list[dict[str, object]]:
+    """A row per statistic after `audits` audits in all, or fewer where the `minutes` are over; `done` are those of before."""
+    first = max((count for count, _ in (done or {}).values()), default=0)
+    alarms = {name: count for name, (_, count) in (done or {}).items()}
     declared: dict[str, float] = {}
-    start = time.perf_counter()
-    for seed in range(audits):
+    start, seed = time.perf_counter(), first
+    while seed < audits and time.perf_counter() - start < 60 * minutes:
         for name, error, alarm in one(n, seed):
             alarms[name] = alarms.get(name, 0) + bool(alarm)
             declared[name] = error
-    print(f"n = {n}: {audits} audits in {time.perf_counter() - start:.0f} s", flush=True)
+        seed += 1
+    print(f"n = {n}: {seed - first} audits in {time.perf_counter() - start:.0f} s", flush=True)
+    named = {"kind": kind} if kind else {}
     return [
         {
             "statistic": name,
+            **named,
             "n": n,
-            "audits": audits,
-            "false_alarms": count,
-            "share": count / audits,
-            "declared": declared[name],
-            "excess_p": float(binom.sf(count - 1, audits, declared[name])),
+            "audits": seed,
+            "false_alarms": alarms[name],
+            "share": alarms[name] / seed,
+            "declared": error,
+            "simulation_error": math.sqrt(error * (1 - error) / seed),
+            "excess_p": float(binom.sf(alarms[name] - 1, seed, error)),
         }
-        for name, count in alarms.items()
+        for name, error in declared.items()
     ]
 
 
@@ -144,13 +171,20 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[200, 1000, 5000])
     parser.add_argument("--audits", type=int, default=500)
     parser.add_argument("--learned", action="store_true", help="the five attacks on logits instead: seconds per audit")
+    parser.add_argument("--pipelines", type=int, choices=(1, 8), help="audits of whole pipelines instead: seconds per audit")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for each n")
+    parser.add_argument("--more", action="store_true", help="add to the audits of pipelines that the file has, up to --audits")
     options = parser.parse_args()
+    one, kind = (learned_audit if options.learned else null_audit), ""
+    if options.pipelines:
+        one, kind = partial(pipeline_audit, options.pipelines), f"pipelines {options.pipelines}"
     for n in options.n:
-        rows = calibrate(n, options.audits, learned_audit if options.learned else null_audit)
+        done = before(n, kind) if options.more and kind else {}
+        rows = calibrate(n, options.audits, one, kind=kind, minutes=options.minutes, done=done)
         write("calibration.json", rows, same=("statistic", "n"))
         for row in rows:
             mark = "  <-- above what is declared" if float(str(row["excess_p"])) < 0.001 else ""
-            print(f"{row['share']:.3f} of {row['declared']}  {row['statistic']}, n = {n}{mark}")
+            print(f"{row['share']:.3f} of {row['declared']}  {row['statistic']}, n = {n}{mark}", flush=True)
 
 
 if __name__ == "__main__":
