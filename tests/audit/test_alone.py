@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import norm
 from tests.audit.pipelines import Memory
 from tests.audit.test_canaries import pool
 from upcycle.audit import (
+    AuditPlan,
     CanaryCounts,
     PipelineAudit,
     audit,
@@ -23,7 +25,8 @@ from upcycle.audit import (
 )
 from upcycle.audit._alone import LEAST_KNOWN, prepare, scores_alone
 from upcycle.audit._auc import null_deviation
-from upcycle.audit._plan import LEARNED
+from upcycle.audit._pipeline_verdict import judge_pipeline
+from upcycle.audit._plan import LEARNED, LOSS, ONE_RUN
 
 CLASSES, SURE = 4, 4.0
 ATTACKS = ("gap", *LEARNED, "quantile regression")
@@ -37,6 +40,11 @@ def leaking() -> PipelineAudit:
 @pytest.fixture(scope="module")
 def quiet() -> PipelineAudit:
     return audit(Memory(0.0, CLASSES), pool(600), plan_for("quick", n_jobs=1, seed=2, synthetic=40))
+
+
+def cheap(**changes: object) -> AuditPlan:
+    """A plan of one pipeline without the attacks that take their time."""
+    return plan_for("quick", attacks=(LOSS, ONE_RUN), n_jobs=1, views=1, synthetic=40, **changes)
 
 
 def gap_auc() -> float:
@@ -64,6 +72,14 @@ def test_a_model_that_knows_its_members_by_heart_is_seen_by_every_attack(leaking
     (gap,) = leaking.select(target="student", population="clean", attack="gap")
     assert gap.auc == pytest.approx(gap_auc(), abs=4 * 0.43 / math.sqrt(gap.n_non_members) / 2)
     assert gap.threat_model == "T0"
+
+
+def test_without_canaries_a_verdict_rests_on_the_auc_of_clean_records() -> None:
+    """AUC 0.56 of 300 and 300: two and a half deviations, enough for the half of the error that the primary endpoint has."""
+    row = audit(Memory(0.0, CLASSES), pool(), cheap(canaries=CanaryCounts())).select(target="student", primary=True)[0]
+    seen = replace(row, auc=0.56, auc_low=0.51, auc_high=0.61, p_value=0.01, p_holm=0.5)
+    words = [judge_pipeline([one, *[replace(one, primary=False)] * 9], (), (), 0.95)[0].verdict for one in (seen, row)]
+    assert words == ["LEAKS", "INCONCLUSIVE"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -147,15 +163,14 @@ def test_the_one_run_bound_is_that_of_a_direct_call(leaking: PipelineAudit, quie
 
 def test_patients_share_a_coin_in_the_one_run_bound() -> None:
     groups = np.arange(600) // 3
-    found = audit(Memory(SURE, CLASSES), pool(600, groups=groups), plan_for("quick", n_jobs=1, seed=2, synthetic=40))
+    found = audit(Memory(SURE, CLASSES), pool(600, groups=groups), cheap(seed=2))
     used = np.isin(found.arrays["kind"], ("mislabelled", "patch"))
     assert found.one_run[0].canaries == len(np.unique(found.arrays["units"][used]))
 
 
 def test_without_canaries_there_is_no_one_run_bound() -> None:
-    assert audit(Memory(SURE, CLASSES), pool(), plan_for("smoke", n_jobs=1, synthetic=40)).one_run == ()
-    few = plan_for("quick", canaries=CanaryCounts(20), n_jobs=1, synthetic=40)
-    assert audit(Memory(SURE, CLASSES), pool(), few).one_run == ()
+    for counts in (CanaryCounts(), CanaryCounts(20)):
+        assert audit(Memory(SURE, CLASSES), pool(), cheap(canaries=counts)).one_run == ()
 
 
 def test_what_may_leave_is_numbers_about_attacks_and_nothing_per_record(leaking: PipelineAudit) -> None:

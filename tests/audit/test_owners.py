@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from upcycle.audit._streams import Attacked
 GROUPS = np.random.default_rng(5).integers(0, 120, 600)
 
 
+@cache
 def patients(pipelines: int) -> PipelineAudit:
     budget = "quick" if pipelines == 1 else "standard"
     plan = plan_for(budget, pipelines=pipelines, canaries=CanaryCounts(30), views=1, synthetic=40, n_jobs=1, seed=3)
@@ -67,7 +69,7 @@ def test_patients_are_pooled_over_pipelines_like_records_and_show_more_than_thei
 
 
 def test_records_without_patients_give_no_such_rows() -> None:
-    found = audit(Memory(0.0, 4), pool(), plan_for("smoke", n_jobs=1, synthetic=40))
+    found = audit(Memory(0.0, 4), pool(), plan_for("smoke", attacks=("loss threshold",), n_jobs=1, synthetic=40))
     assert not found.select(population="patient")
 
 

@@ -52,7 +52,7 @@ def _primary(rows: Sequence[PipelineRow], target: str) -> PipelineRow | None:
 
 def _leak(rows: Sequence[PipelineRow], primary: PipelineRow | None, test: LabelTest | None, error: float) -> str:
     """What shows a leak, or ""."""
-    if primary is not None and (primary.tpr_at_1pct_low or 0.0) > FPR:
+    if primary is not None and _above_chance(primary):
         return f"Membership shows: {_endpoint(primary)}."
     best = min(rows, key=lambda row: row.p_holm)
     family = len(rows) + (test is not None)
@@ -65,6 +65,11 @@ def _leak(rows: Sequence[PipelineRow], primary: PipelineRow | None, test: LabelT
             f"ones ({test.chance:.0%} by luck; exact p = {test.p_value:.2g})."
         )
     return ""
+
+
+def _above_chance(primary: PipelineRow) -> bool:
+    """Is the lower limit of the primary endpoint above what luck gives?"""
+    return primary.auc_low > 0.5 if primary.population == "clean" else (primary.tpr_at_1pct_low or 0.0) > FPR
 
 
 def _clear(primary: PipelineRow, teacher: PipelineRow) -> bool:
