@@ -75,8 +75,8 @@ def test_a_model_that_knows_its_members_by_heart_is_seen_by_every_attack(leaking
 
 
 def test_without_canaries_a_verdict_rests_on_the_auc_of_clean_records() -> None:
-    """AUC 0.56 of 300 and 300: two and a half deviations, enough for the half of the error that the primary endpoint has."""
-    row = audit(Memory(0.0, CLASSES), pool(), cheap(canaries=CanaryCounts())).select(target="student", primary=True)[0]
+    """A lower limit above 0.5 and no p-value that survives Holm's method: enough for the half of the error that the primary endpoint has."""
+    row = audit(Memory(0.0, CLASSES), pool(), cheap(canaries=CanaryCounts(), seed=1)).select(target="student", primary=True)[0]
     seen = replace(row, auc=0.56, auc_low=0.51, auc_high=0.61, p_value=0.01, p_holm=0.5)
     words = [judge_pipeline([one, *[replace(one, primary=False)] * 9], (), (), 0.95)[0].verdict for one in (seen, row)]
     assert words == ["LEAKS", "INCONCLUSIVE"]
