@@ -73,8 +73,8 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         cards(plan),
         _facts(shadows),
         _arrays(shadows, done),
-        canary_bounds(shadows.design, done, plan),
-        set_shares(done, shadows.design, _primary_attack(plan), plan.seed, plan.confidence),
+        one_run=canary_bounds(shadows.design, done, plan),
+        sets=set_shares(done, shadows.design, _primary_attack(plan), plan.seed, plan.confidence),
     )
 
 
