@@ -173,7 +173,7 @@ def _utility() -> str:
         )
     note = (
         "Brackets are 95 % intervals over the test images. No audit here saw the teacher leak unless its interval excludes 0.5."
-        " All runs but the digits had one thread on a busy machine: their minutes are upper bounds."
+        " Only digits and seed 0 of quick on blood cells were timed on a quiet machine: the other minutes are upper bounds."
     )
     return "\n".join([*rows, "", f"{note} {_source(result, 'utility.json')}"])
 
