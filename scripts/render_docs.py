@@ -136,7 +136,7 @@ def readme() -> str:
     """README.md with the tables of benchmarks/results between its two marks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    parts = [part for part in (_utility(), _audit(), _speed(), _crash()) if part]
+    parts = [part for part in (_utility(), _leaks(), _speed(), _crash()) if part]
     return f"{before}{_BEGIN}\n" + "\n\n".join(parts) + f"\n{_END}{after}"
 
 
@@ -207,8 +207,18 @@ def _crash() -> str:
     )
 
 
-def _audit() -> str:
-    """What shadow pipelines with canaries found, by the planned attack: the ratio with shadows, the loss threshold without."""
+def leakage() -> str:
+    """The page of what the deeper audits found of every part."""
+    about = (
+        "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` would say of such recipes. "
+        "[sharp-edges.md](sharp-edges.md) says what follows from it."
+    )
+    return f"# What our audits found of our own students\n\n{_NOTICE}\n{about}\n\n{_audit().replace('](bench', '](../bench')}\n"
+
+
+def _audit(targets: tuple[str, ...] = ()) -> str:
+    """What shadow pipelines with canaries found, by the planned attack: the ratio with shadows, the loss threshold without; of
+    all targets, or of some."""
     result = _result("audit.json")
     if result is None:
         return ""
@@ -222,7 +232,7 @@ def _audit() -> str:
     for place in dict.fromkeys(map(_place, attacks)):
         mine = [row for row in attacks if _place(row) == place]
         chosen = {row["population"]: row for row in mine if row["attack"] == _planned(mine)}
-        if {"clean", "canary"} <= set(chosen):
+        if {"clean", "canary"} <= set(chosen) and (not targets or place[-1] in targets):
             first = f"{tests[place]['ranked_first']:.0%} ({tests[place]['chance']:.0%})" if place in tests else "-"
             cells = [_interval(chosen.get(name), "auc") for name in ("clean", "outlier", "canary")]
             cells += [_interval(chosen["canary"], "tpr_at_1pct"), first, chosen["clean"]["verdict"]]
@@ -230,6 +240,11 @@ def _audit() -> str:
             lines.append(f"| {dataset} | {f'{budget} {overrides}'.strip()} | {target} | {' | '.join(cells)} |")
     note = "Small networks, the whole road in every pipeline; brackets are 95 % intervals over records and pipelines."
     return "\n".join([*lines, "", f"{note} {_source(result, 'audit.json')}"])
+
+
+def _leaks() -> str:
+    found = _audit(("student", "teacher"))
+    return f"{found} All targets: [docs/leakage.md](docs/leakage.md)." if found else ""
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -255,6 +270,7 @@ def main() -> int:
         DOCS / "settings.md": settings(),
         DOCS / "api.md": api_page(),
         DOCS / "json.md": json_page(),
+        DOCS / "leakage.md": leakage(),
         DOCS / "audit.schema.json": json.dumps(audit_schema(), indent=1) + "\n",
         ROOT / "README.md": readme(),
     }

@@ -163,7 +163,7 @@ class ShadowPipeline:
         images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
         teacher = self._scaled(image_budget(self.config.teacher, len(images)))
         student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
-        bank = max(256, round(bank_size(self.config.bank, len(images)) * self.scale))
+        bank = max(64, round(bank_size(self.config.bank, len(images)) * self.scale))
         generator = self._scaled(self.config.generator.images)
         plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
         network, config = classifier_factory(self.config.teacher), self._config(seed)
