@@ -114,7 +114,7 @@ def test_the_default_recipe_gives_the_bits_of_its_parts_called_one_by_one(
     generator = make_generator(shape, config.generator, config.sampler, augmentation=recipe.augmentation)
     generator.fit(members.images, members.labels, seed=SEED, budget=scaled(config.generator.images))
     sampler = Sampler(generator, label_prior(members.labels, 3, config.bank.prior), SEED, config.sampler.spread)
-    size = max(256, round(bank_size(config.bank, len(members)) * SCALE))
+    size = max(64, round(bank_size(config.bank, len(members)) * SCALE))
     bank = Bank(tmp_path, sampler, size, (8, 8, 1)).advance(size)
     student = train_student(bank, TeacherLabels(teacher), recipe, Distillation(budget, 0), seed=SEED).net
     asked = torch.from_numpy(validation.images)
