@@ -17,6 +17,7 @@ from upcycle.generators import ImageShape
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._plan import Budget, Plan, Rates, budget_for, make_plan, scale_for, stage_seconds
 from upcycle.runs._stages import content_key, read_record, run_stage
+from upcycle.runs._steps import Bench, _plain
 
 SMOKE = PRESETS["smoke"]
 RATES = Rates(classifier=1_000, labelling=3_000, generator=500, sampling=300)
@@ -121,9 +122,19 @@ def test_a_limit_shortens_a_long_run_and_never_lengthens_a_short_one(limit: floa
 
 
 def test_images_between_classes_are_refused_before_work_where_the_generator_cannot_draw_them() -> None:
-    config = SMOKE.model_copy(update={"bank": BankConfig(between=0.2), "generator": GanConfig()})
-    with pytest.raises(ConfigError, match=r"bank\.between must be 0 for a gan generator\. Got 0\.2"):
+    hard = SMOKE.student.model_copy(update={"labels": "hard"})
+    config = SMOKE.model_copy(update={"bank": BankConfig(between=0.2), "generator": GanConfig(), "student": hard})
+    with pytest.raises(ConfigError) as found:
         make_plan(config, ImageShape(1, 8, 2), 100, torch.device("cpu"))
+    assert "bank.between must be 0 for a gan generator. Got 0.2" in str(found.value)
+    assert "bank.between must be 0 with hard labels. Got 0.2" in str(found.value)
+
+
+def test_plain_cas_never_learns_a_blend_under_the_label_of_one_class() -> None:
+    mixed = SMOKE.model_copy(update={"bank": BankConfig(between=0.5, hard=0.3)})
+    bench = Bench(None, mixed, ImageShape(1, 8, 2), torch.device("cpu"), None, None, None)  # type: ignore[arg-type]
+    assert (_plain(bench).config.bank.between, _plain(bench).config.bank.hard) == (0.0, 0.0)
+    assert _plain(bench).config.student.labels == "hard"
 
 
 def test_hard_and_blended_draws_count_their_attempts_in_the_plan() -> None:

@@ -31,7 +31,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     attacked. Says its cost before it starts; the same command resumes. Writes a page, RUN/private/audit/pipeline.html, and
     the run's reports anew. Exit code 3 if a control failed.
     """
-    private = _dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
+    comparator = _dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
     if budget is None:
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
@@ -46,7 +46,7 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     from upcycle.runs._audit_run import PAGE
 
     as_json = bool(options.get("as_json"))
-    found = audit_run(Path(data), budget, jobs=jobs, dp=private, say=lambda text: click.echo(text, err=as_json))
+    found = audit_run(Path(data), budget, jobs=jobs, dp=comparator, say=lambda text: click.echo(text, err=as_json))
     if as_json:
         print_json(found.to_json())
     else:

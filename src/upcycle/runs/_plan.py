@@ -202,14 +202,24 @@ def _teachers(count: int) -> str:
     return "teacher sees" if count == 1 else f"each of {count} teachers sees"
 
 
+def _check_between(config: Config, drawable: bool) -> None:
+    """What lies between two classes must be drawn, and labelled, as such."""
+    share, problems = config.bank.between, []
+    if share and not drawable:
+        problems.append(
+            f"bank.between must be 0 for a {config.generator.family} generator. Got {share}. Set it to 0, or take "
+            "generator.family=edm."
+        )
+    if share and config.student.labels == "hard":
+        problems.append(f"bank.between must be 0 with hard labels. Got {share}. Set it to 0, or take student.labels=soft.")
+    if problems:
+        raise ConfigError(*problems)
+
+
 def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device) -> Plan:
     """Measure this machine and derive the plan. Raises ConfigError for a bank that the generator cannot draw."""
     drawing = make_generator(shape, config.generator, config.sampler)
-    if config.bank.between and not isinstance(drawing, Interpolates):
-        raise ConfigError(
-            f"bank.between must be 0 for a {config.generator.family} generator. Got {config.bank.between}. "
-            "Set it to 0, or take generator.family=edm."
-        )
+    _check_between(config, isinstance(drawing, Interpolates))
     rates = measure_rates(config, shape, device)
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)

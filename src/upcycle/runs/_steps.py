@@ -271,8 +271,10 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
 
 
 def _plain(bench: Bench) -> Bench:
+    """The classes asked for as labels; no image between two of them, and none chosen by the teacher."""
     student = bench.config.student.model_copy(update={"labels": "hard"})
-    return replace(bench, config=bench.config.model_copy(update={"student": student}))
+    bank = bench.config.bank.model_copy(update={"between": 0.0, "hard": 0.0})
+    return replace(bench, config=bench.config.model_copy(update={"student": student, "bank": bank}))
 
 
 def _agreement(bench: Bench, bank: Bank) -> float:
