@@ -255,9 +255,7 @@ class BankConfig(_Section):
     )
     period: int = Field(1, ge=1, description="student epochs between two refreshes")
     prior: float = Field(0.5, ge=0, le=1, description="labels asked for ~ frequency^prior (1 = as in the data, 0 = equal)")
-    between: float = Field(
-        0.0, ge=0, le=1, description="share of the bank drawn between two classes (edm, soft labels)"
-    )
+    between: float = Field(0.0, ge=0, le=1, description="share of the bank drawn between two classes (edm, soft labels)")
     hard: float = Field(0.0, ge=0, le=1, description="share of the bank that is the hardest of `candidates` draws")
     candidates: int = Field(4, ge=2, description="draws among which a hard one is chosen")
 
