@@ -172,3 +172,8 @@ def test_a_pipeline_depends_on_its_arguments_only_and_its_key_on_every_setting()
     keys = {pipeline.key, other.key, pipeline.scaled(0.5).key, ShadowPipeline(data.test, 3, config, 0.01).key}
     assert len(keys) == 4
     assert plan_for("quick").pipelines == 1
+
+
+def test_one_slow_turn_of_the_measurement_does_not_change_the_announced_minutes() -> None:
+    short, longer, whole = (2 + 100 * share for share in (*module._SHARES, 1.0))
+    assert module._whole([short, longer, 3 * short, longer, short, 2 * longer]) == pytest.approx(whole)

@@ -6,7 +6,7 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from upcycle.runs._stages import MANIFEST
 
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
+_TURNS = 3  # of either share: one turn alone scatters by 10 % with the machine's speed
 _ATTACK_SECONDS = 2.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
 PAGE = "pipeline.html"  # beside its JSON in private/audit
 
@@ -116,7 +117,8 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
 
 
 def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path) -> Cost:
-    """What the missing pipelines cost, from two short ones per worker run side by side and extended linearly."""
+    """What the missing pipelines cost, from short ones of two lengths per worker, in turns and side by side: medians of the
+    turns, extended linearly. The measuring itself takes about as long as half a pipeline."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
     paths = run_paths(pipeline, design, plan, cache)
@@ -129,11 +131,17 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
     with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
         seconds = []
-        for share in (_SHARES[0], *_SHARES):  # the first one wakes the workers up
+        for share in (_SHARES[0], *_SHARES * _TURNS):  # the first one wakes the workers up
             tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan) for k in range(workers)]
             seconds.append(float(np.mean(parallel(tasks))))
-    slope = max(seconds[2] - seconds[1], 0.0) / (_SHARES[1] - _SHARES[0])
-    return Cost(len(paths), pending, workers, seconds[2] + slope * (1 - _SHARES[1]), attacks)
+    return Cost(len(paths), pending, workers, _whole(seconds[1:]), attacks)
+
+
+def _whole(seconds: Sequence[float]) -> float:
+    """Seconds of a whole pipeline from those of short ones, _SHARES in turns."""
+    short, longer = (float(np.median(seconds[k::2])) for k in (0, 1))
+    slope = max(longer - short, 0.0) / (_SHARES[1] - _SHARES[0])
+    return longer + slope * (1 - _SHARES[1])
 
 
 def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan) -> float:
