@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 import numpy as np
 import torch
@@ -67,12 +67,12 @@ class MixGenerator(StoredGenerator):
                 told = _shifted(report, done)
                 member.fit(images, labels, seed=derive_seed(seed, "mix", k), budget=part, resume=own, report=told)
                 done += member.snapshots()[-1].images_seen
-            self._gather()
+            self.gathered()
         if folder is not None:
             _remove(folder, len(self.members))
 
-    def _gather(self) -> None:
-        """One snapshot for every stage that all members have, the last with the last; names are prefixed by the member."""
+    def gathered(self) -> Self:
+        """Itself with the members' snapshots as its own: one for every stage that all have, the last with the last."""
         count = min(len(member.snapshots()) for member in self.members)
         for stage in range(count, 0, -1):
             tensors, seen = dict[str, Tensor](), 0
@@ -81,6 +81,7 @@ class MixGenerator(StoredGenerator):
                 tensors |= {f"{k}/{name}": t for name, t in member.tensors(snapshot).items()}
                 seen += snapshot.images_seen
             self.keep(seen, tensors)
+        return self
 
     def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
         draws = [member._open(_of(tensors, k)) for k, member in enumerate(self.members)]
