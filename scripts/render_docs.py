@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from upcycle.cli._group import cli
 from upcycle.config import FAMILIES, Config
 from upcycle.data import CheckReport
 from upcycle.runs import Comparison, Leak, Measured, Pair, RunFacts
+from upcycle.runs._study import GapSummary, table
 
 ROOT = Path(__file__).parent.parent
 DOCS, RESULTS = ROOT / "docs", ROOT / "benchmarks" / "results"
@@ -136,8 +138,26 @@ def readme() -> str:
     """README.md with the tables of benchmarks/results between its two marks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    parts = [part for part in (_utility(), _leaks(), _speed(), _crash()) if part]
+    parts = [part for part in (_study(), _leaks()) if part]
     return f"{before}{_BEGIN}\n" + "\n\n".join(parts) + f"\n{_END}{after}"
+
+
+def results() -> str:
+    """The page of all measurements that are not of leakage."""
+    sections = {
+        "What every step of the method adds": _ablation(),
+        "Tuning: the greedy grid against halving": _selection(),
+        "Families of generators at equal processor time": _generators(),
+        "Single runs": _utility(),
+        "Speed of the loops": _speed(),
+        "Killed and resumed": _crash(),
+    }
+    about = "What the experiments taught, and what failed: [log.md](log.md). Leakage: [leakage.md](leakage.md)."
+    parts = [
+        f"# Measurements\n\n{_NOTICE}\n{about}\n",
+        *(f"## {title}\n\n{text}\n" for title, text in sections.items() if text),
+    ]
+    return "\n".join(parts).replace("](bench", "](../bench")
 
 
 def _result(name: str) -> dict[str, Any] | None:
@@ -152,6 +172,64 @@ def _source(result: dict[str, Any], name: str) -> str:
         f"From [{name}](benchmarks/results/{name}): `{result['command']}`, {result['date']}, commit {', '.join(commits)}, "
         f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}."
     )
+
+
+def _study() -> str:
+    result = _result("study.json")
+    if result is None:
+        return ""
+    lines = table(result["rows"], [GapSummary(**gap) for gap in result["gaps"]])
+    note = (
+        "Preset quick. Means over seeds; brackets are 95 % intervals over seeds and test images; b baseline, s student."
+        " Every test split was read once. Minutes are those of one core beside other work."
+    )
+    return "\n".join([*lines, "", f"{note} {_source(result, 'study.json')} More: [docs/results.md](docs/results.md)."])
+
+
+def _ablation() -> str:
+    """Means over seeds, of all steps in their order."""
+    result = _result("ablation.json")
+    if result is None:
+        return ""
+    head = "| data | step | seeds | validation accuracy | log-likelihood | accuracy on non-members | log-likelihood |"
+    lines = [head, "| --- | --- |" + " ---: |" * 5]
+    places = dict.fromkeys((row["dataset"], row["step"]) for row in result["rows"])
+    for dataset, step in sorted(places, key=lambda place: place[0]):
+        mine = [row for row in result["rows"] if (row["dataset"], row["step"]) == (dataset, step)]
+        keys = [f"{who}_{what}" for who in ("validation", "non_member") for what in ("accuracy", "log_likelihood")]
+        cells = [f"{statistics.fmean(row[key] for row in mine):.4f}" if key in mine[0] else "-" for key in keys]
+        lines.append(f"| {dataset} | {step} | {len(mine)} | {' | '.join(cells)} |")
+    note = 'Steps with a "+" are added to "soft + regeneration" one by one; the test split stays closed.'
+    return "\n".join([*lines, "", f"{note} {_source(result, 'ablation.json')}"])
+
+
+def _selection() -> str:
+    result = _result("selection.json")
+    if result is None:
+        return ""
+    head = "| data | strategy | trials | images | minutes | chosen | student on validation | on non-members |"
+    lines = [head, "| --- | --- |" + " ---: |" * 3 + " --- | ---: | ---: |"]
+    for row in result["rows"]:
+        chosen = ", ".join(f"{name.split('.')[1]} {value}" for name, value in row["best"].items())
+        cells = [row["dataset"], row["strategy"], row["trials"], f"{row['images']:,}", row["minutes"], chosen]
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['validation_cas']:.4f} | {row['non_member_cas']:.4f} |")
+    return "\n".join([*lines, "", _source(result, "selection.json")])
+
+
+def _generators() -> str:
+    result = _result("generators.json")
+    if result is None:
+        return ""
+    head = (
+        "| data | preset | generator | CPU minutes | images/s drawn | validation accuracy, hard labels "
+        "| soft labels | teacher agrees | teacher |"
+    )
+    lines = [head, "| --- | --- | --- |" + " ---: |" * 6]
+    for row in result["rows"]:
+        cells = [row["dataset"], row["preset"], row["generator"], row["cpu_minutes"], row["images_per_second_sample"]]
+        scores = ("validation_cas", "validation_gkd", "teacher_agreement", "teacher_validation_accuracy")
+        lines.append(f"| {' | '.join(map(str, cells))} | {' | '.join(f'{row[name]:.3f}' for name in scores)} |")
+    return "\n".join([*lines, "", _source(result, "generators.json")])
 
 
 def _utility() -> str:
@@ -271,6 +349,7 @@ def main() -> int:
         DOCS / "api.md": api_page(),
         DOCS / "json.md": json_page(),
         DOCS / "leakage.md": leakage(),
+        DOCS / "results.md": results(),
         DOCS / "audit.schema.json": json.dumps(audit_schema(), indent=1) + "\n",
         ROOT / "README.md": readme(),
     }

@@ -17,6 +17,7 @@ from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
 from upcycle.generators import ImageShape, Snapshot, make_generator
 from upcycle.nets import classifier_factory, predict_logits
+from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import read_config, write_json
 from upcycle.runs._open import open_bench
 from upcycle.runs._pipeline import Summary, run_dataset
@@ -63,7 +64,7 @@ class Upcycler:
         tuned = open_bench(folder, needs="student")[0].tuned()
         self._open(tuned.config, shape, private / "student" / "model.safetensors", private / "generator")
         self._snapshot = tuned.sampler().snapshot or self.generator_.snapshots()[-1]
-        self.audit_ = json.loads((private / "audit" / "audit.json").read_text())
+        self.audit_ = audit_of(private)
         return self
 
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -15,8 +15,9 @@ from upcycle.audit import PipelineAudit, audit, from_sklearn, plan_for
 from upcycle.data import ImageSet
 from upcycle.errors import ReleaseError
 from upcycle.release import ReleaseOptions
-from upcycle.runs import release_run
+from upcycle.runs import read_run, release_run
 from upcycle.runs._audit_run import _publish
+from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import write_json
 from upcycle.runs._shadow_facts import led, pipeline_facts
 
@@ -66,6 +67,11 @@ def test_both_reports_tell_of_the_pipelines_and_of_the_worse_verdict(told: Path)
     assert 'href="audit/pipeline.html"' in internal.read_text(encoding="utf-8")
     public = shareable.read_text(encoding="utf-8")
     assert "pipeline.html" not in public and "strongest other attack" in public and str(SECRET) not in public
+
+
+def test_show_and_python_lead_with_the_worse_verdict_too(told: Path, digits_run: tuple[Path, str]) -> None:
+    assert read_run(told).verdict == audit_of(told / "private")["verdict"] == "LEAKS"
+    assert read_run(told).leakage == read_run(digits_run[0]).leakage
 
 
 def test_checksums_of_the_release_hold_after_an_audit(told: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 from upcycle.errors import RunFolderError
 from upcycle.runs._folder import read_config
+from upcycle.runs._shadow_facts import led, pipeline_facts
 from upcycle.runs._stages import MANIFEST, StageRecord, read_record
 
 SCHEMA_VERSION: Final = 1
@@ -86,7 +87,7 @@ class RunFacts:
     accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
     test_images: Annotated[int | None, "number of test images"]
-    verdict: Annotated[str | None, "the audit's word on the student"]
+    verdict: Annotated[str | None, "word on the student: the run's own audit or, where worse, that of its shadow pipelines"]
     sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
     copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]
@@ -130,7 +131,7 @@ def read_run(folder: str | Path) -> RunFacts:
 
 def _read(root: Path) -> RunFacts:
     config, private = read_config(root / "config.yaml"), root / "private"
-    evaluation, audit = _facts(private / "evaluation"), _json(private / "audit" / "audit.json")
+    evaluation, audit = _facts(private / "evaluation"), audit_of(private)
     meta, data = _json(private / "store" / "meta.json"), _facts(private / "data")
     synthetic = root / "release" / "synthetic" / "synthetic.npz"
     return RunFacts(
@@ -158,6 +159,13 @@ def _read(root: Path) -> RunFacts:
         reports={name: str(path) for name, path in _reports(root).items() if path.exists()},
         synthetic=str(synthetic) if synthetic.exists() else None,
     )
+
+
+def audit_of(private: Path) -> dict[str, Any]:
+    """The audit of the run with this private half, led by the worse verdict where shadow pipelines were run too; empty
+    where there was none."""
+    own = _json(private / "audit" / "audit.json")
+    return led(own, pipeline_facts(private)) if own else {}
 
 
 def _json(path: Path) -> dict[str, Any]:
