@@ -118,7 +118,7 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
 
 def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path) -> Cost:
     """What the missing pipelines cost, from short ones of two lengths per worker, in turns and side by side: medians of the
-    turns, extended linearly. The measuring itself takes about as long as half a pipeline."""
+    turns, extended linearly, and the questions asked once, whose number no length changes."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
     paths = run_paths(pipeline, design, plan, cache)
@@ -130,11 +130,14 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
         return Cost(len(paths), 0, workers, 0.0, attacks)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
     with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
-        seconds = []
-        for share in (_SHARES[0], *_SHARES * _TURNS):  # the first one wakes the workers up
-            tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan) for k in range(workers)]
-            seconds.append(float(np.mean(parallel(tasks))))
-    return Cost(len(paths), pending, workers, _whole(seconds[1:]), attacks)
+        training, asking = [], 0.0
+        for turn, share in enumerate((_SHARES[0], *_SHARES * _TURNS)):  # the first one wakes the workers up
+            asks = turn == 1
+            tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan, asks) for k in range(workers)]
+            seconds, questions = np.mean(parallel(tasks), axis=0)
+            training.append(float(seconds))
+            asking += float(questions)
+    return Cost(len(paths), pending, workers, _whole(training[1:]) + asking, attacks)
 
 
 def _whole(seconds: Sequence[float]) -> float:
@@ -144,11 +147,14 @@ def _whole(seconds: Sequence[float]) -> float:
     return longer + slope * (1 - _SHARES[1])
 
 
-def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan) -> float:
+def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan, asks: bool) -> tuple[float, float]:
+    """Seconds of a pipeline, and of all questions to what it leaves; 0 for these unless it `asks`."""
     start, members = time.monotonic(), design.members[number]
     parts = pipeline(*design.records.given(members), seed=design.seeds[number])
-    ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0)
-    return time.monotonic() - start
+    trained = time.monotonic()
+    if asks:
+        ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0)
+    return trained - start, time.monotonic() - trained if asks else 0.0
 
 
 def run_pool(store: Store) -> ImageSet:
