@@ -26,6 +26,24 @@ def test_a_copying_generator_is_vetoed_and_an_independent_one_passes() -> None:
     assert passing(reports) == [100]
 
 
+def test_copies_of_members_beyond_those_compared_are_found() -> None:
+    """One image in ten copies one of 2,000 members, of which only 60 are compared with 60 held-out records."""
+    members, held_out, synthetic = _records(2_000, 0), _records(60, 1), _records(300, 2)
+    synthetic[::10] = members[np.arange(30) * 50]
+    (report,) = judge_snapshots({1: {"pixels": (synthetic, members, held_out)}}, gate=FAST)
+    assert report.replicated > 0.09 and report.vetoed
+    (free,) = judge_snapshots({1: {"pixels": (_records(300, 3), members, held_out)}}, gate=FAST)
+    assert not free.vetoed
+
+
+def test_images_much_nearer_to_members_than_to_others_are_vetoed_whatever_the_p_value() -> None:
+    """Eight held-out records: no p-value can fall below the level, but the distances tell."""
+    members, held_out = _records(8, 0), _records(8, 1)
+    near = members[np.arange(200) % 8] + np.random.default_rng(2).normal(0, 12, (200, 6))
+    (report,) = judge_snapshots({1: {"pixels": (near, members, held_out)}}, gate=Gate(flips=10, copies=1.0))
+    assert report.p_value > 0.05 and report.median_to_members < 0.8 * report.median_to_held_out and report.vetoed
+
+
 def test_false_vetoes_are_at_most_as_rare_as_alpha_says() -> None:
     """Few held-out records: a binomial interval would take their common luck for evidence."""
     rng, vetoes, audits = np.random.default_rng(0), 0, 300

@@ -157,6 +157,13 @@ def test_a_hard_draw_is_the_hardest_of_its_attempts_and_the_others_stay_as_they_
     assert abs(every - 200 / 5) < 3  # the least of four uniform numbers has mean 1/5
 
 
+def test_a_hard_draw_is_never_one_that_the_filter_refuses() -> None:
+    light = lambda images, labels: images[:, 0, 0, 0] >= 50  # noqa: E731 - the filter's signature
+    sampler = Sampler(Shades(), np.ones(2), seed=3, accept=light, hard=1.0, hardness=_darkness)  # type: ignore[arg-type]
+    levels = sampler.draw(np.arange(1_000))[0][:, 0, 0, 0]
+    assert levels.min() >= 50 and np.median(levels) < 100  # the darkest of those that may stay
+
+
 def test_images_between_classes_have_the_planned_share_and_half_the_variance_of_a_blend() -> None:
     usual = Sampler(Shades(), np.ones(2), seed=3)  # type: ignore[arg-type]
     draws = np.arange(3_000)

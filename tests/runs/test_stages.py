@@ -11,7 +11,7 @@ import torch
 
 from upcycle._presets import PRESETS
 from upcycle._settings import with_settings
-from upcycle.config import BankConfig, GanConfig
+from upcycle.config import BankConfig, GanConfig, SamplerConfig
 from upcycle.errors import ConfigError, ResourceError, RunFolderError
 from upcycle.generators import ImageShape
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
@@ -130,11 +130,11 @@ def test_images_between_classes_are_refused_before_work_where_the_generator_cann
     assert "bank.between must be 0 with hard labels. Got 0.2" in str(found.value)
 
 
-def test_plain_cas_never_learns_a_blend_under_the_label_of_one_class() -> None:
-    mixed = SMOKE.model_copy(update={"bank": BankConfig(between=0.5, hard=0.3)})
+def test_plain_cas_learns_neither_blends_nor_what_the_teacher_chose() -> None:
+    mixed = SMOKE.model_copy(update={"bank": BankConfig(between=0.5, hard=0.3), "sampler": SamplerConfig(threshold=0.5)})
     bench = Bench(None, mixed, ImageShape(1, 8, 2), torch.device("cpu"), None, None, None)  # type: ignore[arg-type]
     assert (_plain(bench).config.bank.between, _plain(bench).config.bank.hard) == (0.0, 0.0)
-    assert _plain(bench).config.student.labels == "hard"
+    assert _plain(bench).config.student.labels == "hard" and _plain(bench).config.sampler.threshold is None
 
 
 def test_hard_and_blended_draws_count_their_attempts_in_the_plan() -> None:

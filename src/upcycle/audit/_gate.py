@@ -1,7 +1,7 @@
 """The memorisation gate: does a snapshot's output lie nearer to its members than to records it never saw?
 
-The members compared are as many as the held-out records, and which is which was decided by a coin flip; so flipping the coins
-again gives the exact distribution of the statistic for a generator that memorised nothing. NumPy only.
+As many members as held-out records are compared, drawn at random; where both come from one pool, flipping coins again between
+them gives the exact distribution of the statistic for a generator that memorised nothing. Copies are sought among all members.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class GateReport:
 
     `closer` is the share of synthetic images nearer to the members than to as many held-out records (0.5 if nothing was
     memorised, ties count half), `p_value` how often re-flipped coins give as much. `replicated` is the share nearer to their
-    nearest member than to a third of the distance to the second nearest (Gu et al. 2023), `replicated_held_out` the same
-    against the held-out records: what chance neighbours give.
+    nearest member, of all, than to a third of the distance to the second nearest (Gu et al. 2023), `replicated_held_out` the
+    same against the held-out records: what chance neighbours give. Medians are of the nearest of as many on either side.
     """
 
     images_seen: int
@@ -40,17 +40,20 @@ class GateReport:
 
 @dataclass(frozen=True)
 class Gate:
-    """When a snapshot is vetoed: `closer` at least `effect` with a p-value at most alpha / tests, or more than `copies` of its
-    images replicated beyond what held-out records give."""
+    """When a snapshot is vetoed: `closer` at least `effect` with a p-value at most alpha / tests; or more than `copies` of its
+    images replicated beyond what held-out records give; or the median distance to members below `nearness` times that to
+    held-out records. At most `records` of either side are compared."""
 
     alpha: float = 0.05
     effect: float = 0.55
     copies: float = 0.02
+    nearness: float = 0.8
     flips: int = 1_000
+    records: int = 1_000
 
 
 Space = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Synthetic images, members and held-out records in one space, each (n, ...); as many members as held-out records."""
+"""Synthetic images, members and held-out records in one space, each (n, ...)."""
 
 
 def closer_share(distances: np.ndarray, inside: np.ndarray) -> float:
@@ -103,16 +106,28 @@ def judge_snapshots(
 
 def _judge(seen: int, name: str, space: Space, groups: np.ndarray | None, gate: Gate, tests: int, seed: int) -> GateReport:
     synthetic, members, held_out = space
-    count = len(members)
-    distances = all_distances(synthetic, np.concatenate([members, held_out]))
-    inside = np.arange(len(members) + len(held_out)) < count
-    units = np.arange(len(inside)) if groups is None else groups
+    chosen = _equal_parts(len(members), len(held_out), gate.records, seed)
+    distances = all_distances(synthetic, np.concatenate([members, held_out])[chosen])
+    inside, units = chosen < len(members), chosen if groups is None else groups[chosen]
     share, p_value = closer_test(distances, inside, units, flips=gate.flips, seed=seed)
-    to_members, to_others = nearest_two(synthetic, members)[0], nearest_two(synthetic, held_out)[0]
-    copied, chance = (float((d[:, 0] < d[:, 1] / 3).mean()) for d in (to_members, to_others))
-    vetoed = (share >= gate.effect and p_value <= gate.alpha / tests) or copied - chance > gate.copies
-    near, far = (float(np.median(d[:, 0])) for d in (to_members, to_others))
+    copied, chance = (_replicated(synthetic, pool) for pool in (members, held_out))
+    near, far = (float(np.median(distances[:, side].min(1))) for side in (inside, ~inside))
+    shifted = share >= gate.effect and p_value <= gate.alpha / tests
+    vetoed = shifted or copied - chance > gate.copies or near < gate.nearness * far
     return GateReport(seen, name, share, p_value, copied, chance, near, far, vetoed)
+
+
+def _equal_parts(members: int, held_out: int, most: int, seed: int) -> np.ndarray:
+    """As many members as held-out records, at most `most` of each: indices among the members followed by the held-out."""
+    count, rng = min(members, held_out, most), np.random.default_rng([seed, 1])
+    sides = ((rng.permutation(members)[:count], 0), (rng.permutation(held_out)[:count], members))
+    return np.concatenate([np.sort(side) + start for side, start in sides])
+
+
+def _replicated(synthetic: np.ndarray, pool: np.ndarray) -> float:
+    """Share nearer to their nearest record than to a third of the distance to the second nearest."""
+    distances = nearest_two(synthetic, pool)[0]
+    return float((distances[:, 0] < distances[:, 1] / 3).mean())
 
 
 def all_distances(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:

@@ -108,6 +108,8 @@ class Sampler:
             images = self._sample(labels, draws + attempt * _FAR)
             found = self.hardness(images)
             better = found > score
+            if self.accept is not None:
+                better &= self.accept(images, labels)
             best[better], score[better] = images[better], found[better]
         return best
 

@@ -9,31 +9,33 @@ import torch
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit import GateReport, judge_snapshots, passing
+from upcycle.config import Config
+from upcycle.data import ImageSet
 from upcycle.generators import Generator, Snapshot
 from upcycle.nets import ResidualClassifier, to_input
 from upcycle.runs._folder import write_json
 from upcycle.runs._steps import Bench, Facts, Splits
 
 _SYNTHETIC = 512  # images drawn per snapshot
-_RECORDS = 1_000  # members and held-out records compared, at most
 
 
 def gate_stage(bench: Bench, splits: Splits) -> Facts:
-    """Every snapshot's samples against members and held-out records, in pixels and in features of random convolutions."""
-    members, held_out, groups = _sides(splits, bench.config.seed)
+    """Every snapshot's samples against members and the validation split, in pixels and in features of random convolutions.
+
+    Non-members would serve as well, but a veto is a choice, and no choice may have seen whom the audit compares with.
+    """
+    inside, outside = splits.members(), splits.validation()
     features = random_features(bench.shape.channels, bench.shape.size)
+    known = {"pixels": (inside.images, outside.images), "features": (features(inside.images), features(outside.images))}
     generator = bench.generator().load(bench.folder.stage("generator"))
-    prior = np.bincount(splits.members().labels, minlength=bench.shape.classes)
+    prior = np.bincount(inside.labels, minlength=bench.shape.classes)
     labels = numpy_rng(bench.config.seed, "gate").choice(len(prior), _SYNTHETIC, p=prior / prior.sum())
     spaces = {}
     for snapshot in generator.snapshots():
-        drawn = _draw(generator, snapshot, labels, derive_seed(bench.config.seed, "gate"))
-        pixels = (drawn, members, held_out)
-        spaces[snapshot.images_seen] = {
-            "pixels": pixels,
-            "features": (features(drawn), features(members), features(held_out)),
-        }
-    reports = judge_snapshots(spaces, groups=groups, seed=bench.config.seed)
+        drawn = _draw(generator, snapshot, labels, bench.config)
+        views = {"pixels": drawn, "features": features(drawn)}
+        spaces[snapshot.images_seen] = {name: (views[name], *known[name]) for name in known}
+    reports = judge_snapshots(spaces, groups=_groups(inside, outside), seed=bench.config.seed)
     write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
     facts = _facts(reports)
     for line in warnings(facts):
@@ -62,18 +64,17 @@ def _facts(reports: list[GateReport]) -> Facts:
     return {"passed": passed, "vetoed": sorted({r.images_seen for r in reports if r.vetoed}), "closest": worst.to_json()}
 
 
-def _draw(generator: Generator, snapshot: Snapshot, labels: np.ndarray, seed: int) -> np.ndarray:
-    return np.ascontiguousarray(generator.sample(labels, seed=seed, snapshot=snapshot).transpose(0, 2, 3, 1))
+def _draw(generator: Generator, snapshot: Snapshot, labels: np.ndarray, config: Config) -> np.ndarray:
+    seed = derive_seed(config.seed, "gate")
+    images = generator.sample(labels, seed=seed, spread=config.sampler.spread, snapshot=snapshot)
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
-def _sides(splits: Splits, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """As many members as held-out records, and the groups of both."""
-    outside, inside = splits.non_members(), splits.members()
-    count = min(len(outside), len(inside), _RECORDS)
-    rng = numpy_rng(seed, "gate-records")
-    some, others = (half.take(np.sort(rng.permutation(len(half))[:count])) for half in (inside, outside))
-    groups = None if some.groups is None or others.groups is None else np.concatenate([some.groups, others.groups])
-    return some.images, others.images, groups
+def _groups(inside: ImageSet, outside: ImageSet) -> np.ndarray | None:
+    """Patients of members, then of held-out records; None where they are not known."""
+    if inside.groups is None or outside.groups is None:
+        return None
+    return np.concatenate([inside.groups, outside.groups])
 
 
 def random_features(channels: int, size: int) -> Callable[[np.ndarray], np.ndarray]:

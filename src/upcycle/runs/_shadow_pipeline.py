@@ -130,7 +130,9 @@ class ShadowPipeline:
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         private = [] if self.dp is None else [asdict(self.dp)]
-        version = 2 if choices_inside(self.config) else 1  # before 2 these choices were left out
+        version = (
+            3 if choices_inside(self.config) else 1
+        )  # 1: none of them made, 2: gated by fewer members
         return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private)
 
     @property
@@ -140,7 +142,7 @@ class ShadowPipeline:
         if not inside:
             return ""
         said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
-        held = "its memorisation gate takes the validation split for held-out records; its bank is not refreshed"
+        held = "its bank is not refreshed"
         together = "" if self.validation.groups is None else "; cleaning and gate do not know which records belong together"
         return f"{said}; {held}{together}"
 
@@ -187,16 +189,13 @@ class ShadowPipeline:
 @final
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """What one pipeline may read. It knows of no non-members: held-out records are the validation split."""
+    """What one pipeline may read."""
 
     inside: ImageSet
     outside: ImageSet
 
     def members(self) -> ImageSet:
         return self.inside
-
-    def non_members(self) -> ImageSet:
-        return self.outside
 
     def validation(self) -> ImageSet:
         return self.outside

@@ -45,11 +45,10 @@ _SAMPLES = 16  # images shown while a run works
 
 
 class Splits(Protocol):
-    """The records that a stage may ask for: the store of a run, or what one shadow pipeline was given."""
+    """The records that a stage may ask for: the store of a run, or what one shadow pipeline was given. Neither non-members
+    nor test images: nothing is learned from them, and nothing is chosen by them."""
 
     def members(self) -> ImageSet: ...
-
-    def non_members(self) -> ImageSet: ...
 
     def validation(self) -> ImageSet: ...
 
@@ -255,7 +254,8 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
         bench = _plain(bench) if plain else bench.tuned()
         folder, budget = bench.folder.stage(stage), bench.plan.budget
         bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
-        bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
+        if not (folder / "resume.pt").exists():  # a student that goes on has moved the bank forward
+            bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
         fitted = train_student(
             bank,
             bench.labeller(),
@@ -274,7 +274,8 @@ def _plain(bench: Bench) -> Bench:
     """The classes asked for as labels; no image between two of them, and none chosen by the teacher."""
     student = bench.config.student.model_copy(update={"labels": "hard"})
     bank = bench.config.bank.model_copy(update={"between": 0.0, "hard": 0.0})
-    return replace(bench, config=bench.config.model_copy(update={"student": student, "bank": bank}))
+    sampler = bench.config.sampler.model_copy(update={"threshold": None})
+    return replace(bench, config=bench.config.model_copy(update={"student": student, "bank": bank, "sampler": sampler}))
 
 
 def _agreement(bench: Bench, bank: Bank) -> float:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from upcycle.audit import aop
 from upcycle.config import Config
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.report import scores
 from upcycle.runs._display import Display, SilentDisplay
-from upcycle.runs._facts import read_run
+from upcycle.runs._facts import Measured, read_run
 from upcycle.runs._folder import write_json
 from upcycle.runs._pipeline import run
 
@@ -90,10 +91,16 @@ def row_of(folder: Path, dataset: str) -> Row:
         "minutes": round(facts.total_minutes, 2),
         "minutes_by_stage": {name: round(minutes, 2) for name, minutes in facts.minutes.items()},
         "figures": figures,
-        "attack_auc": {name: [leak.auc.value, leak.auc.low, leak.auc.high] for name, leak in facts.leakage.items()},
+        "attack_auc": {name: _limits(leak.auc) for name, leak in facts.leakage.items()},
+        "attack_tpr_at_1pct": {name: _limits(leak.tpr_at_1pct) for name, leak in facts.leakage.items()},
+        "aop": {name: aop(accuracy[name], leak.auc.value) for name, leak in facts.leakage.items() if name in accuracy},
         "audit_verdict": facts.verdict,
         "tuned": _tuned(folder),
     }
+
+
+def _limits(found: Measured | None) -> list[float] | None:
+    return None if found is None else [found.value, found.low, found.high]
 
 
 def _tuned(folder: Path) -> Row:
@@ -161,13 +168,13 @@ def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
     """Markdown lines: a row per data set (means over its seeds), then the mean of the sets."""
     lines = [
         "| data set | seeds | baseline | plain CAS | student (KR CAS) | gap, points | balanced acc. b / s | AUROC b / s"
-        " | macro F1 b / s | ECE b / s | attack AUC teacher / student | minutes |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        " | macro F1 b / s | ECE b / s | attack AUC b / s | AOP b / s | minutes |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for summary in summaries[:-1]:
         lines.append(_line([row for row in rows if row["dataset"] == summary.name], summary))
     last = summaries[-1]
-    return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} | | | | | | |"]
+    return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} | | | | | | | |"]
 
 
 def _line(rows: Sequence[Row], summary: GapSummary) -> str:
@@ -177,7 +184,8 @@ def _line(rows: Sequence[Row], summary: GapSummary) -> str:
         *(_mean([row[key] for row in rows]) for key in ("baseline_accuracy", "plain_cas", "student_accuracy")),
         _gap(summary),
         *(_both(rows, key) for key in ("balanced_accuracy", "auroc", "macro_f1", "calibration_error")),
-        " / ".join(_mean([row["attack_auc"][name][0] for row in rows]) for name in ("teacher", "student")),
+        " / ".join(_mean([row["attack_auc"][name][0] for row in rows]) for name in ("baseline", "student")),
+        " / ".join(_mean([row["aop"].get(name) for row in rows]) for name in ("baseline", "student")),
         f"{statistics.fmean(row['minutes'] for row in rows):.1f}",
     ]
     return f"| {' | '.join(cells)} |"
