@@ -236,7 +236,7 @@ class SamplerConfig(_Section):
     sigma_max: float = Field(40.0, gt=0)
     rho: float = Field(7.0, gt=0)
     spread: float = Field(1.0, gt=0, description="standard deviation of the initial noise, relative to sigma_max")
-    ema_std: float = Field(0.05, gt=0, description="which of the generator's averages is used")
+    ema_std: float = Field(0.05, gt=0, description="width of the generator's average; one not in generator.ema_stds is rebuilt")
     snapshot: int = Field(0, ge=0, description="the snapshot after so many images seen (the nearest one); 0 = the last")
     threshold: float | None = Field(
         None, ge=0, lt=1, description="keep an image if the teacher gives the class asked for more than this; none = keep all"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,18 @@ def test_learned_generator_draws_the_class_it_is_asked_for() -> None:
 def test_unknown_average_is_refused_before_training() -> None:
     with pytest.raises(ConfigError, match="ema_std"):
         EdmGenerator(ImageShape(1, 8, 2), TINY, SamplerConfig(ema_std=0.3))
+
+
+def test_an_average_between_the_stored_ones_is_drawn_from_and_lies_between_them(tmp_path: Path) -> None:
+    config = EdmConfig(channels=(16, 16), batch=64, warmup_images=500, ema_stds=(0.05, 0.1), snapshots=4)
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), dtype=np.uint8)
+    shape = ImageShape(1, 8, 2)
+    EdmGenerator(shape, config).fit(images, np.arange(64) % 2, seed=0, budget=4_096, resume=tmp_path)
+    weights = {}
+    for std in (0.05, 0.075, 0.1):
+        generator = EdmGenerator(shape, config, SamplerConfig(ema_std=std)).load(tmp_path)
+        tensors = generator.tensors(generator.snapshots()[-1])
+        weights[std] = torch.cat([t.ravel() for name, t in sorted(tensors.items()) if name.startswith(f"{std}/")])
+        assert generator.sample(np.arange(2), seed=0).shape == (2, 1, 8, 8)
+    apart = (weights[0.05] - weights[0.1]).norm()
+    assert all((weights[0.075] - weights[std]).norm() < 0.8 * apart for std in (0.05, 0.1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from upcycle.generators._ema import PowerEma, gamma_of_std, power_beta
+from upcycle.generators._ema import PowerEma, gamma_of_std, power_beta, rebuilding
 
 
 @pytest.mark.parametrize(("std", "gamma"), [(0.05, 16.97), (0.10, 6.94)])
@@ -46,3 +46,27 @@ def test_state_survives_a_round_trip() -> None:
     ema, other = PowerEma([weight], [0.05]), PowerEma([torch.zeros(2)], [0.05])
     other.load(ema.state())
     assert torch.equal(other.averages[0.05][0], weight)
+
+
+def test_a_width_that_was_not_stored_is_rebuilt_from_those_that_were() -> None:
+    """A drifting weight: the rebuilt average is far nearer to the true one than any stored one is."""
+    path = np.cumsum(np.random.default_rng(2).normal(0.1, 1, 4_000))
+    weight, kept = torch.zeros(1, dtype=torch.float64), list[float]()
+    ema = PowerEma([weight], [0.05, 0.075, 0.1])
+    for step, value in enumerate(path):
+        weight.fill_(float(value))
+        ema.update(step, step + 1)
+        if (step + 1) % 1_000 == 0:
+            kept += [ema.averages[std][0].item() for std in (0.05, 0.1)]
+    stored = [(std, seen) for seen in (1_000, 2_000, 3_000, 4_000) for std in (0.05, 0.1)]
+    shares, error = rebuilding(stored, 0.075, 4_000)
+    wanted = ema.averages[0.075][0].item()
+    assert shares.sum() == pytest.approx(1) and 0 < error < 0.05
+    assert abs(shares @ kept - wanted) < 0.2 * min(abs(kept[-1] - wanted), abs(kept[-2] - wanted))
+
+
+def test_a_stored_width_is_its_own_rebuilding_and_the_error_grows_with_the_distance() -> None:
+    stored = [(std, seen) for seen in (1, 2, 3, 4) for std in (0.05, 0.1)]
+    shares, error = rebuilding(stored, 0.1, 4)
+    np.testing.assert_allclose(shares, [0, 0, 0, 0, 0, 0, 0, 1], atol=1e-6)
+    assert error < 1e-5 < rebuilding(stored, 0.12, 4)[1] < rebuilding(stored, 0.2, 4)[1]

@@ -2,7 +2,7 @@
 
 from upcycle.generators._check import check_generator
 from upcycle.generators._contract import Generator, ImageShape, Interpolates, Snapshot, nearest_snapshot
-from upcycle.generators._edm import EdmGenerator
+from upcycle.generators._edm import EdmGenerator, can_rebuild
 from upcycle.generators._gan import GanGenerator
 from upcycle.generators._make import make_generator, training_bytes
 from upcycle.generators._mix import MixGenerator
@@ -19,6 +19,7 @@ __all__ = [
     "Snapshot",
     "StoredGenerator",
     "adams_bashforth",
+    "can_rebuild",
     "check_generator",
     "karras_sigmas",
     "make_generator",

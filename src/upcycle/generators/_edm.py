@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -15,12 +15,13 @@ from upcycle._training import Checkpoint, Report, seed_step
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
-from upcycle.generators._ema import PowerEma
+from upcycle.generators._ema import PowerEma, rebuilding
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded, patch_side
 from upcycle.nets import Augmentation, UNet, augment, parameter_count, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+_WORST = 0.12  # error of a rebuilt average's profile, relative to the profile wanted
 SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
 
 
@@ -73,9 +74,10 @@ class EdmGenerator(StoredGenerator):
     ) -> None:
         super().__init__(shape, device)
         self.config, self.sampler = config or EdmConfig(), sampler or SamplerConfig()
-        if self.sampler.ema_std not in self.config.ema_stds:
+        if not can_rebuild(self.config, self.sampler.ema_std):
             raise ConfigError(
-                f"sampler.ema_std must be one of generator.ema_stds {self.config.ema_stds}. Got {self.sampler.ema_std}."
+                f"sampler.ema_std must be near generator.ema_stds {self.config.ema_stds}, whose snapshots it is made from. Got "
+                f"{self.sampler.ema_std}. Keep more snapshots, or store that width."
             )
         views = augmentation or Augmentation()
         self._views = Augmentation(0, views.horizontal, views.vertical)
@@ -99,6 +101,16 @@ class EdmGenerator(StoredGenerator):
 
     def _train(self, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report) -> None:
         _Fit(self, images, labels, seed, budget, report).run()
+
+    def tensors(self, snapshot: Snapshot) -> dict[str, Tensor]:
+        """What is stored for `snapshot`, with the average of the sampler's width, rebuilt from stored ones if need be."""
+        found, std = super().tensors(snapshot), self.sampler.ema_std
+        if std in self.config.ema_stds:
+            return found
+        earlier = [s for s in self.snapshots() if s.images_seen <= snapshot.images_seen]
+        stored = [(width, s.images_seen) for s in earlier for width in self.config.ema_stds]
+        shares = rebuilding(stored, std, snapshot.images_seen)[0].reshape(len(earlier), -1)
+        return {**found, **rebuilt([super(EdmGenerator, self).tensors(s) for s in earlier], self.config.ema_stds, std, shares)}
 
     def denoiser(self, snapshot: Snapshot | None = None) -> tuple[Denoise, Callable[[np.ndarray], Tensor]]:
         """`denoise(x, sigma (m,), labels (m,))` on the generator's own scale, and the function that puts uint8 images
@@ -163,6 +175,25 @@ class EdmGenerator(StoredGenerator):
             drawn = self._solve(answer, pixels, padded(noise, self.device), first, spread)
             parts.append(levels(drawn, len(noise)))
         return np.concatenate(parts)
+
+
+def can_rebuild(config: EdmConfig, std: float) -> bool:
+    """Whether the average of width `std` is stored, or can be made from the stored ones at the end of a run."""
+    stored = [(width, seen + 1) for seen in range(config.snapshots) for width in config.ema_stds]
+    return std in config.ema_stds or rebuilding(stored, std, config.snapshots)[1] < _WORST
+
+
+def rebuilt(
+    sources: Sequence[Mapping[str, Tensor]], widths: Sequence[float], std: float, shares: np.ndarray
+) -> dict[str, Tensor]:
+    """Tensors of the average of width `std`: `shares` (sources, widths) of those that each source holds of each width."""
+    total: dict[str, Tensor] = {}
+    for source, row in zip(sources, shares, strict=True):
+        for width, share in zip(widths, row, strict=True):
+            for name in [name for name in source if name.startswith(f"{width}/")]:
+                ours = f"{std}/{name.removeprefix(f'{width}/')}"
+                total[ours] = total.get(ours, torch.zeros_like(source[name])) + float(share) * source[name]
+    return total
 
 
 def _lerped(net: nn.Module, second: Tensor, share: Tensor, x: Tensor, sigma: Tensor, first: Tensor) -> Tensor:

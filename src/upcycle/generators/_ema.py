@@ -24,6 +24,27 @@ def power_beta(gamma: float, images_before: int, images_after: int) -> float:
     return float((images_before / images_after) ** (gamma + 1))
 
 
+def rebuilding(stored: Sequence[tuple[float, int]], std: float, images_seen: int) -> tuple[np.ndarray, float]:
+    """How to make the average of width `std` after `images_seen` from `stored` ones, (width, images seen) each: coefficients
+    float64 (len(stored),) that sum to 1, closest in least squares over the run (Karras et al. 2024, algorithm 3), and the
+    error relative to the profile that was wanted, 0 where it is stored."""
+    gammas, seen = np.array([gamma_of_std(width) for width, _ in stored]), np.array([float(at) for _, at in stored])
+    gamma, at = np.array(gamma_of_std(std)), np.array(float(images_seen))
+    among, towards = _overlap(gammas[:, None], seen[:, None], gammas, seen), _overlap(gammas, seen, gamma, at)
+    ones, own = np.ones((len(stored), 1)), float(_overlap(gamma, at, gamma, at))
+    bordered = np.block([[among, ones], [ones.T, np.zeros((1, 1))]])
+    found = np.linalg.lstsq(bordered, np.append(towards, 1.0), rcond=None)[0][:-1]
+    square = float(found @ among @ found - 2 * found @ towards) + own
+    return found, float(np.sqrt(max(square, 0.0) / own))
+
+
+def _overlap(gamma_a: np.ndarray, seen_a: np.ndarray, gamma_b: np.ndarray, seen_b: np.ndarray) -> np.ndarray:
+    """Integral of the product of two profiles (gamma + 1) t^gamma / seen^(gamma + 1) on 0..seen."""
+    least = np.minimum(seen_a, seen_b)
+    shares = (least / seen_a) ** gamma_a * (least / seen_b) ** gamma_b * least / (seen_a * seen_b)
+    return np.asarray((gamma_a + 1) * (gamma_b + 1) / (gamma_a + gamma_b + 1) * shares)
+
+
 class PowerEma:
     """Averages of a network's parameters, one for every relative width in `stds`."""
 

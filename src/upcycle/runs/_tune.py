@@ -10,6 +10,7 @@ import numpy as np
 from upcycle._settings import with_settings
 from upcycle.config import Config, EdmConfig
 from upcycle.data import ImageSet
+from upcycle.generators import can_rebuild
 from upcycle.recycle import (
     Candidate,
     Choice,
@@ -34,6 +35,7 @@ _TRIED: dict[str, tuple[float | None, ...]] = {
     "bank.period": (2, 4),
     "student.temperature": (0.5, 2.0, 4.0),
 }
+_WIDTHS = (0.025, 0.04, 0.075, 0.15)
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,16 @@ def choices_of(bench: Bench) -> list[Choice]:
     tried: dict[str, tuple[float | int | None, ...]] = {
         **_TRIED,
         "sampler.snapshot": tuple(reversed(passed)),
-        "sampler.ema_std": config.generator.ema_stds if isinstance(config.generator, EdmConfig) else (),  # others keep one
+        "sampler.ema_std": _widths(config.generator) if isinstance(config.generator, EdmConfig) else (),  # others keep one
         "sampler.spread": tuple(round(float(s), 3) for s in np.linspace(*config.tuning.spread, config.tuning.grid)),
     }
     values = {**_flat(config), "sampler.snapshot": config.sampler.snapshot or passed[-1]}
     return [Choice(name, tuple(dict.fromkeys((values[name], *tried[name])))) for name in config.tuning.settings]
+
+
+def _widths(generator: EdmConfig) -> tuple[float, ...]:
+    """Averages that are stored, and others that can be rebuilt from them."""
+    return tuple(sorted({*generator.ema_stds, *(std for std in _WIDTHS if can_rebuild(generator, std))}))
 
 
 def _flat(config: Config) -> dict[str, float | int | None]:
