@@ -241,6 +241,14 @@ class SamplerConfig(_Section):
     threshold: float | None = Field(
         None, ge=0, lt=1, description="keep an image if the teacher gives the class asked for more than this; none = keep all"
     )
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        description="weight of the class in each denoising step (edm); 1 = as learned, any other doubles the cost",
+    )
+    first_share: float | None = Field(
+        None, gt=0, lt=1, description="part of the images that a mix's first member draws; none = as in generator.members"
+    )
     redraws: int = Field(10, ge=0, description="attempts to replace an image that the threshold refuses")
 
 
@@ -280,6 +288,8 @@ Tunable = Literal[
     "sampler.ema_std",
     "sampler.spread",
     "sampler.threshold",
+    "sampler.guidance",
+    "sampler.first_share",
     "bank.prior",
     "bank.period",
     "student.temperature",
@@ -300,7 +310,8 @@ class TuningConfig(_Section):
     images: int = Field(12_000, ge=1, description="synthetic images a proxy student of the last round sees; all of greedy's do")
     keep: float = Field(1 / 3, gt=0, lt=1, description="share of the candidates that a round of halving keeps")
     rounds: int = Field(2, ge=1, description="rounds of halving; each has 1/keep times the images of the one before")
-    spread: tuple[float, float] = Field((0.95, 1.25), description="smallest and largest sampler.spread tried")
+    spread: tuple[float, float] = Field((0.95, 1.25), description="smallest and largest sampler.spread tried ...")
+    gan_spread: tuple[float, float] = Field((1.0, 2.0), description="... of a GAN (GaFi's expansion trick)")
     grid: int = Field(7, ge=2, description="values tried of each setting by greedy")
     jobs: int = Field(1, ge=1, description="proxy students trained at a time, each in a process of its own")
 

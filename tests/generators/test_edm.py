@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from upcycle.config import EdmConfig, SamplerConfig
+from upcycle.config import EdmConfig, GanConfig, SamplerConfig
 from upcycle.errors import ConfigError
-from upcycle.generators import EdmGenerator, ImageShape, adams_bashforth, check_generator, karras_sigmas
+from upcycle.generators import EdmGenerator, ImageShape, adams_bashforth, check_generator, karras_sigmas, make_generator
 from upcycle.generators._edm import SIGMA_DATA, class_weights, denoise, denoising_loss, learning_rate, pixel_statistics
 
 TINY = EdmConfig(channels=(8, 16), images=512, batch=64, warmup_images=64, snapshots=2)
@@ -123,6 +123,30 @@ def test_learned_generator_draws_the_class_it_is_asked_for() -> None:
     drawn = generator.sample(np.arange(40) % 2, seed=0).mean((1, 2, 3))
     assert drawn[1::2].mean() == pytest.approx(200, abs=25)
     assert drawn[0::2].mean() == pytest.approx(50, abs=25)
+
+
+def test_guidance_pushes_the_answer_of_a_class_away_from_that_of_none() -> None:
+    """A denoiser whose answer is the class number: guided answers lie on the line through both, `guidance` times as far."""
+
+    class Answer(torch.nn.Module):
+        def forward(self, x: torch.Tensor, _: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return x * 0 + labels[:, None, None, None].float()
+
+    config, shape = EdmConfig(channels=(16, 16), snapshots=1, label_drop=0.1), ImageShape(1, 8, 2)
+    x, sigma, labels = torch.zeros(2, 1, 8, 8), torch.full((2,), 0.5), torch.tensor([0, 1])
+    answers = {}
+    for weight in (0.0, 1.0, 2.0):
+        generator = EdmGenerator(shape, config, SamplerConfig(guidance=weight))
+        answers[weight] = generator._answer(Answer(), x, sigma, labels)[:, 0, 0, 0]
+    torch.testing.assert_close(answers[2.0], answers[1.0] + (answers[1.0] - answers[0.0]))
+    assert answers[0.0][0] == answers[0.0][1] != answers[1.0][1]  # without the class, all classes are alike
+
+
+def test_guidance_without_a_classless_answer_is_refused_before_training() -> None:
+    with pytest.raises(ConfigError, match=r"guidance must be 1 where generator.label_drop is 0. Got 1.5"):
+        EdmGenerator(ImageShape(1, 8, 2), EdmConfig(label_drop=0), SamplerConfig(guidance=1.5))
+    with pytest.raises(ConfigError, match=r"guidance must be 1 for a gan"):
+        make_generator(ImageShape(1, 8, 2), GanConfig(), SamplerConfig(guidance=1.5))
 
 
 def test_unknown_average_is_refused_before_training() -> None:

@@ -199,3 +199,10 @@ def test_paper_preset_is_the_predecessors_recipe() -> None:
     assert (generator.width, generator.latent, generator.d_steps, generator.same_batch) == (128, 128, 3, True)
     assert generator.step_images == 192 and generator.pack == 1 and generator.diversity == 0
     assert generator.diffaugment == () and generator.betas == (0.5, 0.999)
+
+
+def test_the_first_member_draws_the_share_that_the_sampler_says() -> None:
+    mix = make_generator(SHAPE, MIX, SamplerConfig(first_share=0.5))
+    assert isinstance(mix, MixGenerator)
+    chosen = members_of(7, np.arange(1_000), mix.shares)
+    assert np.bincount(chosen).tolist() == [250, 250, 500]  # two seeds of the first, one of the second

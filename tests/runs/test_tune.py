@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ import pytest
 
 from tests.conftest import blobs
 from upcycle._settings import resolve, with_settings
-from upcycle.config import Config
+from upcycle.config import Config, GanConfig, MixConfig
 from upcycle.data import Dataset, ImageSet, from_arrays
 from upcycle.errors import ConfigError
+from upcycle.generators import Snapshot
 from upcycle.runs import run_dataset
 from upcycle.runs._gate import warnings
 from upcycle.runs._open import open_bench
+from upcycle.runs._tune import choices_of
 
 TINY = (
     "threads=1",
@@ -72,6 +74,31 @@ def test_the_student_is_drawn_by_the_settings_that_were_chosen(two_runs: tuple[P
     tuned = bench.tuned()
     assert tuned.config == with_settings(bench.config, chosen)
     assert tuned.sampler().spread == chosen["sampler.spread"]
+
+
+def test_each_family_is_tuned_by_what_it_has(two_runs: tuple[Path, Path]) -> None:
+    bench, _ = open_bench(two_runs[0], needs="student")
+    asked = ["sampler.spread", "sampler.guidance", "sampler.first_share", "sampler.ema_std"]
+    found = {}
+    for family, generator in {"edm": bench.config.generator, "gan": GanConfig(), "mix": MixConfig()}.items():
+        config = bench.config.model_copy(
+            update={"generator": generator, "tuning": bench.config.tuning.model_copy(update={"settings": tuple(asked)})}
+        )
+        found[family] = [choice.values for choice in choices_of(_Unmeasured(config))]  # type: ignore[arg-type]
+    spreads, guidance, shares, widths = zip(*found.values(), strict=True)
+    assert [max(values) for values in spreads] == [1.25, 2.0, 1.25]
+    assert [len(values) for values in guidance] == [4, 1, 1] and [len(values) for values in shares] == [1, 1, 4]
+    assert 0.075 in widths[0] and [len(values) for values in widths[1:]] == [1, 1]
+
+
+@dataclass(frozen=True)
+class _Unmeasured:
+    """As much of a bench as the choices are read from."""
+
+    config: Config
+
+    def passed_snapshots(self) -> list[Snapshot]:
+        return [Snapshot(100, Path())]
 
 
 def test_a_vetoed_snapshot_is_never_drawn_from(two_runs: tuple[Path, Path]) -> None:

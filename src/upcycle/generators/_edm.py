@@ -79,6 +79,10 @@ class EdmGenerator(StoredGenerator):
                 f"sampler.ema_std must be near generator.ema_stds {self.config.ema_stds}, whose snapshots it is made from. Got "
                 f"{self.sampler.ema_std}. Keep more snapshots, or store that width."
             )
+        if self.sampler.guidance != 1 and not self.config.label_drop:
+            raise ConfigError(
+                f"sampler.guidance must be 1 where generator.label_drop is 0. Got {self.sampler.guidance}. Change one of them."
+            )
         views = augmentation or Augmentation()
         self._views = Augmentation(0, views.horizontal, views.vertical)
 
@@ -133,9 +137,16 @@ class EdmGenerator(StoredGenerator):
         net, pixels = self._network(tensors)
 
         def render(noise: Tensor, labels: Tensor, spread: float) -> Tensor:
-            return self._solve(partial(denoise, net), pixels, noise, labels, spread)
+            return self._solve(partial(self._answer, net), pixels, noise, labels, spread)
 
         return in_batches(render, (self.shape.channels, self.shape.size, self.shape.size), self.shape, self.device)
+
+    def _answer(self, net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+        """The denoiser's answer, pushed away from that without a class where there is guidance (Ho & Salimans 2022)."""
+        own, weight = denoise(net, x, sigma, labels), self.sampler.guidance
+        if weight == 1:
+            return own
+        return torch.lerp(denoise(net, x, sigma, torch.full_like(labels, self.shape.classes)), own, weight)
 
     def _solve(self, answer: Denoise, pixels: Tensor, noise: Tensor, labels: Tensor, spread: float) -> Tensor:
         """Images on the [-1, 1] scale from standard normal noise (n, channels, side, side), along what `answer` denoises."""
@@ -171,7 +182,7 @@ class EdmGenerator(StoredGenerator):
             noise = mixed_noise(start_noise, end_noise, shares[chosen])
             first, second = (padded(asked[chosen], self.device) for asked in labels)
             share = padded(shares[chosen].astype(np.float32), self.device).view(-1, 1, 1, 1)
-            answer = partial(_lerped, net, second, share)
+            answer = partial(_lerped, partial(self._answer, net), second, share)
             drawn = self._solve(answer, pixels, padded(noise, self.device), first, spread)
             parts.append(levels(drawn, len(noise)))
         return np.concatenate(parts)
@@ -196,9 +207,9 @@ def rebuilt(
     return total
 
 
-def _lerped(net: nn.Module, second: Tensor, share: Tensor, x: Tensor, sigma: Tensor, first: Tensor) -> Tensor:
-    """The denoiser's answer for `first`, by `share` of the way to that for `second`."""
-    return torch.lerp(denoise(net, x, sigma, first), denoise(net, x, sigma, second), share)
+def _lerped(answer: Denoise, second: Tensor, share: Tensor, x: Tensor, sigma: Tensor, first: Tensor) -> Tensor:
+    """The answer for `first`, by `share` of the way to that for `second`."""
+    return torch.lerp(answer(x, sigma, first), answer(x, sigma, second), share)
 
 
 def mixed_noise(one: np.ndarray, other: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from upcycle.config import BigGanConfig, EdmConfig, GanConfig, GeneratorConfig, MixConfig, SamplerConfig
+from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape
 from upcycle.generators._edm import EdmGenerator
 from upcycle.generators._gan import GanGenerator
@@ -27,14 +28,24 @@ def make_generator(
         return MixGenerator(
             shape,
             [make_generator(shape, m.generator, sampler, device=device, augmentation=augmentation) for m in members],
-            [m.share / m.seeds for m in members],
+            _shares(config, None if sampler is None else sampler.first_share),
             budgets=[m.generator.images for m in members],
             spreads=[m.spread for m in members],
             device=device,
         )
     if isinstance(config, GanConfig | BigGanConfig):
+        if sampler is not None and sampler.guidance != 1:
+            raise ConfigError(f"sampler.guidance must be 1 for a {config.family}. Got {sampler.guidance}. Only edm has it.")
         return GanGenerator(shape, config, device=device, augmentation=augmentation)
     return EdmGenerator(shape, config, sampler, device=device, augmentation=augmentation)
+
+
+def _shares(config: MixConfig, first: float | None) -> list[float]:
+    """The part of the images that every generator draws, those of one member's seeds alike."""
+    own = [member.share for member in config.members]
+    if first is not None and len(own) > 1:
+        own = [first, *((1 - first) * share / sum(own[1:]) for share in own[1:])]
+    return [share / member.seeds for share, member in zip(own, config.members, strict=True) for _ in range(member.seeds)]
 
 
 def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:

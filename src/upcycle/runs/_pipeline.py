@@ -104,11 +104,11 @@ def _run(
     folder = open_run(out, config)
     with only_one(out):
         store = _store(folder, dataset, config, flips)
-        plan = _plan(folder, store, config, shape, device)
+        build = network or classifier_factory(config.teacher)
+        plan = _plan(folder, store, config, shape, device, build)
         records = sum(len(s) for s in dataset.splits().values())
         check_disk(out, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
         display.plan(plan.lines())
-        build = network or classifier_factory(config.teacher)
         bench = Bench(folder, config, shape, device, display, build, plan)
         return _walk(bench, store, until)
 
@@ -151,10 +151,12 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _plan(folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device) -> Plan:
+def _plan(
+    folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device, network: ClassifierFactory
+) -> Plan:
     key = content_key("plan", store.fingerprint, config.model_dump(exclude=set(FREE_SETTINGS)))
     members = len(store.members())
-    record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device).to_json())
+    record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device, network).to_json())
     return Plan.from_json(record.facts)
 
 

@@ -13,7 +13,7 @@ from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
 from upcycle.generators import ImageShape, Interpolates, make_generator, training_bytes
-from upcycle.nets import classifier_factory, parameter_count, predict_logits
+from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, train_classifier
 
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
@@ -121,13 +121,12 @@ def _scale_to(minutes: float, config: Config, members: int, rates: Rates) -> flo
     return low
 
 
-def measure_rates(config: Config, shape: ImageShape, device: torch.device) -> Rates:
+def measure_rates(config: Config, shape: ImageShape, device: torch.device, network: ClassifierFactory) -> Rates:
     """Rates of the real loops on random images, a few batches each after a warm-up."""
     rng = np.random.default_rng(0)
     count = max(config.teacher.batch, config.generator.step_images)
     images = rng.integers(0, 256, (count, shape.size, shape.size, shape.channels), dtype=np.uint8)
     noise = ImageSet(images, rng.integers(0, shape.classes, count))
-    network = classifier_factory(config.teacher)
     look = config.teacher.model_copy(update={"validate_every": 1.0})
     generator = make_generator(shape, config.generator, config.sampler, device=device)
     net = network(shape.channels, shape.classes, shape.size)
@@ -216,14 +215,15 @@ def _check_between(config: Config, drawable: bool) -> None:
         raise ConfigError(*problems)
 
 
-def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device) -> Plan:
-    """Measure this machine and derive the plan. Raises ConfigError for a bank that the generator cannot draw."""
+def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, network: ClassifierFactory) -> Plan:
+    """Measure this machine and derive the plan; `network` builds the classifiers. Raises ConfigError for a bank that the
+    generator cannot draw."""
     drawing = make_generator(shape, config.generator, config.sampler)
     _check_between(config, isinstance(drawing, Interpolates))
-    rates = measure_rates(config, shape, device)
+    rates = measure_rates(config, shape, device, network)
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)
-    net = classifier_factory(config.teacher)(shape.channels, shape.classes, shape.size)
+    net = network(shape.channels, shape.classes, shape.size)
     sizes = parameter_count(net), drawing.parameter_count()
     return Plan(budget, stage_seconds(budget, rates), rates, *sizes, scale)
 

@@ -35,7 +35,10 @@ from upcycle.runs._steps import Bench, Facts
 _WARM = 4.0  # the temperature of the warm student
 _RELEASED = 2_000
 _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
-_LATER = ("bank.between", "bank.hard", "bank.candidates")  # settings younger than runs that somebody may have kept
+_LATER = (  # settings younger than runs that somebody may have kept
+    *("bank.between", "bank.hard", "bank.candidates"),
+    *("sampler.guidance", "sampler.first_share", "tuning.gan_spread"),
+)
 _CPU = torch.device("cpu")
 
 
@@ -76,6 +79,7 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         f"{config.teachers} teachers": config.teachers > 1,
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,
+        "guidance": sampler.guidance != 1,
         "images between classes": bank.between > 0,
         "hard images": bank.hard > 0,
         "blended views": student.mix > 0,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from upcycle._settings import with_settings
-from upcycle.config import Config, EdmConfig
+from upcycle.config import Config, EdmConfig, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
 from upcycle.generators import can_rebuild
 from upcycle.recycle import (
@@ -36,6 +36,7 @@ _TRIED: dict[str, tuple[float | None, ...]] = {
     "student.temperature": (0.5, 2.0, 4.0),
 }
 _WIDTHS = (0.025, 0.04, 0.075, 0.15)
+_GUIDANCE, _SHARES = (1.0, 1.25, 1.5, 2.0), (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,27 @@ def tuning_stage(bench: Bench, splits: Splits) -> Facts:
 def choices_of(bench: Bench) -> list[Choice]:
     """What may be tuned and the values tried, the untuned one first."""
     config = bench.config
+    limits = config.tuning.spread if config.generator.family in ("edm", "mix") else config.tuning.gan_spread
     passed = [snapshot.images_seen for snapshot in bench.passed_snapshots()]
     tried: dict[str, tuple[float | int | None, ...]] = {
         **_TRIED,
         "sampler.snapshot": tuple(reversed(passed)),
-        "sampler.ema_std": _widths(config.generator) if isinstance(config.generator, EdmConfig) else (),  # others keep one
-        "sampler.spread": tuple(round(float(s), 3) for s in np.linspace(*config.tuning.spread, config.tuning.grid)),
+        **_of_family(config.generator),
+        "sampler.spread": tuple(round(float(s), 3) for s in np.linspace(*limits, config.tuning.grid)),
     }
     values = {**_flat(config), "sampler.snapshot": config.sampler.snapshot or passed[-1]}
     return [Choice(name, tuple(dict.fromkeys((values[name], *tried[name])))) for name in config.tuning.settings]
 
 
-def _widths(generator: EdmConfig) -> tuple[float, ...]:
-    """Averages that are stored, and others that can be rebuilt from them."""
-    return tuple(sorted({*generator.ema_stds, *(std for std in _WIDTHS if can_rebuild(generator, std))}))
+def _of_family(generator: GeneratorConfig) -> dict[str, tuple[float, ...]]:
+    """What only some families have: averages that are stored or can be rebuilt, guidance, and the share of a mix's first."""
+    if isinstance(generator, MixConfig):
+        return {"sampler.ema_std": (), "sampler.guidance": (), "sampler.first_share": _SHARES}
+    if not isinstance(generator, EdmConfig):
+        return {"sampler.ema_std": (), "sampler.guidance": (), "sampler.first_share": ()}
+    widths = {*generator.ema_stds, *(std for std in _WIDTHS if can_rebuild(generator, std))}
+    guidance = _GUIDANCE if generator.label_drop else ()
+    return {"sampler.ema_std": tuple(sorted(widths)), "sampler.guidance": guidance, "sampler.first_share": ()}
 
 
 def _flat(config: Config) -> dict[str, float | int | None]:
