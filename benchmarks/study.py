@@ -1,9 +1,9 @@
 """The paper's table: rows and gaps of study.json, from the finished runs of one or several `upcycle study` commands.
 
     upcycle study DATA [DATA ...] --seeds 3 --out STUDY
-    python -m benchmarks.study STUDY [--commit HASH]
+    python -m benchmarks.study STUDY [STUDY ...] [--commit HASH]
 
-Runs that are not finished are left out; nothing is computed again.
+Runs that are not finished are left out; rows of other sets and seeds that are there already are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks._results import MEASURED, RESULTS, write
+from benchmarks._results import MEASURED, write
 from upcycle.errors import UpcycleError
 from upcycle.runs._study import Row, row_of, summarise
 
@@ -32,14 +32,15 @@ def finished_rows(runs: Path) -> list[Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path)
+    parser.add_argument("studies", type=Path, nargs="+")
     parser.add_argument("--commit", default=MEASURED, help="of the code that made the runs")
     options = parser.parse_args()
-    rows = [{**row, "commit": options.commit} for row in finished_rows(options.study / "runs")]
-    gaps = [summary.__dict__ for summary in summarise(rows, options.study / "runs")]
-    path = write("study.json", rows)
-    document = {**json.loads(path.read_text(encoding="utf-8")), "gaps": gaps}
-    (RESULTS / path.name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    fresh = [{**row, "commit": options.commit} for study in options.studies for row in finished_rows(study / "runs")]
+    path = write("study.json", fresh, same=("dataset", "seed"))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    rows = sorted(document["rows"], key=lambda row: (row["dataset"], row["seed"]))
+    gaps = [summary.__dict__ for summary in summarise(rows)]
+    path.write_text(json.dumps({**document, "rows": rows, "gaps": gaps}, indent=1) + "\n", encoding="utf-8")
     print(*gaps, sep="\n")
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from upcycle._settings import resolve
 from upcycle.errors import ConfigError
 from upcycle.runs import study
-from upcycle.runs._study import dataset_name, gap_error
+from upcycle.runs._study import _packed, dataset_name, gap_error, summarise
 
 
 def test_one_seed_has_the_paired_error_of_its_test_images() -> None:
@@ -34,6 +34,18 @@ def test_interval_over_seeds_and_images_covers_the_true_gap(shared: bool) -> Non
         gap, error, freedom = gap_error(runs, shared_images=shared)
         held += abs(gap) <= stats.t.ppf(0.975, freedom) * error
     assert held / trials >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+def test_rows_alone_give_the_gap_and_its_interval() -> None:
+    """Rows outlive their run folders, so the summary must not need them: 11 test images, three of them judged differently."""
+    baseline, student = np.ones(11, bool), np.ones(11, bool)
+    baseline[[0, 9]], student[10] = False, False
+    right = {"baseline": _packed(baseline), "student": _packed(student)}
+    row = {"dataset": "a", "seed": 0, "test_images": 11, "test_labels": "same", "right": right}
+    each, mean = summarise([row])
+    gap, error, _ = gap_error([100.0 * student - 100.0 * baseline], shared_images=True)
+    assert each.gap == mean.gap == pytest.approx(100 / 11) == pytest.approx(gap)
+    assert each.error == pytest.approx(error) and each.low < gap < each.high
 
 
 def test_names_of_data_sets() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +78,7 @@ def row_of(folder: Path, dataset: str) -> Row:
     predictions = _predictions(folder)
     labels = predictions.pop("labels")
     figures = {name: scores(logits, labels).__dict__ for name, logits in predictions.items()}
+    right = {name: _packed(predictions[name].argmax(1) == labels) for name in ("baseline", "student")}
     accuracy = {name: measured.value for name, measured in facts.accuracy.items()}
     return {
         "dataset": dataset,
@@ -88,6 +91,8 @@ def row_of(folder: Path, dataset: str) -> Row:
         "gap_points": facts.gap_points.value,
         "gap_interval": [facts.gap_points.low, facts.gap_points.high],
         "test_images": facts.test_images,
+        "test_labels": hashlib.blake2b(labels.astype("<i8").tobytes(), digest_size=8).hexdigest(),
+        "right": right,
         "minutes": round(facts.total_minutes, 2),
         "minutes_by_stage": {name: round(minutes, 2) for name, minutes in facts.minutes.items()},
         "figures": figures,
@@ -114,25 +119,36 @@ def _predictions(folder: Path) -> dict[str, np.ndarray]:
         return {name: found[name] for name in found.files}
 
 
-def summarise(rows: Sequence[Row], root: Path) -> list[GapSummary]:
-    """One summary per data set, in order, and one of all sets. `root` holds the runs, for their predictions."""
+def _packed(right: np.ndarray) -> str:
+    """Which test images were judged rightly, bool (images,), as base64 of its bits: a row holds all that its gap rests on."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def _unpacked(text: str, images: int) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=images).astype(float)
+
+
+def summarise(rows: Sequence[Row]) -> list[GapSummary]:
+    """One summary per data set, in order, and one of all sets; the rows need not come from one study or one machine."""
     names = list(dict.fromkeys(row["dataset"] for row in rows))
-    each = [_summary(name, [row for row in rows if row["dataset"] == name], root) for name in names]
+    each = [_summary(name, [row for row in rows if row["dataset"] == name]) for name in names]
     mean = statistics.fmean(s.gap for s in each)
     error = float(np.sqrt(sum(s.error**2 for s in each))) / len(each)
     reach = float(stats.norm.ppf(0.975)) * error
     return [*each, GapSummary("mean of the sets", len(rows), mean, mean - reach, mean + reach, error)]
 
 
-def _summary(name: str, rows: Sequence[Row], root: Path) -> GapSummary:
-    predictions = [_predictions(root / f"{name}-{row['seed']}") for row in rows]
-    hits = [
-        (p["student"].argmax(1) == p["labels"]).astype(float) - (p["baseline"].argmax(1) == p["labels"]) for p in predictions
-    ]
-    shared = all(np.array_equal(p["labels"], predictions[0]["labels"]) for p in predictions)
-    gap, error, freedom = gap_error([100 * h for h in hits], shared_images=shared)
+def _summary(name: str, rows: Sequence[Row]) -> GapSummary:
+    shared = len({row["test_labels"] for row in rows}) == 1
+    gap, error, freedom = gap_error([_differences(row) for row in rows], shared_images=shared)
     reach = float(stats.t.ppf(0.975, freedom)) * error
     return GapSummary(name, len(rows), gap, gap - reach, gap + reach, error)
+
+
+def _differences(row: Row) -> np.ndarray:
+    """Student's minus baseline's points per test image (images,): 100, 0 or -100."""
+    student, baseline = (_unpacked(row["right"][name], row["test_images"]) for name in ("student", "baseline"))
+    return np.asarray(100 * (student - baseline))
 
 
 def gap_error(differences: Sequence[np.ndarray], *, shared_images: bool) -> tuple[float, float, float]:
@@ -158,7 +174,7 @@ def gap_error(differences: Sequence[np.ndarray], *, shared_images: bool) -> tupl
 
 def write_study(out: Path, rows: Sequence[Row]) -> None:
     """OUT/study.json and OUT/study.md from the rows so far."""
-    summaries = summarise(rows, out / "runs")
+    summaries = summarise(rows)
     document = {"schema_version": SCHEMA_VERSION, "rows": list(rows), "gaps": [s.__dict__ for s in summaries]}
     write_json(out / "study.json", document)
     (out / "study.md").write_text("\n".join(table(rows, summaries)) + "\n", encoding="utf-8")
