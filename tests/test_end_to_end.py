@@ -112,7 +112,8 @@ def test_killed_run_resumes_to_the_same_student_bit_for_bit(finished: tuple[Path
 def test_synthetic_set_was_checked_for_copies(finished: tuple[Path, str]) -> None:
     found = json.loads((finished[0] / "private" / "copies" / "copies.json").read_text())
     assert found["images"] == 100 and found["identical"] == 0
-    assert found["closer_low"] <= found["closer"] <= found["closer_high"]
+    assert 0 < found["closer_null_low"] < 0.5 < found["closer_null_high"] < 1 and 0 < found["closer_p_value"] <= 1
+    assert len(found["closest"]) == 10 and found["closest"][0] > 0
     assert "Copies of private images" in (finished[0] / "release" / "report.html").read_text()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from upcycle.audit import Gate, judge_snapshots, passing
-from upcycle.audit._gate import _nearest_inside, all_distances, closer_share, closer_test
+from upcycle.audit._gate import all_distances, closer_test
 
 FAST = Gate(flips=200)
 
@@ -51,7 +51,7 @@ def test_false_vetoes_are_at_most_as_rare_as_alpha_says() -> None:
         both = rng.normal(size=(60, 3))
         p_value = closer_test(
             all_distances(rng.normal(size=(150, 3)), both), np.arange(60) < 30, np.arange(60), flips=99, seed=k
-        )[1]
+        ).p_value
         vetoes += p_value <= 0.05
     assert vetoes / audits <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / audits)
     assert vetoes > 0, "a test that never alarms cannot see anything"
@@ -66,14 +66,30 @@ def test_flips_move_whole_patients() -> None:
         records = rng.normal(size=(10, 3))[patients]
         distances, inside = all_distances(rng.normal(size=(100, 3)), records), patients < 5
         for name, groups in (("patients", patients), ("images", np.arange(100))):
-            alarms[name] += closer_test(distances, inside, groups, flips=99, seed=k)[1] <= 0.05
+            alarms[name] += closer_test(distances, inside, groups, flips=99, seed=k).p_value <= 0.05
     assert alarms["patients"] <= 0.05 * 100 + 3 * np.sqrt(100 * 0.05 * 0.95) < alarms["images"]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_quick_lookup_equals_the_plain_statistic(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_share_is_that_of_images_nearer_to_a_member_ties_shared(seed: int) -> None:
     rng = np.random.default_rng(seed)
     distances = rng.integers(0, 6, (40, 30)).astype(float) if seed % 2 else rng.random((40, 30))
     inside = rng.random(30) < 0.5
-    order = np.argsort(distances, axis=1, kind="stable")
-    assert _nearest_inside(distances, order, inside) == pytest.approx(closer_share(distances, inside))
+    naive = np.mean([inside[row == row.min()].mean() for row in distances])
+    assert closer_test(distances, inside, np.arange(30), flips=9).share == pytest.approx(naive)
+
+
+def test_a_copier_is_seen_where_the_members_are_many_more_patients_than_the_held_out_records() -> None:
+    """60 patients against 20: the 20 must be compared with 20 whole ones, not with parts of all 60."""
+    patients, gate = np.repeat(np.arange(80), 5), Gate(flips=99, records=100)
+    seen = {"copier": 0, "free": 0}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        records = rng.normal(100, 25, (80, 6))[patients] + rng.normal(0, 9, (400, 6))
+        spaces = {
+            "copier": (records[rng.integers(300, size=400)] + rng.normal(0, 4, (400, 6)), records[:300], records[300:]),
+            "free": (rng.normal(100, 27, (400, 6)), records[:300], records[300:]),
+        }
+        for report in judge_snapshots({1: spaces}, groups=patients, gate=gate, seed=seed):
+            seen[report.space] += report.p_value <= 0.05
+    assert seen["copier"] >= 15 and seen["free"] <= 4

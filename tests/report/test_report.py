@@ -185,10 +185,31 @@ def test_run_that_has_nothing_to_show_still_has_a_page(kind: str) -> None:
 @BOTH
 def test_check_for_copies_is_shown_with_what_no_copying_would_give(pages: dict[str, str], kind: str) -> None:
     section = pages[kind].split("Copies of private images")[1].split("</details>")[0]
-    for words in ("0 identical of 2000", "2,000", "1.2 %", "51.7 % [49.0 %, 54.0 %]", "50 %", "21.2", "–", "cannot acquit"):
-        assert words in section, words
+    words = ("0 identical of 2000", "2,000", "1.2 %", "51.7 %, p 0.22", "50 % [46.0 %, 54.0 %]", "21.2", "–", "cannot acquit")
+    more = (
+        "not a privacy measure",
+        "-1.23",
+        "-2.35, p 0.019",
+        "7.1 %, p under 0.001",
+        "4.9 %",
+        "72.0 % (0.96 times held-out)",
+        "75.0 %",
+    )
+    for text in words + more:
+        assert text in section, text
+    private = ("worst class, $dog^{", "3.8 · 4.5")
+    assert [text in section for text in private] == [kind == "internal"] * 2
     assert "Not attacked: the synthetic images, their soft labels, the generator." in pages[kind]
     assert "were only checked for copies" in pages[kind]
+
+
+@BOTH
+def test_run_whose_check_for_copies_is_older_has_a_page_without_its_interval(kind: str) -> None:
+    """That interval over images was too narrow."""
+    old = {"images": 200, "identical": 0, "replicated": 0.0, "closer": 0.517, "closer_low": 0.49, "closer_high": 0.54}
+    page = render(Evidence(title="old", copies=old), internal=kind == "internal")
+    section = page.split("Copies of private images")[1].split("</details>")[0]
+    assert "51.7 %</td><td>50 %</td>" in section and "49.0 %" not in section and "worst class" not in section
 
 
 def test_part_that_was_attacked_is_not_called_unattacked() -> None:

@@ -54,6 +54,15 @@ def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
     assert before == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()}
 
 
+def test_check_for_copies_is_told_old_or_new_but_no_distance_of_a_single_pair(tmp_path: Path) -> None:
+    root = write_run(tmp_path / "run")
+    assert read_run(root).copies is None
+    (root / "private" / "copies").mkdir()
+    for found in ({"closer": 0.5, "closer_low": 0.4}, {"closer": 0.5, "closer_p_value": 0.4, "c_t": None}):
+        (root / "private" / "copies" / "copies.json").write_text(json.dumps({**found, "closest": [1.5, 2.0]}))
+        assert read_run(root).copies == found
+
+
 def test_json_holds_every_fact_and_survives_the_round_trip(tmp_path: Path) -> None:
     facts = read_run(write_run(tmp_path / "run"))
     found = json.loads(json.dumps(facts.to_json(), allow_nan=False))

@@ -54,6 +54,7 @@ from upcycle.audit._label_only import (
 )
 from upcycle.audit._label_test import LabelTest, label_test
 from upcycle.audit._lira import lira_offline_density, lira_offline_one_sided, lira_online
+from upcycle.audit._memorisation import Memorisation, memorisation
 from upcycle.audit._multiplicity import (
     Endpoint,
     adjust,
@@ -141,6 +142,7 @@ __all__ = [
     "Inversion",
     "LabelPermutation",
     "LabelTest",
+    "Memorisation",
     "Need",
     "NotResolvable",
     "OneOut",
@@ -214,6 +216,7 @@ __all__ = [
     "lira_online",
     "make_design",
     "membership_folds",
+    "memorisation",
     "natural_outliers",
     "nearest_ratio",
     "nearest_two",

@@ -1,7 +1,8 @@
 """The memorisation gate: does a snapshot's output lie nearer to its members than to records it never saw?
 
-As many members as held-out records are compared, drawn at random; where both come from one pool, flipping coins again between
-them gives the exact distribution of the statistic for a generator that memorised nothing. Copies are sought among all members.
+As many members as held-out records are compared, or as many patients, drawn at random; where both come from one pool, flipping
+coins again between them gives the exact distribution of the statistic for a generator that memorised nothing. Copies are sought
+among all members.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from upcycle.audit._copies import nearest_two
+from upcycle.audit._reflip import Reflip, equal_parts, reflip
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class GateReport:
     """One snapshot in one space ("pixels", or features that were not trained on members).
 
     `closer` is the share of synthetic images nearer to the members than to as many held-out records (0.5 if nothing was
-    memorised, ties count half), `p_value` how often re-flipped coins give as much. `replicated` is the share nearer to their
+    memorised, ties are shared), `p_value` how often re-flipped coins give as much. `replicated` is the share nearer to their
     nearest member, of all, than to a third of the distance to the second nearest (Gu et al. 2023), `replicated_held_out` the
     same against the held-out records: what chance neighbours give. Medians are of the nearest of as many on either side.
     """
@@ -42,7 +44,7 @@ class GateReport:
 class Gate:
     """When a snapshot is vetoed: `closer` at least `effect` with a p-value at most alpha / tests; or more than `copies` of its
     images replicated beyond what held-out records give; or the median distance to members below `nearness` times that to
-    held-out records. At most `records` of either side are compared."""
+    held-out records. At most `records` of either side are compared, whole patients where they are known."""
 
     alpha: float = 0.05
     effect: float = 0.55
@@ -56,45 +58,16 @@ Space = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Synthetic images, members and held-out records in one space, each (n, ...)."""
 
 
-def closer_share(distances: np.ndarray, inside: np.ndarray) -> float:
-    """Share of rows of `distances` (n, records) whose nearest record is `inside` (records,) bool; ties count half."""
-    near, far = distances[:, inside].min(1), distances[:, ~inside].min(1)
-    return float((near < far).mean() + (near == far).mean() / 2)
-
-
-def closer_test(
-    distances: np.ndarray, inside: np.ndarray, groups: np.ndarray, *, flips: int, seed: int = 0
-) -> tuple[float, float]:
-    """(share, p-value) of `closer_share` against coins flipped anew, group by group; the p-value is exact for such flips:
-    (1 + flips at least as extreme) / (1 + flips) (Phipson & Smyth 2010)."""
-    rng = np.random.default_rng(seed)
-    found = closer_share(distances, inside)
-    order = np.argsort(distances, axis=1, kind="stable")[:, :64]  # the nearest of either side is almost surely among them
-    units, member_of = np.unique(groups, return_inverse=True)
-    of_unit = np.zeros(len(units), bool)
-    of_unit[member_of] = inside
-    extreme = 0
-    for _ in range(flips):
-        flipped = rng.permutation(of_unit)[member_of]
-        extreme += _nearest_inside(distances, order, flipped) >= found - 1e-12
-    return found, (1 + extreme) / (1 + flips)
-
-
-def _nearest_inside(distances: np.ndarray, order: np.ndarray, inside: np.ndarray) -> float:
-    """`closer_share` where ties with the very nearest record are rare: looked up in the sorted neighbours."""
-    rows = np.arange(len(order))
-    first_in, first_out = inside[order].argmax(1), (~inside[order]).argmax(1)
-    near, far = distances[rows, order[rows, first_in]], distances[rows, order[rows, first_out]]
-    known = inside[order].any(1) & (~inside[order]).any(1)
-    share = np.where(near == far, 0.5, (near < far).astype(float))
-    share[~known] = inside[order[~known, 0]]
-    return float(share.mean())
+def closer_test(distances: np.ndarray, inside: np.ndarray, groups: np.ndarray, *, flips: int, seed: int = 0) -> Reflip:
+    """`reflip` of the nearest records that `distances` (n, records) show; equally near ones share an image."""
+    nearest = distances == distances.min(1, keepdims=True)
+    return reflip((nearest / nearest.sum(1, keepdims=True)).sum(0), inside, groups, flips=flips, seed=seed)
 
 
 def judge_snapshots(
     snapshots: Mapping[int, Mapping[str, Space]], *, groups: np.ndarray | None = None, gate: Gate | None = None, seed: int = 0
 ) -> list[GateReport]:
-    """A report per snapshot (by images seen) and space. `groups` (2m,): patients of members, then of held-out records."""
+    """A report per snapshot (by images seen) and space. `groups` (records,): patients of members, then of held-out records."""
     gate = gate or Gate()
     tests = sum(len(spaces) for spaces in snapshots.values())
     return [
@@ -106,22 +79,16 @@ def judge_snapshots(
 
 def _judge(seen: int, name: str, space: Space, groups: np.ndarray | None, gate: Gate, tests: int, seed: int) -> GateReport:
     synthetic, members, held_out = space
-    chosen = _equal_parts(len(members), len(held_out), gate.records, seed)
+    units = np.arange(len(members) + len(held_out)) if groups is None else groups
+    chosen = equal_parts(units, len(members), most=gate.records, seed=seed)
     distances = all_distances(synthetic, np.concatenate([members, held_out])[chosen])
-    inside, units = chosen < len(members), chosen if groups is None else groups[chosen]
-    share, p_value = closer_test(distances, inside, units, flips=gate.flips, seed=seed)
+    inside = chosen < len(members)
+    found = closer_test(distances, inside, units[chosen], flips=gate.flips, seed=seed)
     copied, chance = (_replicated(synthetic, pool) for pool in (members, held_out))
     near, far = (float(np.median(distances[:, side].min(1))) for side in (inside, ~inside))
-    shifted = share >= gate.effect and p_value <= gate.alpha / tests
+    shifted = found.share >= gate.effect and found.p_value <= gate.alpha / tests
     vetoed = shifted or copied - chance > gate.copies or near < gate.nearness * far
-    return GateReport(seen, name, share, p_value, copied, chance, near, far, vetoed)
-
-
-def _equal_parts(members: int, held_out: int, most: int, seed: int) -> np.ndarray:
-    """As many members as held-out records, at most `most` of each: indices among the members followed by the held-out."""
-    count, rng = min(members, held_out, most), np.random.default_rng([seed, 1])
-    sides = ((rng.permutation(members)[:count], 0), (rng.permutation(held_out)[:count], members))
-    return np.concatenate([np.sort(side) + start for side, start in sides])
+    return GateReport(seen, name, found.share, found.p_value, copied, chance, near, far, vetoed)
 
 
 def _replicated(synthetic: np.ndarray, pool: np.ndarray) -> float:

@@ -25,8 +25,9 @@ _ROW = (
 )
 _CONTROL = ("control", "target", "attack", "auc", "auc_low", "auc_high", "passed")
 _COPIES = (
-    *("images", "identical", "replicated", "closer", "closer_low", "closer_high", "compared_records"),
-    *("median_to_members", "median_to_held_out"),
+    *("images", "identical", "replicated", "closer", "closer_null_low", "closer_null_high", "closer_p_value"),
+    *("compared_records", "median_to_members", "median_to_held_out", "compared_classes", "c_t", "c_t_worst"),
+    *("c_t_worst_p_value", "near", "near_expected", "near_p_value", "authentic", "authentic_held_out", "authentic_ratio"),
 )
 _CARD = ("name", "paper", "access", "assumption")
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/]|~/|\.{1,2}/)[^\s'\",;:]+|file://\S+|[\w.-]+\.(?:npz|csv|dcm|h5|zip)\b")

@@ -155,7 +155,7 @@ def _read(root: Path) -> RunFacts:
         verdict=audit.get("verdict"),
         sentence=audit.get("sentence"),
         leakage=_leakage(audit),
-        copies=_json(private / "copies" / "copies.json") or None,
+        copies=_copies(private / "copies" / "copies.json"),
         reports={name: str(path) for name, path in _reports(root).items() if path.exists()},
         synthetic=str(synthetic) if synthetic.exists() else None,
     )
@@ -170,6 +170,11 @@ def audit_of(private: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _copies(path: Path) -> dict[str, Any] | None:
+    """The check for copies without its distances of single pairs."""
+    return {key: value for key, value in _json(path).items() if key != "closest"} or None
 
 
 def _facts(stage: Path) -> dict[str, Any]:

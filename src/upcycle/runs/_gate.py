@@ -35,7 +35,7 @@ def gate_stage(bench: Bench, splits: Splits) -> Facts:
         drawn = _draw(generator, snapshot, labels, bench.config)
         views = {"pixels": drawn, "features": features(drawn)}
         spaces[snapshot.images_seen] = {name: (views[name], *known[name]) for name in known}
-    reports = judge_snapshots(spaces, groups=_groups(inside, outside), seed=bench.config.seed)
+    reports = judge_snapshots(spaces, groups=groups_of(inside, outside), seed=bench.config.seed)
     write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
     facts = _facts(reports)
     for line in warnings(facts):
@@ -70,7 +70,7 @@ def _draw(generator: Generator, snapshot: Snapshot, labels: np.ndarray, config: 
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
-def _groups(inside: ImageSet, outside: ImageSet) -> np.ndarray | None:
+def groups_of(inside: ImageSet, outside: ImageSet) -> np.ndarray | None:
     """Patients of members, then of held-out records; None where they are not known."""
     if inside.groups is None or outside.groups is None:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from upcycle._random import derive_seed
-from upcycle.audit import find_copies
+from upcycle.audit import find_copies, memorisation, nearest_two
 from upcycle.data import Store, sealed
 from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
 from upcycle.recycle import CommitteeLabels, label_prior
@@ -32,6 +32,7 @@ from upcycle.release import (
 )
 from upcycle.runs._display import Display
 from upcycle.runs._folder import environment, only_one, write_json
+from upcycle.runs._gate import groups_of
 from upcycle.runs._open import open_bench
 from upcycle.runs._shadow_facts import merged, pipeline_facts
 from upcycle.runs._stages import read_record
@@ -76,10 +77,20 @@ def copies_stage(bench: Bench, store: Store) -> Facts:
     folder = bench.folder.stage("copies")
     with sealed(bench.folder.store):
         write_synthetic(material(bench, "balanced"), count, ("npz",), folder, lambda _: None)
-    images = np.load(folder / PREVIEW, allow_pickle=False)["train_images"]
-    found = find_copies(images, store.members().images, store.non_members().images, seed=bench.config.seed)
-    write_json(folder / "copies.json", found.to_json())
-    return dict(found.to_json())
+    with np.load(folder / PREVIEW, allow_pickle=False) as saved:
+        found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
+    write_json(folder / "copies.json", found)
+    return found
+
+
+def judge_copies(images: np.ndarray, labels: np.ndarray, store: Store, seed: int) -> Facts:
+    """Nearness of synthetic images (n, ...) to members beside that to non-members; distances to members are measured once."""
+    inside, outside = store.members(), store.non_members()
+    nearest = nearest_two(images, inside.images)
+    groups = groups_of(inside, outside)
+    copies = find_copies(images, inside.images, outside.images, groups=groups, nearest=nearest, seed=seed)
+    held_out = (outside.images, outside.labels)
+    return {**copies.to_json(), **memorisation((images, labels), inside.images, held_out, nearest=nearest, seed=seed).to_json()}
 
 
 def place_report(bench: Bench, report: Path) -> None:

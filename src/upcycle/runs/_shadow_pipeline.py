@@ -134,7 +134,9 @@ class ShadowPipeline:
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         private = [] if self.dp is None else [asdict(self.dp)]
-        version = 3 if choices_inside(self.config) else 1  # 1: none of them made, 2: gated by fewer members
+        patients = self.validation.groups is not None
+        # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
+        version = (4 if patients else 3) if choices_inside(self.config) else 1
         return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private)
 
     @property
