@@ -26,7 +26,7 @@ _SCOPE = "shadow pipelines of this recipe with canaries; the released student wa
 _SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
 _MACHINE = ("backend", "n_jobs")
 AUC_MARGIN: Final = Endpoint("AUC", RATIO).margin
-TPR_MARGIN: Final = 0.05  # not 3 %: the upper limit of 60 canaries that nobody saw, in 32 pipelines, is 3.4 % in the median
+TPR_MARGIN: Final = 0.05  # not 3 %, below which 60 canaries in 32 pipelines seldom bring an upper limit (docs/concepts.md)
 
 
 @dataclass(frozen=True)
