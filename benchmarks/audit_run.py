@@ -68,7 +68,7 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
     take and took."""
     same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
     same |= {"overrides": " ".join(overrides)} if overrides else {}
-    tests = {test.target: test for test in found.permutation}
+    tests = {test.target: test for test in reversed(found.permutation)}  # one a target: of its own answers, where it gives any
     rows = [{**same, "kind": "attack", **asdict(row)} for row in found.rows]
     rows += [{**same, "kind": "control", **asdict(control)} for control in found.controls]
     rows += [{**same, "kind": "label permutation", **test.to_json()} for test in tests.values()]

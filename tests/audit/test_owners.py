@@ -52,6 +52,7 @@ def test_rows_of_patients_are_those_of_a_naive_computation(attack: str) -> None:
     assert row.auc == pytest.approx(auc(np.array(scores[0]), np.array(members[0])), abs=1e-3)  # kept as float32
     assert (row.n_members, row.n_non_members) == (sum(members[0]), len(members[0]) - sum(members[0]))
     assert not found.select(target="synthetic set", population="patient")
+    assert {row.epsilon_of for row in found.rows} == {"records that share a coin"}, "whole patients come and go"
 
 
 def test_patients_are_pooled_over_pipelines_like_records_and_show_more_than_their_records() -> None:

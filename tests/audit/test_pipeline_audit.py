@@ -23,6 +23,7 @@ from upcycle.audit import (
     plan_for,
 )
 from upcycle.audit._pipeline_controls import failed
+from upcycle.audit._questions import NEIGHBOURS, PROBE
 from upcycle.data import ImageSet
 
 PLAN = plan_for("standard", pipelines=24, canaries=CanaryCounts(260, 20, 10), views=1, synthetic=40, n_jobs=1, seed=3)
@@ -64,6 +65,20 @@ def test_every_row_carries_the_fields_that_readers_rely_on(leaking: PipelineAudi
         assert row["auc_low"] <= row["auc"] <= row["auc_high"]
         assert row["p_value"] <= row["p_holm"] <= 1
     assert sum(row["primary"] for row in rows if row["target"] == "student") == 1
+    assert {row["epsilon_of"] for row in rows if row["population"] == "canary, repeated"} == {"one record, given twice"}
+    assert {row["epsilon_of"] for row in rows if row["population"] in ("clean", "canary")} == {"one record"}
+
+
+def test_every_label_test_stands_under_the_part_that_it_accuses_and_in_its_family(leaking: PipelineAudit) -> None:
+    places = {(test.target, test.answers) for test in leaking.permutation}
+    assert places == {("student", "student"), ("teacher", "teacher"), ("student", NEIGHBOURS), ("synthetic set", PROBE)}
+    for target, tests in (("student", 2), ("synthetic set", 1)):
+        rows = leaking.select(target=target)
+        family = sorted([row.p_value for row in rows] + [t.p_value for t in leaking.permutation if t.target == target])
+        assert len(family) == len(rows) + tests
+        steps = [min(1.0, p * (len(family) - k)) for k, p in enumerate(family)]
+        for row in rows:
+            assert row.p_holm == pytest.approx(max(steps[: family.index(row.p_value) + 1]))
 
 
 def test_all_six_controls_run_and_pass(leaking: PipelineAudit) -> None:

@@ -158,15 +158,34 @@ def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there
     for control in shadows.controls:
         assert f'<th scope="row">{control.control}</th>' in controls
     assert "by a coin" in controls and "passed (" in controls and "cannot clear the student" in controls
-    (bound,) = shadows.select(target="teacher", population="canary", threat_model="T5", attack="shrunk Student-t ratio")
+    (bound,) = shadows.select(target="teacher", population="clean", threat_model="T5", attack="shrunk Student-t ratio")
     rest = section(page, "more")
     assert bound.epsilon_cap > 0
     assert f"{bound.epsilon_low:.2f} ({bound.epsilon_cap:.2f})" in rest
+    assert "one record, given twice" not in rest, "fewer than 437 pairs without the canary show no epsilon"
     assert f"{100 * shadows.facts['accuracy of student, hard labels']:.1f} %" in rest
     for words in ("canaries, mislabelled", "teacher agrees with the class asked for", "minutes of all pipelines", ">480<"):
         assert words in rest, words
     assert shadows.to_json()["scope"] in section(page, "not")
     assert all(card.paper in html.unescape(section(page, "attacks")) for card in shadows.cards)
+
+
+def test_bound_on_more_than_one_record_says_whose_it_is(facts: dict[str, Any]) -> None:
+    (row,) = [row for row in facts["rows"] if row["primary"] and row["target"] == "teacher"]
+    row |= {"epsilon_low": 1.25, "epsilon_cap": 3.5}
+    assert "<td>1.25 (3.50)</td>" in section(render_pipeline_audit(facts), "more")
+    row["epsilon_of"] = "records that share a coin"
+    assert "1.25 (3.50) of records that share a coin" in text(section(render_pipeline_audit(facts), "more"))
+    del row["epsilon_of"]
+    assert "<td>1.25 (3.50)</td>" in section(render_pipeline_audit(facts), "more"), "in JSON from before it was said"
+
+
+def test_label_test_of_other_answers_than_the_part_s_own_names_them(facts: dict[str, Any]) -> None:
+    names = re.findall(r'<th scope="row">(.*?)</th>', section(render_pipeline_audit(facts), "permutation"))
+    assert {"teacher", "student", "synthetic set: probe of the released pairs"} <= set(names)
+    for test in facts["permutation"]:
+        del test["answers"]
+    assert ":" not in "".join(re.findall(r'<th scope="row">(.*?)</th>', section(render_pipeline_audit(facts), "permutation")))
 
 
 def test_failed_control_is_named_as_failed(facts: dict[str, Any]) -> None:

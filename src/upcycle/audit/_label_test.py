@@ -14,9 +14,11 @@ from upcycle.audit._permutation import label_permutation
 @dataclass(frozen=True)
 class LabelTest:
     """`p_value` is exact under "the pipeline did not use the labels of its canaries". `ranked_first` is the share of canaries
-    whose label leads the wrong ones, `chance` what luck gives."""
+    whose label leads the wrong ones, `chance` what luck gives. `answers`: whose answers they are, the target's own or what
+    was made of it, such as a probe of a released set."""
 
     target: str
+    answers: str
     canaries: int
     ranked_first: float
     chance: float
@@ -26,9 +28,11 @@ class LabelTest:
         return asdict(self)
 
 
-def label_test(target: str, logits: np.ndarray, members: np.ndarray, records: Records) -> LabelTest | None:
+def label_test(
+    target: str, logits: np.ndarray, members: np.ndarray, records: Records, *, answers: str = ""
+) -> LabelTest | None:
     """`label_permutation` on included canaries. `logits` float (pipelines, records, classes), `members` bool (pipelines,
-    records).
+    records); `answers` names the logits where they are not the target's own.
 
     Over pipelines a canary's ranks are averaged before they are compared, since its label was drawn once. None where there
     are fewer than three classes (one wrong label leaves nothing to permute) or no included canary.
@@ -42,4 +46,4 @@ def label_test(target: str, logits: np.ndarray, members: np.ndarray, records: Re
     above = (values[:, :, :, None] > values[:, :, None, :]).sum(-1)
     inside = members[:, rows, None]
     found = label_permutation((above * inside).sum(0) / inside.sum(0), records.labels[rows], wrong)
-    return LabelTest(target, found.canaries, found.first.value, found.chance, found.p_value)
+    return LabelTest(target, answers or target, found.canaries, found.first.value, found.chance, found.p_value)

@@ -16,6 +16,7 @@ from upcycle.audit._label_test import LabelTest
 from upcycle.audit._multiplicity import Endpoint
 from upcycle.audit._owners import SetShare
 from upcycle.audit._plan import RATIO, AuditPlan
+from upcycle.audit._pooled_epsilon import EpsilonUnit
 from upcycle.audit._result import AuditRow
 from upcycle.audit._verdict import Verdict, headline
 
@@ -25,15 +26,19 @@ _SCOPE = "shadow pipelines of this recipe with canaries; the released student wa
 _SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
 _MACHINE = ("backend", "n_jobs")
 AUC_MARGIN: Final = Endpoint("AUC", RATIO).margin
-TPR_MARGIN: Final = 0.05  # dependent pairs leave wider limits than the 3 % that independent records reach
+TPR_MARGIN: Final = 0.05  # not 3 %, below which 60 canaries in 32 pipelines seldom bring an upper limit (docs/concepts.md)
 
 
 @dataclass(frozen=True)
 class PipelineRow(AuditRow):
-    """One attack on one population of one target; counts are pairs of a record and a pipeline. `p_holm` is adjusted over
-    all rows of the target."""
+    """One attack on one population of one target; counts are pairs of a record and a pipeline. `p_holm` is adjusted over all
+    rows and label permutation tests of the target. `epsilon_low` is `tpr_at_1pct_low` over 1 %, as a logarithm, and
+    `epsilon_cap` what finding every member would have given, both with dependent pairs counted as so many independent ones as
+    scatter alike (0: so few can show none). `epsilon_of` says whom the two are about: "one record"; "one record, given
+    twice"; or "records that share a coin", such as all of a patient, where single ones may have a smaller epsilon."""
 
     verdict: str
+    epsilon_of: EpsilonUnit
 
 
 @dataclass(frozen=True, eq=False)

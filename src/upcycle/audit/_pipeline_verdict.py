@@ -20,20 +20,20 @@ def judge_pipeline(
     """A verdict for every target among the rows.
 
     INVALID: a control failed. LEAKS: half of the error 1 - confidence is spent on the primary endpoint (lower limit of the
-    canaries' TPR at 1 %, or of the AUC where there are no canaries), half on all other rows and the permutation test by
-    Holm's method. NO LEAK FOUND: the primary endpoint's upper limit is below its margin, and the same attack on the teacher
-    has its lower limit above it. INCONCLUSIVE: everything else.
+    canaries' TPR at 1 %, or of the AUC where there are no canaries), half on all rows and permutation tests of the target by
+    Holm's method. NO LEAK FOUND: the primary endpoint's upper limit is below its margin (TPR_MARGIN, AUC_MARGIN), and the
+    same attack on the teacher has its lower limit above it. INCONCLUSIVE: everything else.
     """
     broken = failed(controls)
     teacher = _primary(rows, "teacher")
     verdicts = []
     for target in dict.fromkeys(row.target for row in rows):
         mine = [row for row in rows if row.target == target]
-        test = next((t for t in tests if t.target == target), None)
+        own = [test for test in tests if test.target == target]
         primary = _primary(rows, target)
         if broken:
             verdicts.append(Verdict(target, "INVALID", _broken(broken), f"INVALID: {len(broken)} control(s) failed"))
-        elif leak := _leak(mine, primary, test, (1 - confidence) / 2):
+        elif leak := _leak(mine, primary, own, (1 - confidence) / 2):
             verdicts.append(Verdict(target, "LEAKS", f"{leak} {_power(teacher)}", "LEAKS"))
         elif primary is not None and teacher is not None and _clear(primary, teacher):
             seen = f"NO LEAK FOUND, could have seen >= {_margin(primary)}"
@@ -50,21 +50,28 @@ def _primary(rows: Sequence[PipelineRow], target: str) -> PipelineRow | None:
     return next((row for row in rows if row.target == target and row.primary), None)
 
 
-def _leak(rows: Sequence[PipelineRow], primary: PipelineRow | None, test: LabelTest | None, error: float) -> str:
-    """What shows a leak, or ""."""
+def _leak(rows: Sequence[PipelineRow], primary: PipelineRow | None, tests: Sequence[LabelTest], error: float) -> str:
+    """What shows a leak, or "": the primary endpoint, else what is least likely by luck among all rows and tests."""
     if primary is not None and _above_chance(primary):
         return f"Membership shows: {_endpoint(primary)}."
-    best = min(rows, key=lambda row: row.p_holm)
-    family = len(rows) + (test is not None)
-    if best.p_value * family < error:
-        where = f"{best.attack} on {best.population} records ({best.threat_model})"
-        return f"Membership shows: {where} reached AUC {best.auc:.3f} [{best.auc_low:.3f}, {best.auc_high:.3f}]."
-    if test is not None and test.p_value * family < error:
-        return (
-            f"Membership shows: {test.ranked_first:.0%} of {test.canaries} canaries have their wrong label first among wrong "
-            f"ones ({test.chance:.0%} by luck; exact p = {test.p_value:.2g})."
-        )
-    return ""
+    family: list[PipelineRow | LabelTest] = [*rows, *tests]
+    best = min(family, key=lambda found: found.p_value)
+    if best.p_value * len(family) >= error:
+        return ""
+    return f"Membership shows: {_tested(best) if isinstance(best, LabelTest) else _ranked(best)}."
+
+
+def _ranked(row: PipelineRow) -> str:
+    where = f"{row.attack} on {row.population} records ({row.threat_model})"
+    return f"{where} reached AUC {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]"
+
+
+def _tested(test: LabelTest) -> str:
+    where = "" if test.answers == test.target else f" in the answers of the {test.answers}"
+    return (
+        f"{test.ranked_first:.0%} of {test.canaries} canaries have their wrong label first among wrong ones{where} "
+        f"({test.chance:.0%} by luck; exact p = {test.p_value:.2g})"
+    )
 
 
 def _above_chance(primary: PipelineRow) -> bool:
@@ -74,7 +81,7 @@ def _above_chance(primary: PipelineRow) -> bool:
 
 def _clear(primary: PipelineRow, teacher: PipelineRow) -> bool:
     if primary.population == "clean":
-        return primary.auc_high < AUC_MARGIN and teacher.auc_low > 0.5
+        return primary.auc_high < AUC_MARGIN < teacher.auc_low
     if primary.tpr_at_1pct_high is None or teacher.tpr_at_1pct_low is None:
         return False
     return primary.tpr_at_1pct_high < TPR_MARGIN < teacher.tpr_at_1pct_low

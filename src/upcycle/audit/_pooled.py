@@ -90,7 +90,8 @@ def pooled_auc(p: Pool, confidence: float = 0.95) -> tuple[Rate, float]:
 def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
     """Share of members found at a false positive rate of `fpr`, with limits that hold after the choice of the threshold.
 
-    As `tpr_at_fpr`, with effective numbers of members and non-members. Each limit errs with at most (1 - confidence) / 2.
+    As `tpr_at_fpr`, with effective numbers of members and non-members. Each limit errs with at most (1 - confidence) / 2; those
+    of a single pair of pipelines are about that pair.
     """
     if p.single and len(np.unique(p.units)) == len(p.units):
         return tpr_at_fpr(p.scores, p.members, fpr, confidence)
@@ -102,8 +103,7 @@ def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResol
         return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9))
     at = outside[math.floor(n * fpr + 1e-9)]
     above = p.scores > at
-    n_effective = n / _design_effect(p, ~p.members, fpr)
-    m_effective = m / _design_effect(p, p.members, float(above[p.members].mean()))
+    m_effective, n_effective = effective_trials(p, fpr)
     error, size = (1 - confidence) / 4, max(int(n_effective), 1)
     at_most = bdtr(np.arange(size + 1), size, fpr)
     strict = math.floor((at_most <= error).sum() / size * n)
@@ -114,6 +114,17 @@ def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResol
 
     low = _lower(found(strict) / m * m_effective, m_effective, error) if strict else 0.0
     return Rate(float(above[p.members].mean()), low, _upper(found(loose) / m * m_effective, m_effective, error))
+
+
+def effective_trials(p: Pool, fpr: float) -> tuple[float, float]:
+    """How many independent members and non-members would scatter as these do, where a share `fpr` of the non-members is above
+    the threshold. Of one pipeline and units of one record each, their numbers."""
+    m, n = int(p.members.sum()), int((~p.members).sum())
+    if p.single and len(np.unique(p.units)) == len(p.units):
+        return float(m), float(n)
+    at = np.sort(p.scores[~p.members])[::-1][math.floor(n * fpr + 1e-9)]
+    share = float((p.scores[p.members] > at).mean())
+    return m / _design_effect(p, p.members, share), n / _design_effect(p, ~p.members, fpr)
 
 
 def _auc_parts(p: Pool) -> np.ndarray:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from upcycle.audit._attacks import AttackCard
 from upcycle.audit._controls import Control
 from upcycle.audit._multiplicity import Statistic
+from upcycle.audit._pooled_epsilon import EpsilonUnit
 from upcycle.audit._result import SCHEMA, SCHEMA_VERSION, AuditRow
 from upcycle.audit._verdict import Verdict, Word
 
@@ -47,7 +48,8 @@ def _from_dataclass(kind: type, name: str, **more: Any) -> type[BaseModel]:
 
 @cache
 def _document() -> type[BaseModel]:
-    row = _from_dataclass(AuditRow, "RowDocument", verdict=(Word, ...))
+    whom = Field(None, description="rows of shadow pipelines: whom epsilon_low and epsilon_cap are about")
+    row = _from_dataclass(AuditRow, "RowDocument", verdict=(Word, ...), epsilon_of=(EpsilonUnit | None, whom))
     parts: dict[str, Any] = {
         "schema_": (Literal[SCHEMA], Field(alias="schema")),
         "schema_version": (Literal[SCHEMA_VERSION], ...),

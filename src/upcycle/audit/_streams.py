@@ -54,7 +54,7 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
     attacks = plan.attacks
     alone = prepare(shadows.design, plan) if len(shadows.design.members) == 1 else None
     for name in shadows.logits:
-        target, threat = _place(name)
+        target, threat = place(name)
         yield from _on_logits(shadows, name, target, threat, attacks, extra)
         if alone is not None and threat in _CLASSIFIERS:
             yield from _on_its_own(alone, shadows.logits[name][0, :, 0], target, threat, plan)
@@ -68,8 +68,8 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
             yield Attacked(target, threat, f"{name}, {names.RATIO}", calibrated(values, shadows.design.members))
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Target and threat model of a classifier's answers."""
+def place(name: str) -> tuple[str, str]:
+    """Target and threat model of a classifier's answers, by their name among `Shadows.logits`."""
     fixed = {"teacher": "T5", "baseline": "T1 baseline", PROBE: "T3", NEIGHBOURS: "T1+"}
     return {PROBE: SYNTHETIC, NEIGHBOURS: "student"}.get(name, name), fixed.get(name, "T1")
 

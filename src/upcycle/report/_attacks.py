@@ -15,7 +15,7 @@ _ORDER = ("student", "teacher", "baseline", "plain")
 @dataclass(frozen=True)
 class AttackRow:
     """One attack on one target; what the JSON does not say is None. `p` is Holm-adjusted where that is known; `epsilon` is a
-    lower bound, and `epsilon_cap` the most that it could have been."""
+    lower bound, `epsilon_cap` the most that it could have been, and `epsilon_of` whom they are about, where that is said."""
 
     target: str
     attack: str
@@ -32,6 +32,7 @@ class AttackRow:
     p: float | None
     epsilon: float | None
     epsilon_cap: float | None
+    epsilon_of: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def _row(row: Mapping[str, Any]) -> AttackRow:
         p=number(row.get("p_value")) if adjusted is None else adjusted,
         epsilon=number(row.get("epsilon_low")),
         epsilon_cap=number(row.get("epsilon_cap")),
+        epsilon_of=_text(row, "epsilon_of"),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._small_cell import SMALL_CELL
 from upcycle.report import _figures as figures
 from upcycle.report._attacks import (
     AttackRow,
@@ -27,7 +28,6 @@ from upcycle.report._metrics import Scores, confusion, rate, recalls, reliabilit
 from upcycle.report._page import environment
 from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
 from upcycle.report._pipeline_page import shadow_part
-from upcycle.report._redact import SMALL_CELL
 from upcycle.report._summary import cards, confidence, percent, verdict
 
 

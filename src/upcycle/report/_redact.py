@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-SMALL_CELL = 10  # counts and averages over fewer private records than this are not shown outside
+from upcycle._small_cell import SMALL_CELL
 
 _DATASET = ("size", "channels", "class_names")
 _ENVIRONMENT = ("upcycle", "python", "platform", "cpus", "libraries")
@@ -20,7 +20,7 @@ _PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canar
 _VERDICT = ("target", "verdict", "sentence", "line")
 _ROW = (
     *("target", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
-    *("auc", "auc_low", "auc_high", "verdict", "tpr_p_value", "tpr_p_holm", "epsilon_low", "epsilon_cap"),
+    *("auc", "auc_low", "auc_high", "verdict", "tpr_p_value", "tpr_p_holm", "epsilon_low", "epsilon_cap", "epsilon_of"),
     *(f"tpr_at_{rate}{end}" for rate in ("1pct", "01pct") for end in ("", "_low", "_high", "_note")),
 )
 _CONTROL = ("control", "target", "attack", "auc", "auc_low", "auc_high", "passed")
