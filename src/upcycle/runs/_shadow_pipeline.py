@@ -32,7 +32,7 @@ from upcycle.runs._shadow_dp import private_classifiers
 from upcycle.runs._stages import content_key
 from upcycle.runs._steps import Bench, Facts
 
-_WARM = 4.0  # the temperature of the warm student
+_TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
 _RELEASED = 2_000
 _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
 _LATER = (  # settings younger than runs that somebody may have kept
@@ -118,7 +118,7 @@ def _telling(config: Config) -> dict[str, Any]:
 class ShadowPipeline:
     """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
     as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
-    students on hard and on warm labels. `dp`: also classifiers by DP-SGD on the same members."""
+    students on hard labels and at other temperatures. `dp`: also classifiers by DP-SGD on the same members."""
 
     validation: ImageSet
     classes: int
@@ -134,10 +134,11 @@ class ShadowPipeline:
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         private = [] if self.dp is None else [asdict(self.dp)]
+        others = [] if self.config.student.temperature == 1 else [_TEMPERATURES]  # such runs had one of 4 degrees only
         patients = self.validation.groups is not None
         # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
         version = (4 if patients else 3) if choices_inside(self.config) else 1
-        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private)
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others)
 
     @property
     def scope(self) -> str:
@@ -244,10 +245,10 @@ def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
 
 def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[str, nn.Module]:
     """Other students on the bank of the first: the dear stages are shared."""
-    labellers: Mapping[str, tuple[Labeller, float]] = {
-        "student, hard labels": (HardLabels(teachers), 1.0),
-        f"student, temperature {_WARM:g}": (CommitteeLabels(teachers, temperature=_WARM), _WARM),
-    }
+    labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (HardLabels(teachers), 1.0)}
+    for t in _TEMPERATURES:
+        if t != bench.config.student.temperature:
+            labellers[f"student, temperature {t:g}"] = (CommitteeLabels(teachers, temperature=t), t)
     recipe, how = bench.recipe(bench.plan.budget.student, bench.augmentation()), bench.distillation()
     return {
         name: train_student(
