@@ -3,30 +3,37 @@
     python -m benchmarks.ablation RUN [--images N] [--seeds 1 2] [--generators DIR]
 
 RUN must have teacher and generator. Students are judged on the validation split and on the run's non-members, which no model
-and no choice ever saw; the test split stays closed. Every step is a student of the same network that sees the same number of images; only what
-its name says is added to the step before, and "+ ..." steps at the end are tried on top of "soft + regeneration" one by one. The
-second generators of "+ mix" are trained once on the run's members, with its own recipe and budget, and kept in --generators;
-"+ tuning" searches as `tuning.strategy=halving` does, by short proxy students on the validation split.
+and no choice ever saw; the test split stays closed. Every step is a student of the same network that sees the same number of
+images; only what its name says is added to the step before, and "+ ..." steps at the end are tried on top of
+"soft + regeneration" one by one. The second generators of "+ mix" are trained once on the run's members, with its own recipe and
+budget, and kept in --generators; a mix is drawn from at the last stage that the memorisation gate lets pass. "+ tuning" searches as `tuning.strategy=halving` does, by short proxy students on the validation split. `minutes` of a step are its
+student's learning and the drawing of all images that its bank needs, even where an earlier step has drawn them already;
+`drawing_minutes` are the second part. What a step needs beforehand, a search or a second generator, is in `preparing_minutes`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
 from benchmarks._results import write
+from benchmarks._students import TalliedSampler, Tally, WholeStudent
 from upcycle._settings import with_settings
+from upcycle.audit import passing
 from upcycle.config import GanConfig
 from upcycle.data import Store
-from upcycle.generators import MixGenerator, StoredGenerator, make_generator
-from upcycle.recycle import Bank, Sampler, Score, candidates, halving, score_on, search, train_student
+from upcycle.generators import Generator, MixGenerator, Snapshot, StoredGenerator, make_generator
+from upcycle.recycle import Score, candidates, halving, score_on, search
+from upcycle.runs._gate import judged
 from upcycle.runs._open import open_bench
 from upcycle.runs._steps import Bench
 from upcycle.runs._tune import SamplerJudge, choices_of
@@ -57,6 +64,16 @@ NAMES = (*STEPS, TUNING, *MIXES)
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What a step needs before its student: settings, a sampler if it is not that of the settings, and the minutes it took."""
+
+    changed: Settings
+    generator: StoredGenerator | None = None
+    snapshot: Snapshot | None = None
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True)
 class Workshop:
     """A finished run, and where steps leave what others can use."""
 
@@ -64,66 +81,111 @@ class Workshop:
     store: Store
     generators: Path
 
-    def settings(self, step: str) -> dict[str, object]:
-        """What `step` changes of the run's configuration; a search for "+ tuning"."""
-        return {**SOFT, **self.tuned()} if step == TUNING else dict(STEPS.get(step, SOFT))
+    def prepared(self, step: str) -> Prepared:
+        """What `step` changes of the run: its settings, those that a search finds, or a second generator."""
+        if step == TUNING:
+            return self.tuned
+        return self.mixed(MIXES[step]) if step in MIXES else Prepared(STEPS[step])
 
-    def tuned(self) -> dict[str, object]:
+    @cached_property
+    def tuned(self) -> Prepared:
         """What successive halving chooses on the validation split."""
         how, judge = self.bench.config.tuning, SamplerJudge(self.bench, self.store.validation())
         pool = candidates(choices_of(self.bench), how.candidates, self.bench.config.seed)
-        return dict(search(halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep)).best)
+        start = time.monotonic()
+        found = search(halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep))
+        return Prepared({**SOFT, **found.best}, minutes=(time.monotonic() - start) / 60)
 
-    def sampler(self, bench: Bench, step: str) -> Sampler:
-        """The sampler of a step, from one generator or two."""
-        sampler = bench.sampler()
-        if step not in MIXES:
-            return sampler
-        own = bench.generator().load(bench.folder.stage("generator"))
-        both = MixGenerator(bench.shape, [own, self.second(MIXES[step])], (1, 1), budgets=(1, 1), spreads=(1, 1))
-        return replace(sampler, generator=both.gathered(), snapshot=both.snapshots()[-1])
+    def mixed(self, family: str) -> Prepared:
+        """The run's generator and another one, each drawing half; at the last stage of both that the gate lets pass."""
+        own, second = self.bench.generator().load(self.bench.folder.stage("generator")), self.second(family)
+        both = MixGenerator(self.bench.shape, [own, second], (1, 1), budgets=(1, 1), spreads=(1, 1)).gathered()
+        passed = [{s.images_seen for s in self.bench.passed_snapshots()}, set(passing(judged(second, self.bench, self.store)))]
+        minutes = json.loads((self.folder_of(family) / "minutes.json").read_text())
+        return Prepared(SOFT, both, both.snapshots()[-last_allowed([own, second], passed)], minutes)
+
+    def folder_of(self, family: str) -> Path:
+        return self.generators / f"{self.store.meta.name}-{family}"
 
     def second(self, family: str) -> StoredGenerator:
         """Another generator of the same members: the run's recipe with another seed, or a GAN of default size."""
-        bench, members = self.bench, self.store.members()
+        bench, members, folder = self.bench, self.store.members(), self.folder_of(family)
         recipe = GanConfig() if family == "gan" else bench.config.generator
         budget = recipe.images if family == "gan" else bench.plan.budget.generator
         generator = make_generator(bench.shape, recipe, bench.config.sampler, augmentation=bench.augmentation())
-        folder = self.generators / f"{self.store.meta.name}-{family}"
-        return generator.fit(members.images, members.labels, seed=bench.config.seed + 1, budget=budget, resume=folder)
+        start = time.monotonic()
+        generator.fit(members.images, members.labels, seed=bench.config.seed + 1, budget=budget, resume=folder)
+        if not (folder / "minutes.json").exists():  # a later call finds it finished
+            (folder / "minutes.json").write_text(json.dumps((time.monotonic() - start) / 60))
+        return generator
 
 
-def train(shop: Workshop, step: str, images: int, seed: int, banks: Path) -> tuple[torch.nn.Module, dict[str, object]]:
-    """The student of a step, and what that changed; steps that draw the same images share the bank of an earlier one."""
-    changed = shop.settings(step)
-    bench = replace(shop.bench, config=with_settings(shop.bench.config, {**changed, "seed": seed}))
-    config, shape = bench.config, bench.shape
-    members = bench.plan.budget.epoch
-    size = max(256, min(round(config.bank.multiple * members), config.bank.max_images))
-    how = replace(bench.distillation(), per_refresh=round(config.bank.refresh * size))
-    drawn = config.model_dump_json(include={"seed": True, "sampler": True, "bank": {"prior", "between", "hard", "candidates"}})
-    folder = banks / hashlib.sha256(f"{size} {drawn} {MIXES.get(step)}".encode()).hexdigest()[:16]
-    bank = Bank(folder, shop.sampler(bench, step), size, (shape.size, shape.size, shape.channels)).advance(size)
-    net = train_student(bank, bench.labeller(), bench.recipe(images, bench.augmentation()), how, seed=seed).net
-    return net, changed
+def last_allowed(members: Sequence[Generator], passed: Sequence[set[int]]) -> int:
+    """How many stages before the end all `members` of a mix are at snapshots that their gates let pass, 1 = the end itself; 1
+    too where there is no such stage, as a run uses its last snapshot where none passes. `passed` in images seen."""
+    both = [(member.snapshots(), allowed) for member, allowed in zip(members, passed, strict=True)]
+    stages = range(1, 1 + min(len(snapshots) for snapshots, _ in both))
+    return next((k for k in stages if all(snapshots[-k].images_seen in allowed for snapshots, allowed in both)), 1)
 
 
-def row(shop: Workshop, step: str, seed: int, images: int, banks: Path) -> dict[str, object]:
+@dataclass(frozen=True)
+class Banks:
+    """Where banks lie, and what drawing each cost; steps that draw the same images share one."""
+
+    root: Path
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def of(self, student: WholeStudent, step: str) -> tuple[Path, Tally]:
+        config = student.bench.config
+        bank = {"prior", "between", "hard", "candidates"}
+        drawn = config.model_dump_json(include={"seed": True, "sampler": True, "bank": bank})
+        key = hashlib.sha256(f"{student.size} {drawn} {MIXES.get(step)}".encode()).hexdigest()[:16]
+        return self.root / key, self.tallies.setdefault(key, Tally())
+
+
+@dataclass(frozen=True)
+class Billed:
+    """A student and the minutes it took: those of learning, and those of drawing all that its bank needs, shared or not."""
+
+    net: torch.nn.Module
+    learning: float
+    drawing: float
+
+
+def train(bench: Bench, prepared: Prepared, step: str, images: int, banks: Banks) -> Billed:
+    """The student of a step. A bank that an earlier step has drawn costs what it would have cost alone."""
+    student = WholeStudent(bench, images)
+    folder, tally = banks.of(student, step)
+    sampler = bench.sampler()
+    if prepared.generator is not None:
+        sampler = replace(sampler, generator=prepared.generator, snapshot=prepared.snapshot)
+    start, before = time.monotonic(), tally.seconds
+    net = student.train(TalliedSampler.of(sampler, tally), folder)
+    learning = time.monotonic() - start - (tally.seconds - before)
+    return Billed(net, learning / 60, student.draws * tally.pace / 60)
+
+
+def row(shop: Workshop, step: str, seed: int, images: int, banks: Banks) -> dict[str, object]:
     """Train and judge one step."""
-    start = time.monotonic()
-    net, changed = train(shop, step, images, seed, banks)
-    minutes = (time.monotonic() - start) / 60
-    validation, fresh = (score_on(net, data, shop.bench.device) for data in (shop.store.validation(), shop.store.non_members()))
+    prepared = shop.prepared(step)
+    bench = replace(shop.bench, config=with_settings(shop.bench.config, {**prepared.changed, "seed": seed}))
+    billed = train(bench, prepared, step, images, banks)
+    looks = {"validation": shop.store.validation(), "non_member": shop.store.non_members()}
+    scores = [_named(who, score_on(billed.net, data, bench.device)) for who, data in looks.items()]
     found = {
         "dataset": shop.store.meta.name,
         "step": step,
-        "changed": changed,
+        "changed": dict(prepared.changed),
         "seed": seed,
         "images": images,
-        **_named("validation", validation),
-        **_named("non_member", fresh),
-        "minutes": round(minutes, 2),
+        **scores[0],
+        **scores[1],
+        "minutes": round(billed.learning + billed.drawing, 2),
+        "drawing_minutes": round(billed.drawing, 2),
+        "preparing_minutes": round(prepared.minutes, 2),
     }
+    if prepared.snapshot is not None:
+        found["snapshot"] = prepared.snapshot.images_seen
     print(found, flush=True)
     return found
 
@@ -146,8 +208,9 @@ def main() -> None:
     images = arguments.images or shop.bench.plan.budget.student
     for seed in arguments.seeds:
         with TemporaryDirectory() as banks:
+            shelf = Banks(Path(banks))
             for step in arguments.steps:
-                found = row(shop, step, seed, images, Path(banks))
+                found = row(shop, step, seed, images, shelf)
                 write("ablation.json", [found], same=("dataset", "step", "seed"))
 
 

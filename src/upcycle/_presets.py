@@ -12,10 +12,12 @@ from upcycle.config import (
     BigGanConfig,
     ClassifierConfig,
     Config,
+    DataConfig,
     EdmConfig,
     ReleaseConfig,
     SamplerConfig,
     StudentConfig,
+    TuningConfig,
 )
 
 _SMOKE = Config(
@@ -62,13 +64,26 @@ _BEST = Config(
     plain=True,
 )
 
-_PAPER = Config(  # a GPU preset: values of the predecessor GaFi, but selection never looks at the test split
+_PAPER = Config(  # for GPUs: the recipe of the predecessor GaFi as far as settings go; docs/howto/paper.md lists what differs
     preset="paper",
-    augment=AugmentConfig(shift=0.125),
-    teacher=ClassifierConfig(width=64, blocks=3, epochs=100, min_images=100_000, max_images=10_000_000, weight_decay=1e-4),
-    generator=BigGanConfig(),
+    data=DataConfig(side=32),
+    augment=AugmentConfig(shift=0.125),  # 4 of 32 pixels
+    teacher=ClassifierConfig(
+        width=64,
+        blocks=3,
+        epochs=100,
+        min_images=100_000,
+        max_images=10_000_000,
+        weight_decay=1e-4,
+        warmup=0.0,
+        milestones=(0.6, 0.8),
+    ),
+    generator=BigGanConfig(),  # not ema_decay 0.9999 as there: after 6,250 steps 59 % of it would be the weights of step 1,000
     bank=BankConfig(multiple=1, max_images=1_000_000, min_images=1_000, refresh=1.0, prior=0.0),
     student=StudentConfig(epochs=1.0),
+    tuning=TuningConfig(  # GaFi's two searches and its values, by halving instead of with a whole student for each
+        strategy="halving", settings=("sampler.snapshot", "sampler.spread"), candidates=27, images=100_000, rounds=3, grid=21
+    ),
     plain=True,
 )
 

@@ -58,6 +58,9 @@ class ClassifierConfig(_Section):
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.15, ge=0, lt=1, description="share of the images seen while the rate rises")
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="shares of the run after each of which the rate falls to a tenth, in place of the cosine; none = cosine"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     validate_every: float = Field(0.05, gt=0, le=1, description="share of the run between two looks at the validation split")
     patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")

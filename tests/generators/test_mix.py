@@ -201,6 +201,14 @@ def test_paper_preset_is_the_predecessors_recipe() -> None:
     assert generator.diffaugment == () and generator.betas == (0.5, 0.999)
 
 
+def test_the_average_of_the_paper_preset_forgets_the_weights_it_starts_from() -> None:
+    generator = PRESETS["paper"].generator
+    assert isinstance(generator, BigGanConfig)
+    steps = generator.images // generator.step_images - generator.ema_start
+    assert generator.ema_decay**steps < 0.01
+    assert 0.9999**steps == pytest.approx(0.59, abs=0.005), "why the predecessor's decay is not taken"
+
+
 def test_the_first_member_draws_the_share_that_the_sampler_says() -> None:
     mix = make_generator(SHAPE, MIX, SamplerConfig(first_share=0.5))
     assert isinstance(mix, MixGenerator)

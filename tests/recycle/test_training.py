@@ -210,6 +210,14 @@ def test_rate_rises_then_falls_to_zero_and_budget_respects_its_limits() -> None:
     assert [image_budget(config, n) for n in (1, 100, 10_000)] == [100, 500, 1000]
 
 
+def test_rate_with_milestones_stays_and_falls_to_a_tenth_after_each() -> None:
+    config = ClassifierConfig(lr=0.1, warmup=0.0, milestones=(0.6, 0.8))
+    assert [rate(config, seen, 1000) for seen in (0, 599, 600, 799, 800, 999)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3]
+    )
+    assert rate(config.model_copy(update={"warmup": 0.5}), 0, 100_000) < 1e-3, "the rise comes first"
+
+
 def test_patience_stops_a_teacher_that_no_longer_gains() -> None:
     config = CONFIG.model_copy(update={"patience": 1, "validate_every": 0.1})
     noise = ImageSet(stripes(64).images, np.random.default_rng(0).integers(0, 2, 64))

@@ -31,6 +31,7 @@ from upcycle.recycle import (
     candidates,
     greedy,
     halving,
+    proxy_draws,
     score_on,
     search,
     smooth,
@@ -185,6 +186,24 @@ def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_m
         for painter in (_Painter(), Liar())
     )
     assert good.accuracy > 0.9 and bad.accuracy < 0.1
+
+
+@pytest.mark.parametrize("refresh", [0.0, 0.05, 1.0])
+def test_a_proxy_student_draws_as_many_images_as_the_plan_counts(refresh: float) -> None:
+    from upcycle.recycle import AskedLabels
+
+    drawn = 0
+
+    class Counting(_Painter):
+        def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
+            nonlocal drawn
+            drawn += len(labels)
+            return super().sample(labels, **how)
+
+    config = ClassifierConfig(width=8, blocks=1, batch=16)
+    proxy = Proxy(Recipe(classifier_factory(config), 2, config), Distillation(1, 0), refresh=refresh)
+    proxy.train(Sampler(Counting(), np.array([0.5, 0.5]), seed=0), AskedLabels(2), 640, seed=0)  # type: ignore[arg-type]
+    assert drawn - 1 == pytest.approx(640 * proxy_draws(refresh), rel=0.01)  # the one shows the shape
 
 
 class _Painter:

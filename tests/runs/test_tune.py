@@ -61,9 +61,17 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root / "a", root / "b"
 
 
+CHOSEN = (
+    *("views/views.json", "cleaning/kept.npy", "tuning/tuned.json", "gate/gate.json"),
+    *("teacher/model.safetensors", "teacher-2/model.safetensors", "student/model.safetensors"),
+)
+
+
 def test_shuffled_test_labels_leave_every_choice_and_the_student_unchanged(two_runs: tuple[Path, Path]) -> None:
-    for file in ("tuning/tuned.json", "gate/gate.json", "cleaning/kept.npy", "student/model.safetensors"):
+    for file in CHOSEN:
         assert (two_runs[0] / "private" / file).read_bytes() == (two_runs[1] / "private" / file).read_bytes(), file
+    found = [json.loads((folder / "private" / "tuning" / "manifest.json").read_text())["facts"] for folder in two_runs]
+    assert found[0] == found[1] and len(found[0]["trials"]) == 3, "every score of every trial"
     stores = [np.load(folder / "private" / "store" / "test_labels.npy") for folder in two_runs]
     assert not np.array_equal(*stores)
 

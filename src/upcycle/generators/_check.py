@@ -54,6 +54,8 @@ def _check_purity(generator: Generator, classes: int) -> None:
     far = generator.sample(labels, seed=5, indices=np.arange(7) + 2**40)
     assert not np.array_equal(far, whole), "another index must give another image"
     assert not np.array_equal(generator.sample(labels, seed=6), whole), "another seed must give other images"
+    wide = generator.sample(labels, seed=5, spread=2.0)
+    assert not np.array_equal(wide, whole), "spread must scale the latent: another one must give other images"
     state = np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
     generator.sample(labels, seed=5)
     assert np.array_equal(state, np.random.get_state()[1]), "sampling must not use NumPy's global state"  # type: ignore[index]  # noqa: NPY002
@@ -63,3 +65,6 @@ def _check_snapshots(generator: Generator, budget: int) -> None:
     seen = [snapshot.images_seen for snapshot in generator.snapshots()]
     assert seen and seen == sorted(seen), "snapshots must be in the order of images seen"
     assert seen[-1] >= budget, f"the last snapshot must be the end of training ({budget} images). Got {seen[-1]}."
+    labels, last = np.zeros(5, np.int64), generator.snapshots()[-1]
+    same = np.array_equal(generator.sample(labels, seed=7, snapshot=last), generator.sample(labels, seed=7))
+    assert same, "without a snapshot the last one must be drawn from"

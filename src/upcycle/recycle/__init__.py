@@ -7,7 +7,7 @@ from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget
-from upcycle.recycle._proxy import Proxy, Score, score_on
+from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._tuning import Candidate, Choice, Search, StudyMemory, Trial, candidates, greedy, halving, search
 
@@ -42,6 +42,7 @@ __all__ = [
     "image_budget",
     "label_prior",
     "out_of_fold",
+    "proxy_draws",
     "score_on",
     "search",
     "smooth",

@@ -1,4 +1,4 @@
-"""The optimiser of every classifier: Nesterov SGD, linear warm-up, cosine to zero, progress counted in images."""
+"""The optimiser of every classifier: Nesterov SGD, linear warm-up, cosine to zero or steps; progress is counted in images."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def rate(config: ClassifierConfig, images_seen: int, budget: int) -> float:
     share = images_seen / budget
     if share < config.warmup:
         return config.lr * (share + config.batch / budget) / (config.warmup + config.batch / budget)
+    if config.milestones:
+        return config.lr * 0.1 ** sum(share >= milestone for milestone in config.milestones)
     return config.lr * 0.5 * (1 + math.cos(math.pi * (share - config.warmup) / (1 - config.warmup)))
 
 

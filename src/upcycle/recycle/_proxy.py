@@ -26,22 +26,32 @@ class Score:
     log_likelihood: float
 
 
+_EPOCHS = 8
+_SHARE = 0.4
+
+
+def proxy_draws(refresh: float) -> float:
+    """Images drawn for every image that a proxy student sees, where a filter refuses none: the bank at first, and the share
+    `refresh` of it at the end of every epoch but the last."""
+    return _SHARE * (1 + (_EPOCHS - 1) * refresh)
+
+
 @dataclass(frozen=True)
 class Proxy:
-    """A short student of eight epochs; its bank is `share` times the images it sees, `refresh` of it is redrawn on the way.
+    """A short student of eight epochs; its bank is `share` times the images it sees, `refresh` of it is redrawn after each.
 
     All candidates share seed and thus initial weights, noise and views, so that a comparison is paired.
     """
 
     recipe: Recipe
     how: Distillation
-    share: float = 0.4
+    share: float = _SHARE
     refresh: float = 0.05
 
     def train(self, sampler: Sampler, labeller: Labeller, images: int, *, seed: int) -> torch.nn.Module:
         """The student after `images` synthetic images."""
         size = max(64, round(images * self.share))
-        how = replace(self.how, epoch_images=max(1, images // 8), per_refresh=round(size * self.refresh))
+        how = replace(self.how, epoch_images=max(1, images // _EPOCHS), per_refresh=round(size * self.refresh))
         shape = sampler.draw(np.arange(1))[0].shape[1:]
         with tempfile.TemporaryDirectory(prefix="upcycle-proxy-") as folder:
             bank = Bank(Path(folder), sampler, size, shape).advance(size)

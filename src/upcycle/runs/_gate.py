@@ -20,6 +20,17 @@ _SYNTHETIC = 512  # images drawn per snapshot
 
 
 def gate_stage(bench: Bench, splits: Splits) -> Facts:
+    """Judge every snapshot of the run's generator, and leave the findings in gate.json."""
+    reports = judged(bench.generator().load(bench.folder.stage("generator")), bench, splits)
+    write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
+    facts = _facts(reports)
+    for line in warnings(facts):
+        bench.display.note(line)
+        bench.folder.log(line)
+    return facts
+
+
+def judged(generator: Generator, bench: Bench, splits: Splits) -> list[GateReport]:
     """Every snapshot's samples against members and the validation split, in pixels and in features of random convolutions.
 
     Non-members would serve as well, but a veto is a choice, and no choice may have seen whom the audit compares with.
@@ -27,7 +38,6 @@ def gate_stage(bench: Bench, splits: Splits) -> Facts:
     inside, outside = splits.members(), splits.validation()
     features = random_features(bench.shape.channels, bench.shape.size)
     known = {"pixels": (inside.images, outside.images), "features": (features(inside.images), features(outside.images))}
-    generator = bench.generator().load(bench.folder.stage("generator"))
     prior = np.bincount(inside.labels, minlength=bench.shape.classes)
     labels = numpy_rng(bench.config.seed, "gate").choice(len(prior), _SYNTHETIC, p=prior / prior.sum())
     spaces = {}
@@ -35,13 +45,7 @@ def gate_stage(bench: Bench, splits: Splits) -> Facts:
         drawn = _draw(generator, snapshot, labels, bench.config)
         views = {"pixels": drawn, "features": features(drawn)}
         spaces[snapshot.images_seen] = {name: (views[name], *known[name]) for name in known}
-    reports = judge_snapshots(spaces, groups=groups_of(inside, outside), seed=bench.config.seed)
-    write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
-    facts = _facts(reports)
-    for line in warnings(facts):
-        bench.display.note(line)
-        bench.folder.log(line)
-    return facts
+    return judge_snapshots(spaces, groups=groups_of(inside, outside), seed=bench.config.seed)
 
 
 def warnings(facts: Facts) -> list[str]:

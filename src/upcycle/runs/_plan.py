@@ -14,7 +14,7 @@ from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
 from upcycle.generators import ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
-from upcycle.recycle import Recipe, bank_size, image_budget, train_classifier
+from upcycle.recycle import Recipe, bank_size, image_budget, proxy_draws, train_classifier
 
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
 
@@ -97,7 +97,7 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
         "baseline": budget.baseline * learning,
         "generator": budget.generator / rates.generator,
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
-        "tuning": budget.tuning * (distilling + 0.5 / rates.sampling),
+        "tuning": budget.tuning * (distilling + proxy_draws(budget.redrawn / budget.bank) / rates.sampling),
         "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
         "others": _OTHER_SECONDS,
     }
