@@ -14,7 +14,7 @@ from _reference import api, json_fields
 from pydantic import BaseModel
 
 from upcycle._presets import PRESETS
-from upcycle.audit import audit_schema
+from upcycle.audit import audit_schema, pipeline_schema, released_schema
 from upcycle.cli._group import cli
 from upcycle.config import FAMILIES, Config
 from upcycle.data import CheckReport
@@ -80,7 +80,15 @@ about a single record.
 | `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (draws that were private images), `exports` |
 
 The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its
-own; its rows and controls are `AuditRow` and `Control` in [api.md](api.md).
+own; its rows and controls are `AuditRow` and `Control` in [api.md](api.md). Where the run has shadow pipelines too, `verdict`,
+`line` and `sentence` are those of both audits ([concepts.md](concepts.md#two-audits-one-verdict)), `merged` says how they came
+about, and `pipelines` holds the second audit with its plan, primary endpoint and verdicts; everything else is the run's own.
+
+| file | schema |
+| --- | --- |
+| `release/audit.json` | [released-audit.schema.json](released-audit.schema.json) |
+| `private/audit/audit.json` | [audit.schema.json](audit.schema.json) |
+| `private/audit/pipeline.json`, `audit RUN --budget --json` | [pipeline-audit.schema.json](pipeline-audit.schema.json) |
 """
 _CHECK = {
     "name": "name of the data set",
@@ -351,6 +359,8 @@ def main() -> int:
         DOCS / "leakage.md": leakage(),
         DOCS / "results.md": results(),
         DOCS / "audit.schema.json": json.dumps(audit_schema(), indent=1) + "\n",
+        DOCS / "pipeline-audit.schema.json": json.dumps(pipeline_schema(), indent=1) + "\n",
+        DOCS / "released-audit.schema.json": json.dumps(released_schema(), indent=1) + "\n",
         ROOT / "README.md": readme(),
     }
     for path, text in pages.items():

@@ -15,7 +15,8 @@ import pytest
 
 from tests.audit.pipelines import Constant, Memory
 from tests.audit.test_canaries import pool
-from upcycle.audit import AuditInputError, CanaryCounts, Parts, make_design, plan_for, run_paths, run_shadows
+from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for, run_paths, run_shadows
+from upcycle.audit._code_version import UNKNOWN, code_version, sources_hash
 
 PLAN = plan_for("standard", pipelines=4, canaries=CanaryCounts(8, 4, 2), views=2, synthetic=50, n_jobs=1, seed=7)
 
@@ -69,6 +70,48 @@ def test_a_damaged_file_is_run_again(tmp_path: Path) -> None:
     found = run_shadows(pipeline, design, PLAN, cache=tmp_path, report=lambda k, n, _: told.append(k))
     assert told == [4]
     assert (found.logits["student"][0] == found.logits["student"][1]).all()
+
+
+def noted_by(path: Path, code: str | None) -> None:
+    """Make a kept run one of other code, or of a version that did not note any."""
+    with np.load(path) as saved:
+        arrays = {name: saved[name] for name in saved.files if name != "code"}
+    with path.open("wb") as file:
+        np.savez(file, **arrays, **({} if code is None else {"code": np.array(code)}))
+
+
+def test_audit_says_which_code_made_its_runs_and_how_many_versions_it_mixes(tmp_path: Path) -> None:
+    design, pipeline = make_design(pool(), PLAN), Memory(3.0, 4)
+    fresh = audit(pipeline, pool(), PLAN, cache=tmp_path)
+    assert (fresh.facts["code versions"], fresh.facts[f"share of runs by {code_version()}"]) == (1, 1)
+    paths = run_paths(pipeline, design, PLAN, tmp_path)
+    noted_by(paths[0], "upcycle 0.0.1, sources 01234567")
+    noted_by(paths[3], None)
+    told: list[int] = []
+    mixed = audit(pipeline, pool(), PLAN, cache=tmp_path, report=lambda k, n, _: told.append(k))
+    assert not told and mixed.facts["code versions"] == 3
+    shares = {key.removeprefix("share of runs by "): value for key, value in mixed.facts.items() if key.startswith("share of")}
+    assert shares == {code_version(): 0.5, "upcycle 0.0.1, sources 01234567": 0.25, UNKNOWN: 0.25}
+    assert mixed.rows == fresh.rows
+
+
+def test_code_version_changes_with_any_source_and_with_nothing_else(tmp_path: Path) -> None:
+    def package(name: str, files: dict[str, str]) -> str:
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        return sources_hash(tmp_path / name)
+
+    first = package("a", {"x.py": "1\n", "b/y.py": "2\n"})
+    assert package("b", {"b/y.py": "2\n", "x.py": "1\n", "x.cpython-311.pyc": "z", "notes.txt": "3"}) == first
+    others = [
+        {"x.py": "1\n", "b/y.py": "3\n"},
+        {"x.py": "1\n", "b/z.py": "2\n"},
+        {"x.py": "1\n"},
+        {"x.py": "1\n2\n", "b/y.py": ""},
+    ]
+    assert len({first, *(package(f"c{k}", files) for k, files in enumerate(others))}) == 5
+    assert code_version() == code_version() and code_version().startswith("upcycle ")
 
 
 def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:

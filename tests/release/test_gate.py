@@ -28,6 +28,16 @@ def test_nothing_leaves_on_a_missing_failed_or_unknown_audit(bad: dict[str, Any]
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_audit_never_opens_the_gate_that_the_first_has_closed() -> None:
+    held = audit("INCONCLUSIVE") | {"merged": {"run": audit("LEAKS"), "pipelines": audit("NO LEAK FOUND")}}
+    reason = refusal(held)
+    assert reason is not None and "Got LEAKS by one of its two parts alone." in reason
+    assert permit(held, "known").verdict == "INCONCLUSIVE"
+    assert (
+        refusal(audit("INCONCLUSIVE") | {"merged": {"run": audit("INCONCLUSIVE"), "pipelines": audit("NO LEAK FOUND")}}) is None
+    )
+
+
 def test_refused_release_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "release"
     write_release(folder, made_of(), SMALL)

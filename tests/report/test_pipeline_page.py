@@ -188,6 +188,21 @@ def test_label_test_of_other_answers_than_the_part_s_own_names_them(facts: dict[
     assert ":" not in "".join(re.findall(r'<th scope="row">(.*?)</th>', section(render_pipeline_audit(facts), "permutation")))
 
 
+def test_runs_of_several_code_versions_are_said_in_one_line_on_every_page(facts: dict[str, Any]) -> None:
+    one = {"code versions": 1.0, "share of runs by upcycle 1, sources aa": 1.0}
+    two = {"code versions": 2.0, "share of runs by upcycle 1, sources aa": 0.75, "share of runs by upcycle 2, sources bb": 0.25}
+    bare = {key: value for key, value in facts["facts"].items() if "code versions" not in key and "share of runs" not in key}
+    line = "Kept runs of 2 code versions were mixed: upcycle 1, sources aa (75%); upcycle 2, sources bb (25%)."
+    for made in ({}, one, two):
+        page = render_pipeline_audit({**facts, "facts": bare | made})
+        assert (line in section(page, "not")) is (made is two)
+        assert ("code that ran them" in page) is bool(made) and "share of runs by" not in page
+    shown = Evidence(title="x", pipelines={**facts, "facts": bare | two})
+    assert line in render(shown, internal=True)
+    assert "Kept runs of 2 code versions were mixed." in render(shown, internal=False)
+    assert "were mixed" not in render(Evidence(title="x", pipelines={**facts, "facts": bare | one}), internal=True)
+
+
 def test_failed_control_is_named_as_failed(facts: dict[str, Any]) -> None:
     facts["controls"][0]["passed"] = False
     name, tried = (

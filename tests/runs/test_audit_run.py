@@ -14,14 +14,23 @@ from click.testing import CliRunner
 import upcycle.runs._audit_run as module
 from tests.conftest import blobs
 from upcycle._settings import resolve
-from upcycle.audit import PipelineAudit, TargetScores, audit_scores, plan_for
+from upcycle.audit import (
+    PipelineAudit,
+    TargetScores,
+    audit_scores,
+    check_pipeline_audit,
+    check_released_audit,
+    merge_audits,
+    plan_for,
+)
 from upcycle.cli._group import cli
+from upcycle.cli.audit import _lines
 from upcycle.data import Store, draw_members, from_arrays, write_store
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.runs import audit_run
 from upcycle.runs._folder import open_run, write_json
-from upcycle.runs._shadow_facts import merged
 from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+from upcycle.runs._stages import run_stage
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     members = np.arange(80) < 40
     logits = np.random.default_rng(0).normal(size=(80, 3))
     result = audit_scores({"student": TargetScores(logits, np.arange(80) % 3, members)}, folds=2)
+    run_stage(run.stage("audit"), "", lambda: {})
     write_json(run.stage("audit") / "audit.json", result.to_json())
     public = result.to_json()
     public["plan"].pop("seed")
@@ -100,7 +110,7 @@ def test_canaries_are_never_in_anything_released_nor_in_the_store_nor_in_a_model
     assert not any("shadow" in name or "canar" in name for name in released)
 
 
-def test_what_leaves_has_the_rows_and_the_worse_verdict_but_no_seed_and_no_membership(
+def test_what_leaves_has_the_rows_and_the_merged_verdict_but_no_seed_and_no_membership(
     audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
 ) -> None:
     found, _, _ = audited
@@ -108,12 +118,24 @@ def test_what_leaves_has_the_rows_and_the_worse_verdict_but_no_seed_and_no_membe
     public = json.loads(text)
     secret = json.loads((finished / "private" / "audit" / "secret.json").read_text())["seed"]
     assert str(secret) not in text
-    assert sum(row["target"].endswith("(shadow pipelines)") for row in public["rows"]) == len(found.rows)
-    own = json.loads((finished / "private" / "audit" / "audit.json").read_text())["verdict"]
-    order = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
-    assert public["verdict"] == min((own, found.verdict), key=order.index)
-    again = merged(public, found.to_json(public=True))
-    assert again["rows"] == public["rows"]  # a second audit replaces the first
+    check_released_audit(public)
+    own = json.loads((finished / "private" / "audit" / "audit.json").read_text())
+    assert [row["target"] for row in public["rows"]] == [row["target"] for row in own["rows"]]
+    assert len(public["pipelines"]["rows"]) == len(found.rows)
+    assert (public["merged"]["run"]["verdict"], public["pipelines"]["verdict"]) == (own["verdict"], found.verdict)
+    assert public["verdict"] == merge_audits(own, found.to_json()).verdict
+
+
+def test_what_is_written_inside_follows_the_schema(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
+) -> None:
+    check_pipeline_audit(json.loads((finished / "private" / "audit" / "pipeline.json").read_text()))
+
+
+def test_command_says_when_kept_runs_of_several_code_versions_are_mixed() -> None:
+    facts = {"facts": {"code versions": 2.0}, "verdicts": [], "rows": [], "verdict": "INCONCLUSIVE", "sentence": "Open."}
+    assert "code     kept runs of 2 code versions are mixed; the page says which" in _lines(facts)
+    assert not any(line.startswith("code") for line in _lines({**facts, "facts": {"code versions": 1.0}}))
 
 
 def test_the_same_command_resumes_and_runs_nothing_twice(

@@ -74,6 +74,7 @@ from upcycle.audit._one_run import (
 from upcycle.audit._permutation import LabelPermutation, label_permutation
 from upcycle.audit._pipeline_audit import audit, judge_shadows
 from upcycle.audit._pipeline_result import PipelineAudit, PipelineRow
+from upcycle.audit._pipeline_schema import check_pipeline_audit, pipeline_schema
 from upcycle.audit._pipelines import Parts, Pipeline, Predict, RecordScore, from_sklearn, from_torch
 from upcycle.audit._plan import BUDGETS, AuditPlan, plan_for
 from upcycle.audit._power import (
@@ -90,6 +91,7 @@ from upcycle.audit._power import (
 )
 from upcycle.audit._quantile import quantile_attack
 from upcycle.audit._read_scores import ScoresFile, read_scores
+from upcycle.audit._released_schema import check_released_audit, released_schema
 from upcycle.audit._result import AuditResult, AuditRow
 from upcycle.audit._risk import RecordRisk, aop, record_risk
 from upcycle.audit._rmia import Population, rmia
@@ -113,6 +115,7 @@ from upcycle.audit._tpr import (
     tpr_at_fpr,
     tpr_p_value,
 )
+from upcycle.audit._two_audits import Merged, Side, merge_audits
 from upcycle.audit._verdict import Verdict
 
 __all__ = [
@@ -143,6 +146,7 @@ __all__ = [
     "LabelPermutation",
     "LabelTest",
     "Memorisation",
+    "Merged",
     "Need",
     "NotResolvable",
     "OneOut",
@@ -161,6 +165,7 @@ __all__ = [
     "SetDetection",
     "ShadowSet",
     "Shadows",
+    "Side",
     "SplitRates",
     "TargetScores",
     "Verdict",
@@ -181,6 +186,8 @@ __all__ = [
     "calibrated_ratio",
     "canaries_for_epsilon",
     "check_audit",
+    "check_pipeline_audit",
+    "check_released_audit",
     "clopper_pearson",
     "complementary_halves",
     "cross_fit",
@@ -217,6 +224,7 @@ __all__ = [
     "make_design",
     "membership_folds",
     "memorisation",
+    "merge_audits",
     "natural_outliers",
     "nearest_ratio",
     "nearest_two",
@@ -233,6 +241,7 @@ __all__ = [
     "paired_difference_interval",
     "passing",
     "patient_scores",
+    "pipeline_schema",
     "pipelines_needed",
     "pixel_encoder",
     "plan_for",
@@ -246,6 +255,7 @@ __all__ = [
     "records_for_epsilon",
     "records_for_margin",
     "records_needed",
+    "released_schema",
     "rmia",
     "roc",
     "run_paths",

@@ -1,26 +1,19 @@
-"""The shape of audit.json, as a pydantic model and as the JSON schema made from it."""
+"""The shape of a run's audit.json, as a pydantic model and as the JSON schema made from it."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field
 
-from upcycle.audit._attacks import AttackCard
-from upcycle.audit._controls import Control
+from upcycle.audit._document import Strict, common_fields, from_dataclass, model
 from upcycle.audit._multiplicity import Statistic
-from upcycle.audit._pooled_epsilon import EpsilonUnit
 from upcycle.audit._result import SCHEMA, SCHEMA_VERSION, AuditRow
-from upcycle.audit._verdict import Verdict, Word
+from upcycle.audit._verdict import Word
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class EndpointDocument(_Strict):
+class EndpointDocument(Strict):
     """The primary endpoint, declared beforehand."""
 
     statistic: Statistic
@@ -30,47 +23,38 @@ class EndpointDocument(_Strict):
     margin: float = Field(ge=0, le=1, description="NO LEAK FOUND needs the upper limit below it")
 
 
-class PlanDocument(_Strict):
-    """What was fixed before any score was seen."""
+class PublicPlanDocument(Strict):
+    """What was fixed before any score was seen, without the seed."""
 
     folds: int
     confidence: float
+
+
+class PlanDocument(PublicPlanDocument):
+    """What was fixed before any score was seen."""
+
     seed: int
 
 
-def _from_dataclass(kind: type, name: str, **more: Any) -> type[BaseModel]:
-    """A strict model with the fields of a frozen dataclass, so that the two cannot drift apart."""
-    hints = get_type_hints(kind)
-    described: dict[str, Any] = {field.name: (hints[field.name], ...) for field in fields(kind)}
-    model: type[BaseModel] = create_model(name, __base__=_Strict, **described, **more)
-    return model
+def audit_fields(plan: type[Strict]) -> dict[str, Any]:
+    """The fields of an audit of given scores, with this shape of its plan."""
+    return {
+        **common_fields(SCHEMA),
+        "schema_version": (Literal[SCHEMA_VERSION], ...),
+        "endpoint": (EndpointDocument, ...),
+        "margin": (float | None, ...),
+        "plan": (plan, ...),
+        "rows": (list[from_dataclass(AuditRow, "RowDocument", verdict=(Word, ...))], ...),  # type: ignore[misc]
+    }
 
 
 @cache
 def _document() -> type[BaseModel]:
-    whom = Field(None, description="rows of shadow pipelines: whom epsilon_low and epsilon_cap are about")
-    row = _from_dataclass(AuditRow, "RowDocument", verdict=(Word, ...), epsilon_of=(EpsilonUnit | None, whom))
-    parts: dict[str, Any] = {
-        "schema_": (Literal[SCHEMA], Field(alias="schema")),
-        "schema_version": (Literal[SCHEMA_VERSION], ...),
-        "verdict": (Word, ...),
-        "line": (str, ...),
-        "sentence": (str, ...),
-        "primary_endpoint": (str, ...),
-        "endpoint": (EndpointDocument, ...),
-        "margin": (float | None, ...),
-        "plan": (PlanDocument, ...),
-        "verdicts": (list[_from_dataclass(Verdict, "VerdictDocument")], ...),  # type: ignore[misc]
-        "rows": (list[row], ...),  # type: ignore[valid-type]
-        "controls": (list[_from_dataclass(Control, "ControlDocument")], ...),  # type: ignore[misc]
-        "attacks": (list[_from_dataclass(AttackCard, "CardDocument")], ...),  # type: ignore[misc]
-    }
-    document: type[BaseModel] = create_model("AuditDocument", __base__=_Strict, **parts)
-    return document
+    return model("AuditDocument", audit_fields(PlanDocument))
 
 
 def audit_schema() -> dict[str, Any]:
-    """The JSON schema of audit.json."""
+    """The JSON schema of a run's audit.json on the private side; `released_schema` is that of the released one."""
     return {"$id": SCHEMA, **_document().model_json_schema(by_alias=True)}
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from upcycle.audit._canaries import Records
+from upcycle.audit._code_version import UNKNOWN, code_facts, code_version
 from upcycle.audit._design import Design
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._pipelines import Pipeline
@@ -34,7 +35,8 @@ Report = Callable[[int, int, float], None]
 @dataclass(frozen=True, eq=False)
 class Shadows:
     """The answers of all pipelines of a design, in its order. `logits` float32 (pipelines, records, views, classes) and
-    `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline; `seconds` (pipelines,)."""
+    `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline, also of the code that made it;
+    `seconds` (pipelines,)."""
 
     design: Design
     logits: Mapping[str, np.ndarray]
@@ -45,6 +47,15 @@ class Shadows:
     def shadow_set(self, name: str) -> ShadowSet:
         """One classifier's answers, as attacks with shadow models take them."""
         return ShadowSet(self.logits[name], self.design.members, self.design.records.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRun:
+    """A finished run: its answers, seconds of work, and the version of the code that made it."""
+
+    answers: Answers
+    seconds: float
+    code: str
 
 
 def run_shadows(
@@ -81,18 +92,18 @@ def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) 
     return paths
 
 
-def read_answers(path: Path) -> tuple[Answers, float] | None:
-    """A finished run and its seconds; None where there is none, or a damaged one."""
+def read_answers(path: Path) -> KeptRun | None:
+    """A finished run; None where there is none, or a damaged one."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:  # a damaged file is closed, too
             arrays = {name: saved[name] for name in saved.files}
         facts = json.loads(str(arrays.pop("facts")))
-        seconds = float(arrays.pop("seconds"))
+        seconds, code = float(arrays.pop("seconds")), str(arrays.pop("code", UNKNOWN))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     logits = {name.removeprefix("logits/"): a for name, a in arrays.items() if name.startswith("logits/")}
     scores = {name.removeprefix("scores/"): a for name, a in arrays.items() if name.startswith("scores/")}
-    return Answers(logits, scores, facts), seconds
+    return KeptRun(Answers(logits, scores, facts), seconds, code)
 
 
 def _run(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, report: Report | None) -> Shadows:
@@ -104,7 +115,7 @@ def _run(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, repor
         if report is not None:
             report(number, len(paths), seconds)
     found = [read_answers(path) for path in paths]
-    whole = [answers for answers in found if answers is not None]
+    whole = [run for run in found if run is not None]
     if len(whole) < len(paths):
         raise AuditInputError(
             f"runs must be readable where they were kept. Got {len(paths) - len(whole)} lost. Share the folder with workers."
@@ -129,7 +140,7 @@ def _fan_out(tasks: Sequence[tuple[Pipeline, Records, np.ndarray, int, AuditPlan
 
 def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, plan: AuditPlan, path: Path) -> float:
     """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
-    start = time.monotonic()
+    start, code = time.monotonic(), code_version()  # read beside the modules that do the work, not when it is over
     images, labels = records.given(members)
     parts = pipeline(images, labels, seed=seed)
     answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed)
@@ -137,14 +148,15 @@ def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, p
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as file:
-        np.savez(file, facts=np.array(json.dumps(answers.facts)), seconds=np.array(seconds), **arrays)  # type: ignore[arg-type]
+        np.savez(file, facts=np.array(json.dumps(answers.facts)), seconds=np.array(seconds), code=np.array(code), **arrays)  # type: ignore[arg-type]
     os.replace(partial, path)
     return seconds
 
 
-def _gather(design: Design, found: Sequence[tuple[Answers, float]]) -> Shadows:
-    first = found[0][0]
-    for answers, _ in found:
+def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
+    whole = [run.answers for run in found]
+    first = whole[0]
+    for answers in whole:
         if answers.logits.keys() != first.logits.keys() or answers.scores.keys() != first.scores.keys():
             raise AuditInputError(
                 "a pipeline must leave the same parts in every run. Got "
@@ -152,8 +164,8 @@ def _gather(design: Design, found: Sequence[tuple[Answers, float]]) -> Shadows:
             )
     return Shadows(
         design,
-        {name: np.stack([a.logits[name] for a, _ in found]) for name in first.logits},
-        {name: np.stack([a.scores[name] for a, _ in found]) for name in first.scores},
-        {name: np.array([a.facts[name] for a, _ in found]) for name in first.facts},
-        np.array([seconds for _, seconds in found]),
+        {name: np.stack([a.logits[name] for a in whole]) for name in first.logits},
+        {name: np.stack([a.scores[name] for a in whole]) for name in first.scores},
+        {name: np.array([a.facts[name] for a in whole]) for name in first.facts} | code_facts([run.code for run in found]),
+        np.array([run.seconds for run in found]),
     )

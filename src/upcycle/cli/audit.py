@@ -80,6 +80,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
                 lines.append(f"  {row['population']:26} {area}{_tpr(row)}")
     if "dp_comparator" in facts:
         lines += ["", f"DP-SGD   {facts['dp_comparator']['sentence']}"]
+    versions = facts["facts"].get("code versions", 1)
+    if versions > 1:
+        lines += ["", f"code     kept runs of {versions:.0f} code versions are mixed; the page says which"]
     return [*lines, "", f"verdict  {facts['verdict']}: {facts['sentence']}"]
 
 

@@ -30,16 +30,26 @@ class Permit:
 
 
 def refusal(audit: Mapping[str, Any] | None) -> str | None:
-    """Why nothing may leave, as one line; None where it may. INCONCLUSIVE may leave: the cards say it first."""
-    verdict = MISSING if audit is None else str(audit.get("verdict", MISSING))
-    if verdict in _MAY_LEAVE:
+    """Why nothing may leave, as one line; None where it may. INCONCLUSIVE may leave: the cards say it first.
+
+    Of two audits neither may say no, even alone: that a second one was made never opens the gate.
+    """
+    words = _words(audit)
+    held = next((word for word in words if word not in _MAY_LEAVE), None)
+    if held is None:
         return None
-    found = "none" if verdict == MISSING else verdict
-    first = "Run `upcycle audit`" if verdict == MISSING else "Read the internal report"
+    found = "none" if held == MISSING else held if held == words[0] else f"{held} by one of its two parts alone"
+    first = "Run `upcycle audit`" if held == MISSING else "Read the internal report"
     return (
         f"audit must end in {' or '.join(_MAY_LEAVE)} before anything leaves. Got {found}. "
         f'{first}, or give --accept-risk "reason", which the cards will show.'
     )
+
+
+def _words(audit: Mapping[str, Any] | None) -> list[str]:
+    """The verdict, then what each of two merged audits says alone, where there are two."""
+    parts = [audit["merged"][side] for side in ("run", "pipelines")] if audit is not None and "merged" in audit else []
+    return [str(found.get("verdict", MISSING)) for found in (audit or {}, *parts)]
 
 
 def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
@@ -47,7 +57,7 @@ def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
     reason = refusal(audit)
     if reason is not None and accept_risk is None:
         raise ReleaseError(reason)
-    verdict = MISSING if audit is None else str(audit.get("verdict", MISSING))
+    verdict = _words(audit)[0]
     meaning = _MEANING.get(verdict, "This verdict is not known to this version.")
     risk = None if accept_risk is None else " ".join(accept_risk.split())
     return Permit(verdict, meaning, "" if audit is None else str(audit.get("sentence", "")), risk)

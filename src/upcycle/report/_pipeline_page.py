@@ -18,7 +18,8 @@ from upcycle.report._summary import Verdict, confidence, percent, verdict
 SCHEMA: Final = "upcycle-pipeline-audit/1"
 CHANCE: Final = 0.01  # of the TPR at 1 % false positives
 _ACCURACY: Final = "accuracy of "
-_OWN: Final = ("records", "seconds per pipeline")  # facts that the plan's table shows
+_VERSIONS, _MADE_BY = "code versions", "share of runs by "
+_OWN: Final = ("records", "seconds per pipeline", _VERSIONS)  # facts that the plan's table shows
 _CONTROLS: Final = MappingProxyType(
     {
         "non-members vs non-members": (
@@ -88,6 +89,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
             target=_judged(audit),
             line=str(audit.get("line") or found.word),
             scope=str(audit.get("scope", "")),
+            mixed=mixed_code(audit),
             endpoint=str(audit.get("primary_endpoint", "")),
             level=level,
             margin=margin,
@@ -124,6 +126,7 @@ class ShadowPart:
     pipelines: int | None
     canaries: int
     table: LeakTable
+    mixed: str
 
 
 def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
@@ -132,7 +135,23 @@ def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
         return None
     found = verdict(audit)
     pipelines = _count(_mapping(audit, "plan").get("pipelines"))
-    return ShadowPart(found, str(audit.get("line") or found.word), pipelines, sum(planted(audit).values()), leak_table(audit))
+    line, canaries = str(audit.get("line") or found.word), sum(planted(audit).values())
+    return ShadowPart(found, line, pipelines, canaries, leak_table(audit), mixed_code(audit))
+
+
+def mixed_code(audit: Mapping[str, Any]) -> str:
+    """One line where kept runs of several versions of the code were audited together, with their shares where they are told;
+    else ""."""
+    versions = _count(_mapping(audit, "facts").get(_VERSIONS)) or 0
+    shares = "; ".join(_makers(audit))
+    return f"Kept runs of {versions} code versions were mixed{f': {shares}' if shares else ''}." if versions > 1 else ""
+
+
+def _makers(audit: Mapping[str, Any]) -> list[str]:
+    """The versions of the code that made the runs, with their shares where there are several."""
+    facts = {key: number(value) for key, value in _mapping(audit, "facts").items() if str(key).startswith(_MADE_BY)}
+    names = {str(key).removeprefix(_MADE_BY): share for key, share in facts.items() if share is not None}
+    return list(names) if len(names) == 1 else [f"{name} ({share:.0%})" for name, share in names.items()]
 
 
 def planted(audit: Mapping[str, Any]) -> dict[str, int]:
@@ -193,7 +212,7 @@ def _accuracies(audit: Mapping[str, Any]) -> list[_Fact]:
 
 def _others(audit: Mapping[str, Any]) -> list[_Fact]:
     """What else the pipelines reported."""
-    known = ("canaries, ", _ACCURACY)
+    known = ("canaries, ", _ACCURACY, _MADE_BY)
     facts = _mapping(audit, "facts").items()
     return [
         _Fact(str(k), plain(v)) for k, v in facts if not str(k).startswith(known) and k not in _OWN and "seed" not in str(k)
@@ -216,5 +235,6 @@ def _plan(audit: Mapping[str, Any]) -> list[_Fact]:
         "level of intervals": percent(confidence(audit)),
         "attacks": ", ".join(map(str, plan.get("attacks") or ())) or None,
         "decided beforehand by": audit.get("primary_endpoint"),
+        "code that ran them": "; ".join(_makers(audit)) or None,
     }
     return [_Fact(name, plain(value)) for name, value in found.items() if value is not None]

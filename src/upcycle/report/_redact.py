@@ -15,8 +15,13 @@ _ENVIRONMENT = ("upcycle", "python", "platform", "cpus", "libraries")
 _METRICS = ("images", "loss", "validation_accuracy")
 _AUDIT = ("schema", "schema_version", "verdict", "line", "sentence", "primary_endpoint", "margin")
 _PLAN = ("folds", "confidence")  # a seed repeats the coin flip that made the members
-_PIPELINE_PLAN = ("budget", "pipelines", "canaries", "attacks", "views", "confidence")
-_PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated")
+_ENDPOINT = ("statistic", "attack", "population", "chance", "margin")
+_MERGED = ("verdict", "line", "sentence", "rule", "error", "shares")
+_SIDE = ("name", "verdict", "at_its_share", "line", "sentence")
+_PIPELINE_PLAN = ("budget", "pipelines", "canaries", "attacks", "views", "synthetic", "guessed", "confidence")
+_PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated", "code versions")
+_MARGINS = ("auc", "tpr_at_1pct")
+_PERMUTATION = ("target", "canaries", "ranked_first", "chance", "p_value")
 _VERDICT = ("target", "verdict", "sentence", "line")
 _ROW = (
     *("target", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
@@ -29,7 +34,7 @@ _COPIES = (
     *("compared_records", "median_to_members", "median_to_held_out", "compared_classes", "c_t", "c_t_worst"),
     *("c_t_worst_p_value", "near", "near_expected", "near_p_value", "authentic", "authentic_held_out", "authentic_ratio"),
 )
-_CARD = ("name", "paper", "access", "assumption")
+_CARD = ("name", "paper", "access", "assumption", "threat_model", "population")
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/]|~/|\.{1,2}/)[^\s'\",;:]+|file://\S+|[\w.-]+\.(?:npz|csv|dcm|h5|zip)\b")
 
 
@@ -85,8 +90,9 @@ def public_audit(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     parts = {"verdicts": _VERDICT, "rows": _ROW, "controls": _CONTROL, "attacks": _CARD}
     found: dict[str, Any] = {key: _each(audit.get(key), keys) for key, keys in parts.items()}
-    plan = audit.get("plan")
-    return {**_only(audit, _AUDIT), **found, "plan": _only(plan, _PLAN) if isinstance(plan, Mapping) else {}}
+    found |= {"endpoint": _only(audit["endpoint"], _ENDPOINT)} if _is_mapping(audit, "endpoint") else {}
+    found |= {"merged": _merged(audit["merged"])} if _is_mapping(audit, "merged") else {}
+    return {**_only(audit, _AUDIT), **found, "plan": _only(_inner(audit, "plan"), _PLAN)}
 
 
 def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -94,8 +100,23 @@ def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     found = public_audit(audit)
     if not audit or found is None:
         return None
-    plan, facts = ({} if not isinstance(audit.get(key), Mapping) else audit[key] for key in ("plan", "facts"))
-    return {**found, **_only(audit, ("scope",)), "plan": _only(plan, _PIPELINE_PLAN), "facts": _only(facts, _PIPELINE_FACTS)}
+    inner = {"plan": _PIPELINE_PLAN, "facts": _PIPELINE_FACTS, "margins": _MARGINS}
+    told = {key: _only(_inner(audit, key), keys) for key, keys in inner.items()}
+    return {**found, **_only(audit, ("scope",)), **told, "permutation": _each(audit.get("permutation"), _PERMUTATION)}
+
+
+def _merged(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict of two audits, and what each says alone."""
+    sides = {key: _only(_inner(verdict, key), _SIDE) for key in ("run", "pipelines")}
+    return {**_only(verdict, _MERGED), **sides}
+
+
+def _inner(audit: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return audit[key] if _is_mapping(audit, key) else {}
+
+
+def _is_mapping(audit: Mapping[str, Any], key: str) -> bool:
+    return isinstance(audit.get(key), Mapping)
 
 
 def public_copies(copies: Mapping[str, float] | None) -> dict[str, float] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from upcycle.audit import AuditPlan, Design, PipelineAudit, audit, make_design, plan_for, run_paths
+from upcycle.audit import AuditPlan, Design, PipelineAudit, audit, check_pipeline_audit, make_design, plan_for, run_paths
 from upcycle.audit._questions import ask
 from upcycle.audit._shadows import read_answers
 from upcycle.data import ImageSet, Store
@@ -21,7 +21,8 @@ from upcycle.errors import RunFolderError
 from upcycle.release import SUMS, write_checksums
 from upcycle.report import render_pipeline_audit
 from upcycle.runs._folder import only_one, read_config, write_json, write_text
-from upcycle.runs._shadow_facts import PIPELINES, merged
+from upcycle.runs._publish import public_facts
+from upcycle.runs._shadow_facts import PIPELINES
 from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
 from upcycle.runs._stages import MANIFEST
 
@@ -78,23 +79,26 @@ def audit_run(
         small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
         pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp)
         found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
-        write_json(folder / PIPELINES, found.to_json())
-        write_text(folder / PAGE, render_pipeline_audit(found.to_json(), title=f"{store.meta.name}: {config.preset} run"))
+        facts = found.to_json()
+        check_pipeline_audit(facts)
+        write_json(folder / PIPELINES, facts)
+        write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {config.preset} run"))
         np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
-        _publish(root, found)
+        _publish(root)
     return found
 
 
-def _publish(root: Path, found: PipelineAudit) -> None:
+def _publish(root: Path) -> None:
     """Tell the release and the reports of a run what the pipelines found, where the run has them."""
     from upcycle.runs._evidence import report_stage
     from upcycle.runs._open import open_bench
 
-    release = root / "release"
+    release, private = root / "release", root / "private"
     if (release / "audit.json").exists():
         known = json.loads((release / "audit.json").read_text(encoding="utf-8"))
-        write_json(release / "audit.json", merged(known, found.to_json(public=True)))
-    if (root / "private" / "report" / MANIFEST).exists():
+        taken = {"accepted_risk": known["accepted_risk"]} if "accepted_risk" in known else {}
+        write_json(release / "audit.json", {**(public_facts(private)[0] or known), **taken})
+    if (private / "report" / MANIFEST).exists():
         report_stage(*open_bench(root, needs="report"))
     if (release / SUMS).exists():
         write_checksums(release)

@@ -87,7 +87,7 @@ class RunFacts:
     accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
     test_images: Annotated[int | None, "number of test images"]
-    verdict: Annotated[str | None, "word on the student: the run's own audit or, where worse, that of its shadow pipelines"]
+    verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
     sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
     copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]
@@ -162,7 +162,7 @@ def _read(root: Path) -> RunFacts:
 
 
 def audit_of(private: Path) -> dict[str, Any]:
-    """The audit of the run with this private half, led by the worse verdict where shadow pipelines were run too; empty
+    """The audit of the run with this private half, led by the merged verdict where shadow pipelines were run too; empty
     where there was none."""
     own = _json(private / "audit" / "audit.json")
     return led(own, pipeline_facts(private)) if own else {}

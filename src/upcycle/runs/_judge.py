@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from upcycle.audit import TargetScores, accuracy_interval, audit_scores, paired_difference_interval
+from upcycle.audit import TargetScores, accuracy_interval, audit_scores, check_audit, paired_difference_interval
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
 from upcycle.runs._folder import write_json
@@ -54,7 +54,9 @@ def audit_stage(bench: Bench, store: Store) -> Facts:
     folder = bench.folder.stage("audit")
     arrays = {"records": records, "members": members, **result.scores_arrays()}
     np.savez_compressed(folder / "scores.npz", **arrays)  # type: ignore[arg-type]
-    write_json(folder / "audit.json", result.to_json())
+    document = result.to_json()
+    check_audit(document)
+    write_json(folder / "audit.json", document)
     return {"verdict": result.verdict, "line": str(result)}
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from upcycle.generators import ImageShape
 from upcycle.nets import ClassifierFactory, classifier_factory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
+from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import FREE_SETTINGS, RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._judge import audit_stage, evaluation_stage, headline
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
@@ -197,7 +196,7 @@ def _summary(bench: Bench, until: str) -> Summary:
         return Summary(folder.root, until, (f"{until} is ready in {folder.root}",), f"next: {command} with the same arguments")
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "evaluation comes before the report"
-    audit: dict[str, Any] = json.loads((folder.stage("audit") / "audit.json").read_text())
+    audit = audit_of(folder.private)
     lines = (
         *headline(evaluation.facts, audit),
         f"reports           {folder.private / 'report.html'} (internal, do not share)",

@@ -34,7 +34,7 @@ from upcycle.runs._display import Display
 from upcycle.runs._folder import environment, only_one, write_json
 from upcycle.runs._gate import groups_of
 from upcycle.runs._open import open_bench
-from upcycle.runs._shadow_facts import merged, pipeline_facts
+from upcycle.runs._shadow_facts import led, pipeline_facts
 from upcycle.runs._stages import read_record
 from upcycle.runs._steps import Bench, Facts
 
@@ -52,7 +52,7 @@ def release_run(
     """
     bench, store = open_bench(run, needs="student", display=display, network=network)
     with only_one(bench.folder.root):
-        permit(public_facts(bench)[0], options.accept_risk)  # before any work
+        permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
         bench.display.stage("release", options.images)
         released = _release(bench, store, options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
@@ -62,7 +62,7 @@ def release_run(
 def release_stage(bench: Bench, store: Store) -> Facts:
     """The default release of a run, or the reason why nothing leaves."""
     options = ReleaseOptions(images=bench.config.release.synthetic_images)
-    audit, _ = public_facts(bench)
+    audit, _ = public_facts(bench.folder.private)
     if refusal(audit) is not None:
         return {"withheld": withhold(bench.folder.release, audit), "synthetic_images": 0}
     released = _release(bench, store, options)
@@ -133,7 +133,7 @@ def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = froz
     sampler, teachers = replace(bench.sampler(), seed=seed), _teachers(bench)
     counts = np.asarray(json.loads((bench.folder.stage("generator") / "class_counts.json").read_text()))
     labels = np.repeat(np.arange(len(counts)), counts)
-    audit, copies = public_facts(bench)
+    audit, copies = public_facts(bench.folder.private)
     evaluation = read_record(bench.folder.private / "evaluation")
 
     return Material(
@@ -178,19 +178,22 @@ def _class_names(bench: Bench) -> tuple[str, ...]:
     return () if data is None else tuple(map(str, data.facts["class_names"]))
 
 
-def public_facts(bench: Bench) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """What may be said of the audit, shadow pipelines included, and of the check for copies: None for each not made."""
+def public_facts(private: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What may be said of the audit of the run with this private half and of the check for copies: None for each not made.
+
+    With shadow pipelines the audit is led by the merged verdict and holds theirs whole, apart from its own, as "pipelines".
+    """
     from upcycle.report import Evidence
 
-    found: list[dict[str, Any] | None] = []
-    for stage in ("audit", "copies"):
-        path = bench.folder.private / stage / f"{stage}.json"
-        finished = read_record(path.parent) is not None and path.exists()
-        found.append(json.loads(path.read_text(encoding="utf-8")) if finished else None)
-    shown = Evidence(title="", audit=found[0], copies=found[1], pipelines=pipeline_facts(bench.folder.private)).shareable()
-    audit = merged(shown.audit, shown.pipelines) if shown.audit and shown.pipelines else shown.audit
-    return _plain(audit), _plain(shown.copies)
+    own, copies = (_finished(private / stage / f"{stage}.json") for stage in ("audit", "copies"))
+    pipelines = pipeline_facts(private)
+    shown = Evidence(title="", audit=led(own, pipelines) if own else None, copies=copies, pipelines=pipelines).shareable()
+    beside = {"pipelines": shown.pipelines} if shown.pipelines else {}
+    return {**shown.audit, **beside} if shown.audit else None, dict(shown.copies) if shown.copies else None
 
 
-def _plain(value: Any) -> dict[str, Any] | None:
-    return dict(value) if value else None
+def _finished(path: Path) -> dict[str, Any] | None:
+    """The JSON of a finished stage."""
+    if read_record(path.parent) is None or not path.exists():
+        return None
+    return dict(json.loads(path.read_text(encoding="utf-8")))
