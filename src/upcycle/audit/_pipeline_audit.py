@@ -24,12 +24,11 @@ from upcycle.audit._pipeline_result import PipelineAudit, PipelineRow
 from upcycle.audit._pipeline_verdict import judge_pipeline
 from upcycle.audit._pipelines import Pipeline
 from upcycle.audit._plan import AuditPlan, plan_for
-from upcycle.audit._pooled import Pool, pool, pooled_auc, pooled_tpr
+from upcycle.audit._pooled import Pool, pool, pooled_auc, pooled_tpr, unjudgeable
+from upcycle.audit._refusals import left_out, without_faults, without_rows
 from upcycle.audit._shadows import Report, Shadows, run_shadows
 from upcycle.audit._streams import Attacked, ShadowAttack, attacked, cards
 from upcycle.data import ImageSet
-
-LEAST = 8  # members and non-members that a population needs for a row
 
 
 def audit(
@@ -58,11 +57,12 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
     from upcycle.audit._shadow_attacks import shadow_attacks
 
     extra = shadow_attacks() if extra_attacks is None else extra_attacks
+    shadows, refused, faults = without_faults(shadows)
     done = list(attacked(shadows, plan, extra))
-    rows = _rows(shadows, done, plan)
+    rows, notes = _rows(shadows, done, plan)
     tests = _permutations(shadows, plan)
     controls = pipeline_controls(shadows, done, plan.seed)
-    verdicts = judge_pipeline(rows, tests, controls, plan.confidence)
+    verdicts = judge_pipeline(rows, tests, controls, plan.confidence, refused | without_rows(done, rows))
     words = {v.target: v.verdict for v in verdicts}
     return PipelineAudit(
         plan,
@@ -75,6 +75,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         _arrays(shadows, done),
         one_run=canary_bounds(shadows.design, done, plan),
         sets=set_shares(done, shadows.design, _primary_attack(plan), plan.seed, plan.confidence),
+        notes=(*faults, *notes),
     )
 
 
@@ -87,20 +88,24 @@ def populations(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def _rows(shadows: Shadows, done: Sequence[Attacked], plan: AuditPlan) -> list[PipelineRow]:
-    design, rows = shadows.design, []
+def _rows(shadows: Shadows, done: Sequence[Attacked], plan: AuditPlan) -> tuple[list[PipelineRow], tuple[str, ...]]:
+    """The rows, and which there could not be."""
+    design, rows, reasons = shadows.design, [], []
     for a in done:
         for population, pooled in _pools(a, design):
-            if min(pooled.members.sum(), (~pooled.members).sum()) >= LEAST:
+            if reason := unjudgeable(pooled):
+                reasons.append((population, reason, f"{a.attack} on the {a.target}"))
+            else:
                 rows.append(_row(a, population, pooled, plan))
-    return list(_adjusted(rows))
+    return list(_adjusted(rows)), left_out(reasons)
 
 
 def _pools(a: Attacked, design: Design) -> Iterator[tuple[str, Pool]]:
     """What an attack judged, by population; of patients, where there are some and a classifier was attacked."""
     judged = ~np.isnan(a.scores).any(0)
     for population, used in populations(design.records).items():
-        yield population, pool(a.scores, design.members, design.units, design.pairs, used & judged)
+        if used.any():
+            yield population, pool(a.scores, design.members, design.units, design.pairs, used & judged)
     if has_patients(design) and (pooled := patient_pool(a, design)) is not None:
         yield PATIENT, pooled
 
