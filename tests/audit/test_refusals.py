@@ -157,6 +157,18 @@ def test_outliers_of_one_patient_do_not_stop_the_audit(budget: str, pipelines: i
     assert np.isfinite(figures).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_patient_alone_on_one_side_of_a_single_pipeline_does_not_stop_the_audit(seed: int) -> None:
+    """Two patients share the outliers: for some seeds one is a member and the other is not."""
+    data = pool(400, groups=np.where(np.arange(400) < 20, np.arange(400) % 2, np.arange(400)))
+    images = (data.images // 32 + 100).astype(np.uint8)
+    images[:20] = data.images[:20]
+    plan = plan_for("quick", canaries=CanaryCounts(), views=1, synthetic=40, n_jobs=1, seed=seed)
+    found = audit(Memory(4.0, 4), ImageSet(images, data.labels, data.groups), plan)
+    assert not found.select(population="outlier")
+    assert any(note.startswith("outlier: no row for") for note in found.notes)
+
+
 @pytest.mark.parametrize(("budget", "pipelines"), [("quick", 1), ("standard", 4)])
 def test_patients_who_all_have_a_canary_are_left_out_and_do_not_stop_the_audit(budget: str, pipelines: int) -> None:
     groups = np.arange(400) // 10

@@ -75,7 +75,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         _arrays(shadows, done),
         one_run=canary_bounds(shadows.design, done, plan),
         sets=set_shares(done, shadows.design, _primary_attack(plan), plan.seed, plan.confidence),
-        notes=(*faults, *notes),
+        notes=(*shadows.design.notes, *faults, *notes),
     )
 
 
