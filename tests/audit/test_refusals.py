@@ -26,7 +26,8 @@ from upcycle.audit import (
 )
 from upcycle.audit._pooled import Pool, unjudgeable
 from upcycle.audit._questions import NEIGHBOURS, PROBE
-from upcycle.audit._refusals import without_faults
+from upcycle.audit._refusals import without_faults, without_rows
+from upcycle.audit._streams import Attacked
 from upcycle.data import ImageSet
 from upcycle.report import render_pipeline_audit
 
@@ -116,6 +117,25 @@ def test_scores_that_are_the_same_for_all_records_are_left_out_by_name() -> None
     found = judge_shadows(replace(sound, scores={**sound.scores, "denoiser norm": np.ones((6, 300), np.float32)}), PLAN)
     assert not found.select(target="generator")
     assert any(note.startswith("denoiser norm: the same answer") for note in found.notes)
+
+
+def test_answers_that_are_no_numbers_and_a_shadow_of_all_records_are_named_together() -> None:
+    sound = drawn()
+    logits, members = sound.logits["student"].copy(), sound.design.members.copy()
+    logits[2, 7, 1, 0], members[5] = np.nan, True
+    with pytest.raises(AuditInputError) as caught:
+        judge_shadows(replace(with_logits(sound, student=logits), design=replace(sound.design, members=members)), PLAN)
+    first, second = caught.value.problems
+    assert "student: answers must be finite. Got NaN or infinity in pipelines 2." in first
+    assert "Got all or none in pipelines 5." in second
+
+
+def test_a_target_without_a_population_that_can_be_judged_is_not_passed_over() -> None:
+    sound = drawn()
+    few = np.full(sound.design.members.shape, np.nan)
+    few[:, 0] = 1.0
+    (found,) = without_rows([Attacked("generator", "T4", "any", few)], []).items()
+    assert found == ("generator", "generator: no population of it could be judged.")
 
 
 def test_a_pipeline_that_leaves_nothing_is_named() -> None:

@@ -25,9 +25,10 @@ def without_faults(shadows: Shadows) -> tuple[Shadows, dict[str, str], tuple[str
     Refused: a classifier that answers the same for every record in a run; a threshold on its loss would only tell the labels
     apart. Equal answers of a classifier in two runs are no leak and no proof of its absence but a fault, since the runs were
     given other members; labels alone (no more different answers than classes) may be equal where both models are right
-    everywhere, and then only the attacks that need densities are left out. Raises AuditInputError for that fault, and for a
-    pipeline that leaves nothing.
+    everywhere, and then only the attacks that need densities are left out. Raises AuditInputError for that fault, for
+    answers that are not finite, for pipelines given all records or none, and for those that leave nothing.
     """
+    _check(shadows)
     constant = {name: runs for name, logits in shadows.logits.items() if len(runs := _constant(logits[:, :, 0]))}
     scored = {name: found for name, found in shadows.scores.items() if name not in _CONTROLS}
     flat = {name: runs for name, found in scored.items() if len(runs := _constant(found[..., None]))}
@@ -37,8 +38,6 @@ def without_faults(shadows: Shadows) -> tuple[Shadows, dict[str, str], tuple[str
         logits={name: logits for name, logits in shadows.logits.items() if name not in constant},
         scores={name: found for name, found in shadows.scores.items() if name not in flat},
     )
-    if not shadows.logits and not scored:
-        raise AuditInputError("a pipeline must leave a part that can be attacked. Got none. Return a student, say.")
     notes = [*(_same(name, runs) for name, runs in (constant | flat).items()), *_alike(kept)]
     return kept, refused, tuple(notes)
 
@@ -59,6 +58,25 @@ def left_out(reasons: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
         more = f" and {len(attacks) - 3} more" if len(attacks) > 3 else ""
         notes.append(f"{population}: no row for {', '.join(attacks[:3])}{more}: {reason}.")
     return tuple(notes)
+
+
+def _check(shadows: Shadows) -> None:
+    """Nothing, or AuditInputError with every fault that no target survives."""
+    members, answers = shadows.design.members, {**shadows.logits, **shadows.scores}
+    problems = [
+        f"{name}: answers must be finite. Got NaN or infinity in pipelines {listed(runs)}. Mend the model and run those again."
+        for name, found in answers.items()
+        if len(runs := np.flatnonzero(~np.isfinite(found).reshape(len(found), -1).all(1)))
+    ]
+    if len(whole := np.flatnonzero(members.all(1) | ~members.any(1))):
+        problems.append(
+            f"every pipeline must be given some records and not others. Got all or none in pipelines {listed(whole)}. Draw the "
+            "members by coin flips."
+        )
+    if not answers.keys() - set(_CONTROLS):
+        problems.append("a pipeline must leave a part that can be attacked. Got none. Return a student, say.")
+    if problems:
+        raise AuditInputError(*problems)
 
 
 def _constant(answers: np.ndarray) -> np.ndarray:
