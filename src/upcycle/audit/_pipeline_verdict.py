@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from upcycle.audit._controls import Control
@@ -19,7 +20,7 @@ def judge_pipeline(
     tests: Sequence[LabelTest],
     controls: Sequence[Control],
     confidence: float,
-    refused: Mapping[str, str],
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Verdict, ...]:
     """A verdict for every target among the rows, and for those `refused` by name, with the reason.
 
