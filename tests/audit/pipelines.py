@@ -25,9 +25,11 @@ class Memory:
         known = {image.tobytes(): int(label) for image, label in zip(images, labels, strict=True)}
 
         def answer(sure: float, stage: int) -> object:
+            luck = np.random.default_rng([seed, stage]).normal(size=(images[0].size, self.classes))
+
             def predict(asked: np.ndarray) -> np.ndarray:
-                rng = np.random.default_rng([seed, stage])
-                logits = rng.normal(size=(len(asked), self.classes))
+                centred = asked.reshape(len(asked), -1) - asked.reshape(len(asked), -1).mean(1, keepdims=True)
+                logits = centred @ luck / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
                 for row, image in zip(logits, asked, strict=True):
                     if (label := known.get(image.tobytes())) is not None:
                         row[label] += sure

@@ -396,6 +396,21 @@ def test_a_record_on_both_sides_or_twice_is_refused() -> None:
         audit_scores(broken(), ids=ids)
 
 
+def test_non_members_that_were_seen_in_early_stopping_are_refused() -> None:
+    members, ids = coin(60), np.arange(120) + 100
+    student = {"student": target(np.random.default_rng(0), 0.0, members)}
+    audit_scores(student, ids=ids, seen_ids=np.append(ids[members], 7))
+    with pytest.raises(AuditInputError, match=r"non-members must not have been seen.* Got 3 among seen_ids"):
+        audit_scores(student, ids=ids, seen_ids=ids[~members][:3])
+    with pytest.raises(AuditInputError, match="seen_ids must come with the ids"):
+        audit_scores(student, seen_ids=ids[~members])
+
+
+def test_folds_too_small_to_learn_from_are_a_named_error() -> None:
+    with pytest.raises(AuditInputError, match="the first of 5 folds must hold at least 15 records"):
+        audit_scores(broken())
+
+
 def test_all_problems_are_told_at_once() -> None:
     with pytest.raises(AuditInputError) as caught:
         audit_scores(broken(logits=NAN, members=np.ones(60, dtype=bool)), images=np.zeros((3, 2, 2, 1)), ids=np.zeros(2))

@@ -25,6 +25,9 @@ from upcycle.audit import (
     student_t_ratio,
     tpr_at_fpr,
 )
+from upcycle.audit._case import Case, sides
+from upcycle.audit._rmia import _ratios
+from upcycle.audit._shadow_set import OneOut, record_statistic
 
 Attack = Callable[[ShadowSet, int], np.ndarray]
 
@@ -206,6 +209,31 @@ def test_order_of_records_and_pipelines_changes_nothing(name: str) -> None:
     moved = ShadowSet(shadows.logits[pipelines][:, records], shadows.member[pipelines][:, records], shadows.labels[records])
     expected = ATTACKS[name](shadows, 7)[records]
     np.testing.assert_allclose(ATTACKS[name](moved, 3), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_duplicated_shadow_changes_nothing_in_the_global_attack() -> None:
+    """One threshold for all records reads the target alone, whatever stands beside it."""
+    shadows = shadow_set(8, 60, seed=6)
+    twice = [0, 1, 2, 3, 4, 5, 6, 7, 5]
+    alone = record_statistic(shadows.logits[2], shadows.labels, "loss")
+    np.testing.assert_array_equal(record_statistic(shadows.logits[twice], shadows.labels, "loss")[2], alone)
+
+
+def test_a_shadow_counted_twice_is_refused_since_it_would_narrow_the_variances_of_lira() -> None:
+    """RMIA reads means, which equal counts leave alone; LiRA's variances would take twins for agreement."""
+    shadows = shadow_set(8, 60, seed=6)
+    twice = [0, 1, 2, 3, 4, 5, 6, 7, 5]
+    with pytest.raises(AuditInputError, match=r"differ in their logits. Got equal ones: 5 = 8"):
+        ShadowSet(shadows.logits[twice], shadows.member[twice], shadows.labels)
+    one = shadows.leave_one_out(0)
+    doubled = OneOut(one.logits, np.repeat(one.references, 2, 0), np.repeat(one.member, 2, 0), one.labels)
+    np.testing.assert_allclose(_ratios(doubled, 0, "online", 0.3), _ratios(one, 0, "online", 0.3), rtol=1e-12)
+    found = record_statistic(one.references, one.labels)
+    plain, narrowed = (
+        sides(Case(found[0], np.repeat(found, times, 0), np.repeat(one.member, times, 0)))[0] for times in (1, 2)
+    )
+    np.testing.assert_allclose(narrowed.mean, plain.mean)
+    assert (narrowed.variance < plain.variance).all()
 
 
 @pytest.mark.parametrize("name", list(ATTACKS))

@@ -119,6 +119,15 @@ def test_the_scores_a_run_keeps_can_be_audited_again(file: Path) -> None:
     assert set(given.targets["student"].scores) == {"loss threshold"}  # type: ignore[union-attr]
 
 
+def test_non_members_seen_in_early_stopping_are_refused_from_a_file_too(file: Path) -> None:
+    plain = arrays()
+    ids = np.arange(2 * N)
+    saved(file, **plain, ids=ids, seen_ids=ids[~plain["member"]][:2])
+    found = call("audit-scores", str(file)).exception
+    assert isinstance(found, AuditInputError)
+    assert "Got 2 among seen_ids" in str(found)
+
+
 def test_power_prints_a_line_per_want() -> None:
     result = call("audit-power", "--auc", "0.6")
     assert result.exit_code == 0

@@ -326,3 +326,13 @@ def test_reports_of_a_run_tell_of_its_shadow_pipelines(shadows: PipelineAudit, i
     assert str(SEED) not in page and "scan-0815" not in page
     assert "Not attacked" not in page, "the pipelines' synthetic images, soft labels and generator were"
     assert 'id="shadows"' not in render(Evidence(title="t"), internal=internal)
+
+
+def test_what_could_not_be_judged_is_said_and_shown_as_text(facts: dict[str, Any]) -> None:
+    facts["notes"] = ["outlier: no row for any: a single record or patient among members or non-members.", HOSTILE]
+    page = render_pipeline_audit(facts)
+    assert "a single record or patient" in section(page, "not")
+    assert HOSTILE not in page
+    assert html.escape("<script>alert(1)</script>") in page
+    facts["notes"] = 3
+    assert "a single record or patient" not in render_pipeline_audit(facts)

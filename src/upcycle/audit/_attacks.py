@@ -16,7 +16,7 @@ from upcycle.audit._statistics import midranks
 
 PRIMARY: Final = "loss threshold"
 POSTERIOR: Final = "logistic regression"
-
+NEIGHBOURS: Final = 15  # the fewest records from which all of them can learn
 
 _LEARNED_ACCESS: Final = "logits and label of each record; membership of the earlier folds"
 _LEARNED_ASSUMPTION: Final = (
@@ -146,7 +146,7 @@ def _nearest_neighbours(seed: int) -> Any:  # noqa: ARG001 - nothing in it is ra
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), KNeighborsClassifier(15, n_jobs=1))
+    return make_pipeline(StandardScaler(), KNeighborsClassifier(NEIGHBOURS, n_jobs=1))
 
 
 def _perceptron(seed: int) -> Any:

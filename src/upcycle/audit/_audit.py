@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.audit._attacks import (
+    NEIGHBOURS,
     POSTERIOR,
     PRIMARY,
     attack_cards,
@@ -41,6 +42,7 @@ def audit_scores(
     seed: int = 0,
     images: np.ndarray | None = None,
     ids: np.ndarray | None = None,
+    seen_ids: np.ndarray | None = None,
 ) -> AuditResult:
     """Membership attacks on each target, the controls, and a verdict per target.
 
@@ -48,12 +50,14 @@ def audit_scores(
     elsewhere (`AttackScores`). "student", "teacher" and "baseline" are known names; the teacher is the positive control
     without which NO LEAK FOUND is never said, and AttackScores named "blind", made without any model, are one more
     negative control. `images` (n, height, width, channels) lets the blind baseline look for a difference between the
-    halves that no model made. `ids` (n,) guards against records on both sides. `endpoint` is the primary one, declared
-    beforehand (default: AUC of the first attack on clean records); it has half of the error 1 - confidence, and AUC and
-    TPR at 1 % FPR of all attacks on a target share the rest by Holm's method. Raises AuditInputError.
+    halves that no model made. `ids` (n,) guards against records on both sides, and `seen_ids` (k,), the records on
+    which anything was chosen (early stopping, settings), against non-members that the models have seen after all.
+    `endpoint` is the primary one, declared beforehand (default: AUC of the first attack on clean records); it has half of the
+    error 1 - confidence, and AUC and TPR at 1 % FPR of all attacks on a target share the rest by Holm's method. Raises
+    AuditInputError.
     """
     _check_plan(folds, confidence)
-    check_targets(targets, folds=folds, images=images, ids=ids)
+    check_targets(targets, folds=folds, images=images, ids=ids, seen_ids=seen_ids)
     clean = {name: _as_arrays(target) for name, target in targets.items()}
     blind = _take_blind(clean)
     scores = {name: _attack(target, folds, seed) for name, target in clean.items()}
@@ -140,6 +144,11 @@ def _attack(target: Target, folds: int, seed: int) -> dict[str, np.ndarray]:
     loss = loss_signal(target.logits, target.labels)
     features = attack_features(target.logits, target.labels)
     pairs = membership_folds(target.members, target.groups, folds, derive_seed(seed, "folds"))
+    if len(pairs[0][1]) < NEIGHBOURS:
+        raise AuditInputError(
+            f"the first of {folds} folds must hold at least {NEIGHBOURS} records to learn from. Got {len(pairs[0][1])}. Use "
+            "fewer folds or more records."
+        )
     scores = {PRIMARY: loss}
     for name, factory in learned_attacks().items():
         state = derive_seed(seed, "attack", name)

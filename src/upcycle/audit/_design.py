@@ -9,47 +9,77 @@ import numpy as np
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit._canaries import Records, natural_outliers, plant
 from upcycle.audit._inputs import AuditInputError
+from upcycle.audit._near_copies import near_copies
 from upcycle.audit._plan import AuditPlan
 from upcycle.data import ImageSet
 from upcycle.data._split import units as connected_units
 
 _ATTEMPTS = 200
 _OUTLIER_SHARE = 0.05
-LEAST_RECORDS = 32
+_CANARY_SHARE = 0.02  # above, canaries may cost accuracy
+_LEAST_ON_A_SIDE = 6  # units: two for each of the blind control's three folds
+LEAST_RECORDS, LEAST_UNITS = 32, 16
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """`members` bool (pipelines, records); rows 2k and 2k + 1 are complements, so every record is in exactly half of the
-    pipelines. `units` int64 (records,): records with equal numbers share their coin. `seeds`: one per pipeline."""
+    pipelines. `units` int64 (records,): records with equal numbers share their coin. `seeds`: one per pipeline. `near`: the
+    share of the records that have a near copy in another unit."""
 
     records: Records
     members: np.ndarray
     units: np.ndarray
     seeds: tuple[int, ...]
+    near: float = 0.0
 
     @property
     def pairs(self) -> np.ndarray:
         """int64 (pipelines,): the number of each pipeline's complementary pair."""
         return np.arange(len(self.members)) // 2
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What makes the audit differ from the released pipeline or see less than it could, or nothing."""
+        canaries, found = int(self.records.canary.sum()), []
+        if canaries > _CANARY_SHARE * len(self.records):
+            found.append(
+                f"canaries: {canaries} of {len(self.records)} records, more than {_CANARY_SHARE:.0%}; the accuracies here may "
+                "lie below those without canaries."
+            )
+        if self.near:
+            found.append(
+                f"near-duplicates: {self.near:.1%} of the records have a near copy with a coin of its own; such non-members "
+                "are as good as members, and leaks show less. Give near copies one group."
+            )
+        return tuple(found)
+
 
 def make_design(data: ImageSet, plan: AuditPlan) -> Design:
-    """Canaries, natural outliers and coin flips of an audit; everything follows from the data and the plan's secret seed."""
+    """Canaries, natural outliers and coin flips of an audit; everything follows from the data and the plan's secret seed.
+
+    Raises AuditInputError for data and plans that cannot be audited.
+    """
     _check(data, plan)
     records = plant(data, plan.canary_counts(len(data)), seed=derive_seed(plan.seed, "canaries"))
     outliers = natural_outliers(records.images, ~records.canary, _OUTLIER_SHARE)
     records = Records(**{**records.__dict__, "outlier": outliers})
     unit = np.unique(connected_units(ImageSet(records.images, records.labels, records.groups)), return_inverse=True)[1]
+    if unit.max() + 1 < LEAST_UNITS:
+        raise AuditInputError(
+            f"patients, or sets of equal images, must number at least {LEAST_UNITS}. Got {unit.max() + 1}. Give more, or leave "
+            "the groups away if the records are independent."
+        )
     members = complementary_halves(unit, records, plan.pipelines, plan.seed)
     seeds = tuple(derive_seed(plan.seed, "pipeline", k) for k in range(plan.pipelines))
-    return Design(records, members, unit, seeds)
+    return Design(records, members, unit, seeds, near_copies(records.images, unit))
 
 
 def complementary_halves(unit: np.ndarray, records: Records, pipelines: int, seed: int) -> np.ndarray:
     """bool (pipelines, n). Units without a canary are split into equally many; units with one by an independent fair coin.
 
-    One pipeline has one half. A split that leaves a class out of a half is drawn again; AuditInputError if none is found.
+    One pipeline has one half. A split that leaves a class out of a half, or fewer than six of 16 or more units in it, is drawn
+    again; AuditInputError if none is found.
     """
     with_canary = np.zeros(int(unit.max()) + 1, bool)
     with_canary[unit[records.canary]] = True
@@ -69,6 +99,8 @@ def _half(unit: np.ndarray, with_canary: np.ndarray, records: Records, seed: int
         inside[plain] = False
         inside[rng.permutation(plain)[: (len(plain) + int(rng.integers(2))) // 2]] = True
         half = np.asarray(inside[unit])
+        if min(inside.sum(), (~inside).sum()) < min(_LEAST_ON_A_SIDE, len(inside) // 3):
+            continue
         if all(np.isin(classes, records.labels[side & ~records.canary]).all() for side in (half, ~half)):
             return half
     raise AuditInputError(

@@ -73,7 +73,12 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def check_targets(
-    targets: Mapping[str, Target], *, folds: int, images: np.ndarray | None = None, ids: np.ndarray | None = None
+    targets: Mapping[str, Target],
+    *,
+    folds: int,
+    images: np.ndarray | None = None,
+    ids: np.ndarray | None = None,
+    seen_ids: np.ndarray | None = None,
 ) -> None:
     """Nothing, or AuditInputError with one line for every problem of every target."""
     if not targets:
@@ -93,7 +98,7 @@ def check_targets(
     n = len(np.asarray(first.members))
     if images is not None and (np.ndim(images) != 4 or len(images) != n):
         problems.append(f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record.")
-    problems += _id_problems(ids, np.asarray(first.members))
+    problems += _id_problems(ids, np.asarray(first.members)) + _seen_problems(seen_ids, ids, np.asarray(first.members))
     if problems:
         raise AuditInputError(*problems)
 
@@ -136,6 +141,8 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     if members.shape != logits.shape[:1]:
         problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
         return problems
+    if not problems and len(logits) > 1 and (logits == logits[:1]).all():
+        problems.append(f"{name}: logits must differ between records. Got one answer for all. Mend the model or leave it out.")
     flags = _flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags
     if target.groups is not None and not flags:
@@ -208,3 +215,17 @@ def _id_problems(ids: np.ndarray | None, members: np.ndarray) -> list[str]:
         return [f"ids must be members or non-members, not both. Got {len(both)} on both sides. Remove the overlap."]
     repeats = len(ids) - len(np.unique(ids))
     return [f"ids must be unique. Got {repeats} repeated. Audit every record once."] if repeats else []
+
+
+def _seen_problems(seen: np.ndarray | None, ids: np.ndarray | None, members: np.ndarray) -> list[str]:
+    if seen is None:
+        return []
+    if ids is None or np.shape(ids) != members.shape:
+        return ["seen_ids must come with the ids of the records. Got none that fit. Give ids, one per record."]
+    both = np.intersect1d(seen, np.asarray(ids)[members == 0])
+    if not len(both):
+        return []
+    return [
+        f"non-members must not have been seen in early stopping or any other choice. Got {len(both)} among seen_ids. Choose on "
+        "records that are not audited."
+    ]

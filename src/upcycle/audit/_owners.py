@@ -43,20 +43,20 @@ def has_patients(design: Design) -> bool:
 
 def patient_pool(a: Attacked, design: Design) -> Pool | None:
     """`patient_scores` of every pipeline over the patients that have no canary and that the attack judged, pooled over the
-    pipelines; None for an attack on anything but a classifier."""
+    pipelines but those that have none of these patients, or all; None for an attack on anything but a classifier."""
     if a.target in (SYNTHETIC, GENERATOR):
         return None
     used = ~np.isin(design.units, design.units[design.records.canary]) & ~np.isnan(a.scores).any(0)
     units = np.unique(design.units[used])
-    scores, members = np.empty((len(a.scores), len(units))), np.empty((len(a.scores), len(units)), bool)
-    for run, values in enumerate(a.scores):
-        scores[run], members[run] = patient_scores(values[used], design.members[run, used], design.units[used])
-    runs = np.arange(len(scores))
+    runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
+    scores, members = np.empty((len(runs), len(units))), np.empty((len(runs), len(units)), bool)
+    for row, run in enumerate(runs):
+        scores[row], members[row] = patient_scores(a.scores[run, used], design.members[run, used], design.units[used])
     return Pool(
         scores.ravel(),
         members.ravel(),
         np.tile(units, len(runs)),
-        np.repeat(design.pairs, len(units)),
+        np.repeat(design.pairs[runs], len(units)),
         np.repeat(runs, len(units)),
     )
 

@@ -21,6 +21,7 @@ from upcycle.audit._pipeline_rows import adjusted, pipeline_rows, primary_attack
 from upcycle.audit._pipeline_verdict import judge_pipeline
 from upcycle.audit._pipelines import Pipeline
 from upcycle.audit._plan import AuditPlan, plan_for
+from upcycle.audit._refusals import without_faults, without_rows
 from upcycle.audit._shadows import Report, Shadows, run_shadows
 from upcycle.audit._streams import Attacked, ShadowAttack, attacked, cards, place
 from upcycle.data import ImageSet
@@ -52,11 +53,13 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
     from upcycle.audit._shadow_attacks import shadow_attacks
 
     extra = shadow_attacks() if extra_attacks is None else extra_attacks
+    shadows, refused, faults = without_faults(shadows)
     done = list(attacked(shadows, plan, extra))
+    made, notes = pipeline_rows(shadows.design, done, plan)
     tests = _permutations(shadows, plan)
-    rows = list(adjusted(pipeline_rows(shadows.design, done, plan), tests))
+    rows = list(adjusted(made, tests))
     controls = pipeline_controls(shadows, done, plan.seed)
-    verdicts = judge_pipeline(rows, tests, controls, plan.confidence)
+    verdicts = judge_pipeline(rows, tests, controls, plan.confidence, refused | without_rows(done, rows))
     words = {v.target: v.verdict for v in verdicts}
     return PipelineAudit(
         plan,
@@ -69,6 +72,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         _arrays(shadows, done),
         one_run=canary_bounds(shadows.design, done, plan),
         sets=set_shares(done, shadows.design, primary_attack(plan), plan.seed, plan.confidence),
+        notes=(*shadows.design.notes, *faults, *notes),
     )
 
 

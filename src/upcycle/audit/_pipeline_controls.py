@@ -13,7 +13,7 @@ from upcycle.audit._auc import delong_interval
 from upcycle.audit._controls import Control, blind_features
 from upcycle.audit._normal import Rate
 from upcycle.audit._plan import LOSS, RATIO
-from upcycle.audit._pooled import pool, pooled_auc
+from upcycle.audit._pooled import pool, pooled_auc, unjudgeable
 from upcycle.audit._questions import COPYING, NEAREST, PLANTED, PLANTED_FLAG
 from upcycle.audit._shadows import Shadows
 from upcycle.audit._streams import Attacked
@@ -42,7 +42,7 @@ def _halves(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Contr
     """Among the non-members of each pipeline, half are called members: nothing may tell them apart."""
     design = shadows.design
     rng = numpy_rng(seed, "control-halves")
-    coin = np.stack([rng.random(int(design.units.max()) + 1) < 0.5 for _ in design.members])[:, design.units]
+    coin = np.stack([_half(design.units, design.units[~members], rng) for members in design.members])
     controls = []
     for a in done:
         pooled = pool(a.scores, coin, design.units, design.pairs, np.ones(len(design.units), bool))
@@ -55,8 +55,8 @@ def _shuffled(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Con
     """Coins drawn anew, after the fact."""
     design = shadows.design
     rng = numpy_rng(seed, "control-shuffle")
-    coins = [rng.random(int(design.units.max()) + 1) < 0.5 for _ in range(int(design.pairs.max()) + 1)]
-    members = np.stack([coins[pair] ^ bool(k % 2) for k, pair in enumerate(design.pairs)])[:, design.units]
+    coins = [_half(design.units, design.units, rng) for _ in range(int(design.pairs.max()) + 1)]
+    members = np.stack([coins[pair] ^ bool(k % 2) for k, pair in enumerate(design.pairs)])
     everyone = np.ones(len(design.units), bool)
     return [
         _holds(
@@ -66,6 +66,11 @@ def _shuffled(shadows: Shadows, done: Sequence[Attacked], seed: int) -> list[Con
         )
         for a in done
     ]
+
+
+def _half(units: np.ndarray, among: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """bool (records,): a random half of the units in `among`, so that neither half is ever a single patient."""
+    return np.isin(units, rng.permutation(np.unique(among))[::2])
 
 
 def _blind(shadows: Shadows, seed: int) -> Control:
@@ -103,13 +108,14 @@ def _planted(shadows: Shadows) -> Control:
 
 
 def _teacher(shadows: Shadows, done: Sequence[Attacked]) -> list[Control]:
-    """The strongest planned attack on the teacher's canaries (all its records where there are none)."""
+    """The strongest planned attack on the teacher's canaries (all its records where those are none or too few)."""
     found = [a for a in done if a.target == "teacher"]
     if not found:
         return []
     best, design = found[-1], shadows.design
-    used = design.records.canary if design.records.canary.any() else np.ones(len(design.units), bool)
-    rate, _ = pooled_auc(pool(best.scores, design.members, design.units, design.pairs, used))
+    canaries = pool(best.scores, design.members, design.units, design.pairs, design.records.canary)
+    everyone = pool(best.scores, design.members, design.units, design.pairs, np.ones(len(design.units), bool))
+    rate, _ = pooled_auc(everyone if unjudgeable(canaries) else canaries)
     return [_control(TEACHER, "teacher", best.attack, rate, rate.low > 0.5)]
 
 

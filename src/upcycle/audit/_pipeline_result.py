@@ -46,7 +46,7 @@ class PipelineAudit:
     """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
     scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself; `one_run`:
     lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests; `sets`: how many records of one
-    owner give it away."""
+    owner give it away; `notes`: what could not be judged or is out of the ordinary, and why."""
 
     plan: AuditPlan
     rows: tuple[PipelineRow, ...]
@@ -59,6 +59,7 @@ class PipelineAudit:
     scope: str = ""
     one_run: tuple[CanaryBound, ...] = ()
     sets: tuple[SetShare, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Verdict:
@@ -106,6 +107,7 @@ class PipelineAudit:
             "one_run": [bound.to_json() for bound in self.one_run],
             "sets": [share.to_json() for share in self.sets],
             "facts": dict(self.facts),
+            "notes": list(self.notes),
             "attacks": [asdict(card) for card in self.cards],
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +18,10 @@ from upcycle.audit._normal import NotResolvable, Rate
 from upcycle.audit._owners import PATIENT, has_patients, patient_pool
 from upcycle.audit._pipeline_result import PipelineRow
 from upcycle.audit._plan import AuditPlan
-from upcycle.audit._pooled import Pool, pool, pooled_auc, pooled_tpr
+from upcycle.audit._pooled import Pool, pool, pooled_auc, pooled_tpr, unjudgeable
 from upcycle.audit._pooled_epsilon import FPR, TOGETHER, EpsilonUnit, epsilon_unit, pooled_epsilon
+from upcycle.audit._refusals import left_out
 from upcycle.audit._streams import Attacked
-
-LEAST: Final = 8  # members and non-members, of all pipelines together, that a population needs for a row
 
 
 def populations(records: Records) -> dict[str, np.ndarray]:
@@ -39,15 +38,23 @@ def primary_attack(plan: AuditPlan) -> str:
     return names.RATIO if names.RATIO in plan.attacks and plan.pipelines >= 4 else names.LOSS
 
 
-def pipeline_rows(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> list[PipelineRow]:
-    """A row per attack and population, without a verdict and with p-values not yet adjusted. However many pipelines judged
-    them, fewer than SMALL_CELL distinct records (patients, where these share a coin) make no row: it would speak of them."""
-    rows = []
+def pipeline_rows(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> tuple[list[PipelineRow], tuple[str, ...]]:
+    """A row per attack and population, without a verdict and with p-values not yet adjusted; and which there could not be,
+    and why. However many pipelines judged them, fewer than SMALL_CELL distinct records (patients, where these share a coin)
+    make no row: it would speak of them."""
+    rows, reasons = [], []
     for a in done:
         for population, pooled, unit in _pools(a, design):
-            if len(np.unique(pooled.units)) >= SMALL_CELL and min(pooled.members.sum(), (~pooled.members).sum()) >= LEAST:
+            if reason := unjudgeable(pooled) or _few(pooled):
+                reasons.append((population, reason, f"{a.attack} on the {a.target}"))
+            else:
                 rows.append(_row(a, population, pooled, unit, plan))
-    return rows
+    return rows, left_out(reasons)
+
+
+def _few(pooled: Pool) -> str:
+    found = len(np.unique(pooled.units))
+    return f"{found} distinct records, fewer than {SMALL_CELL}" if found < SMALL_CELL else ""
 
 
 def adjusted(rows: Sequence[PipelineRow], tests: Sequence[LabelTest]) -> Iterator[PipelineRow]:
@@ -65,8 +72,9 @@ def _pools(a: Attacked, design: Design) -> Iterator[tuple[str, Pool, EpsilonUnit
     judged = ~np.isnan(a.scores).any(0)
     for population, found in populations(design.records).items():
         used = found & judged
-        pooled = pool(a.scores, design.members, design.units, design.pairs, used)
-        yield population, pooled, epsilon_unit(design.records, design.units, used)
+        if found.any():
+            pooled = pool(a.scores, design.members, design.units, design.pairs, used)
+            yield population, pooled, epsilon_unit(design.records, design.units, used)
     if has_patients(design) and (of_patients := patient_pool(a, design)) is not None:
         yield PATIENT, of_patients, TOGETHER
 

@@ -54,6 +54,7 @@ def _document(public: bool) -> type[BaseModel]:
         **pipeline_fields(plan_document(public=public)),
         "one_run": (list[from_dataclass(CanaryBound, "CanaryBoundDocument")], ...),  # type: ignore[misc]
         "sets": (list[from_dataclass(SetShare, "SetShareDocument")], ...),  # type: ignore[misc]
+        "notes": (list[str], Field([], description="what could not be judged or is out of the ordinary, and why")),
         "dp_comparator": (comparator | None, None),
     }
     return model("PipelineAuditDocument", parts)

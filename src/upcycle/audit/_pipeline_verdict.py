@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from upcycle.audit._controls import Control
@@ -15,14 +16,19 @@ FPR: Final = 0.01
 
 
 def judge_pipeline(
-    rows: Sequence[PipelineRow], tests: Sequence[LabelTest], controls: Sequence[Control], confidence: float
+    rows: Sequence[PipelineRow],
+    tests: Sequence[LabelTest],
+    controls: Sequence[Control],
+    confidence: float,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Verdict, ...]:
-    """A verdict for every target among the rows.
+    """A verdict for every target among the rows, and for those `refused` by name, with the reason.
 
     INVALID: a control failed. LEAKS: half of the error 1 - confidence is spent on the primary endpoint (lower limit of the
     canaries' TPR at 1 %, or of the AUC where there are no canaries), half on all rows and permutation tests of the target by
     Holm's method. NO LEAK FOUND: the primary endpoint's upper limit is below its margin (TPR_MARGIN, AUC_MARGIN), and the
-    same attack on the teacher has its lower limit above it. INCONCLUSIVE: everything else.
+    same attack on the teacher has its lower limit above it. INCONCLUSIVE: everything else,
+    and what was refused.
     """
     broken = failed(controls)
     teacher = _primary(rows, "teacher")
@@ -43,7 +49,13 @@ def judge_pipeline(
         else:
             line = f"INCONCLUSIVE, needs {_needs(primary, teacher)}"
             verdicts.append(Verdict(target, "INCONCLUSIVE", f"{_open(primary, teacher)} {_power(teacher)}", line))
-    return tuple(verdicts)
+    return (*verdicts, *(_refused(target, reason, broken) for target, reason in refused.items()))
+
+
+def _refused(target: str, reason: str, broken: Sequence[Control]) -> Verdict:
+    if broken:
+        return Verdict(target, "INVALID", _broken(broken), f"INVALID: {len(broken)} control(s) failed")
+    return Verdict(target, "INCONCLUSIVE", reason, "INCONCLUSIVE, could not be attacked")
 
 
 def _primary(rows: Sequence[PipelineRow], target: str) -> PipelineRow | None:

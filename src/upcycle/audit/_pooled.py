@@ -18,9 +18,8 @@ from upcycle.audit._normal import NotResolvable, Rate
 from upcycle.audit._tpr import tpr_at_fpr
 
 LEAST_FALSE_POSITIVES = 3.0
-
-
 FEW_PAIRS = 6  # below, a variance between pairs is guesswork
+LEAST_PAIRS = 8  # of a record and a pipeline, on each side
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +62,19 @@ def pool(scores: np.ndarray, members: np.ndarray, units: np.ndarray, pairs: np.n
         np.repeat(pairs, count),
         np.repeat(np.arange(len(scores)), count),
     )
+
+
+def unjudgeable(p: Pool) -> str:
+    """Why no figure can come from `p`, or "": too few pairs of record and pipeline, members or non-members that are one record
+    or patient, whose luck no interval can tell from a leak, or one score for all, whose ROC is a single point."""
+    inside, outside = (len(np.unique(p.units[side])) for side in (p.members, ~p.members))
+    if min(p.members.sum(), (~p.members).sum()) < LEAST_PAIRS:
+        return f"fewer than {LEAST_PAIRS} pairs of record and pipeline among members or non-members"
+    if min(inside, outside) < 2:
+        return "a single record or patient among members or non-members"
+    if p.scores.min() == p.scores.max():
+        return "one score for all, a ROC of one point"
+    return ""
 
 
 def pooled_auc(p: Pool, confidence: float = 0.95) -> tuple[Rate, float]:

@@ -1,5 +1,8 @@
 """What is asked of one run of a pipeline: every classifier's answers on views of every record, and what the synthetic set, its
-soft labels and the generator say of each record. Asked once per run; all attacks and threat models share the answers."""
+soft labels and the generator say of each record. Asked once per run; all attacks and threat models share the answers.
+
+The views are the same whoever is a member: none is drawn, so no seed of an augmentation can tell membership.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import numpy as np
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit._canaries import Records
 from upcycle.audit._copies import nearest_two
-from upcycle.audit._pipelines import Parts, Predict, as_logits
+from upcycle.audit._inputs import AuditInputError
+from upcycle.audit._pipelines import Parts, Predict, RecordScore, as_logits
+from upcycle.audit._steady import check_steady
 
 VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
 PROBE: Final = "probe of the released pairs"
@@ -56,12 +61,15 @@ def record_views(images: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synthetic: int, seed: int) -> Answers:
-    """All answers of one run. `members` bool (records,) serves the controls alone; no attack's answer depends on it."""
+    """All answers of one run. `members` bool (records,) serves the controls alone; no attack's answer depends on it.
+
+    Raises AuditInputError for a classifier whose answers about a record change, and for answers that are no finite numbers.
+    """
     classes, seen = int(records.true_labels.max()) + 1, record_views(records.images, views)
+    for name, predict in parts.classifiers().items():
+        check_steady(name, predict, records.images, classes)
     logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
-    scores = {
-        name: np.asarray(score(records.images, records.labels), np.float32) for name, score in parts.generator_scores.items()
-    }
+    scores = {name: _score(name, score, records) for name, score in parts.generator_scores.items()}
     images, soft = _synthetic_set(parts, records, synthetic, seed)
     if images is not None:
         scores[NEAREST] = -nearest_two(records.images, images)[0][:, 0]
@@ -81,6 +89,17 @@ def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synt
 
 def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarray:
     return np.stack([as_logits(predict(view), classes) for view in views], axis=1)
+
+
+def _score(name: str, score: RecordScore, records: Records) -> np.ndarray:
+    """float32 (records,), or AuditInputError: NaN stands for "not judged" further on, and would hide the records."""
+    values = np.asarray(score(records.images, records.labels), np.float32)
+    if values.shape != (len(records),) or not np.isfinite(values).all():
+        raise AuditInputError(
+            f"{name} must give one finite score per record, shape ({len(records)},). Got shape {values.shape}, "
+            f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the score."
+        )
+    return values
 
 
 def _synthetic_set(parts: Parts, records: Records, count: int, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -160,7 +179,7 @@ def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | N
     rng, plain = numpy_rng(seed, "copy-controls"), ~records.canary
     inside = rng.permutation(np.flatnonzero(members & plain))
     copied = records.images[inside[: max(2, len(inside) // 2)]]
-    planted = inside[: max(2, min(30, len(inside) // 4))]
+    planted = _one_each(inside, records.groups)[: max(2, min(30, len(inside) // 4))]
     noise = rng.integers(-4, 5, records.images[planted].shape)
     twins = (records.images[planted].astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
     base = twins if images is None else np.concatenate([images, twins])
@@ -171,6 +190,11 @@ def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | N
         PLANTED: -nearest_two(records.images, base)[0][:, 0],
         PLANTED_FLAG: flag,
     }
+
+
+def _one_each(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """The first of `rows` of every group, in their order: planted records of one patient alone would be no control."""
+    return rows if groups is None else rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
 
 
 def _accuracies(logits: dict[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from upcycle._npz import DAMAGED
 from upcycle.audit._inputs import AttackScores, AuditInputError, Target, TargetScores
 
-_SHARED: Final = ("member", "members", "labels", "groups", "images", "ids", "records")
+_SHARED: Final = ("member", "members", "labels", "groups", "images", "ids", "seen_ids", "records")
 _DEFAULT: Final = "student"
 
 
@@ -23,6 +23,7 @@ class ScoresFile:
     targets: Mapping[str, Target]
     images: np.ndarray | None
     ids: np.ndarray | None
+    seen_ids: np.ndarray | None = None
 
 
 def read_scores(path: Path) -> ScoresFile:
@@ -30,8 +31,8 @@ def read_scores(path: Path) -> ScoresFile:
     `labels`, or scores (n,).
 
     A target's arrays are called `TARGET/logits` or `TARGET/ATTACK`, with as many attacks as there are; plain `logits` or
-    `scores` are the student's. `TARGET/risk` is left out: cross-fitted scores are no base for a test. `groups`, `images`
-    and `ids` are optional. Raises AuditInputError, also for a file that is not an .npz or holds objects.
+    `scores` are the student's. `TARGET/risk` is left out: cross-fitted scores are no base for a test. `groups`, `images`,
+    `ids` and `seen_ids` are optional. Raises AuditInputError, also for a file that is not an .npz or holds objects.
     """
     arrays = _load(path)
     flags = arrays.get("member", arrays.get("members"))
@@ -57,7 +58,7 @@ def read_scores(path: Path) -> ScoresFile:
         problems.append(f"{path.name} must hold scores or logits. Got {_listed(arrays)}. Save one score per record.")
     if problems:
         raise AuditInputError(*problems)
-    return ScoresFile(targets, arrays.get("images"), arrays.get("ids"))
+    return ScoresFile(targets, arrays.get("images"), arrays.get("ids"), arrays.get("seen_ids"))
 
 
 def _target(

@@ -128,11 +128,10 @@ def _logit_problems(logits: np.ndarray) -> list[str]:
     if bad.any():
         return [
             f"logits must be finite. Got NaN or infinity for {int(bad.any(axis=0).sum())} records in pipelines "
-            f"{_listed(np.flatnonzero(bad.any(axis=1)))}. Run those pipelines again."
+            f"{listed(np.flatnonzero(bad.any(axis=1)))}. Run those pipelines again."
         ]
-    twins = _twins(logits)
-    if twins:
-        return [f"pipelines must differ in their logits. Got equal ones: {twins}. Give every pipeline once."]
+    if equal := twins(logits):
+        return [f"pipelines must differ in their logits. Got equal ones: {equal}. Give every pipeline once."]
     return []
 
 
@@ -157,12 +156,11 @@ def _member_problems(member: np.ndarray) -> list[str]:
     whole = np.flatnonzero(np.ptp(member.astype(np.int8), axis=1) == 0)
     if len(whole):
         problems.append(
-            f"every pipeline must be given some records and not others. Got all or none in pipelines {_listed(whole)}. "
+            f"every pipeline must be given some records and not others. Got all or none in pipelines {listed(whole)}. "
             "Draw the members by coin flips."
         )
-    twins = _twins(member)
-    if twins:
-        problems.append(f"pipelines must differ in their members. Got equal ones: {twins}. Draw other coin flips.")
+    if equal := twins(member):
+        problems.append(f"pipelines must differ in their members. Got equal ones: {equal}. Draw other coin flips.")
     return problems
 
 
@@ -175,7 +173,7 @@ def _check_counts(count: np.ndarray, member: np.ndarray) -> None:
         )
 
 
-def _twins(rows: np.ndarray) -> str:
+def twins(rows: np.ndarray) -> str:
     """Pairs 'i = j' of equal rows, or ''."""
     seen: dict[bytes, int] = {}
     pairs = []
@@ -190,6 +188,7 @@ def _digest(row: np.ndarray) -> bytes:
     return sha256(np.ascontiguousarray(row).tobytes()).digest()
 
 
-def _listed(numbers: np.ndarray) -> str:
+def listed(numbers: np.ndarray) -> str:
+    """The first five numbers in words, and how many more."""
     shown = ", ".join(str(n) for n in numbers[:5])
     return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")

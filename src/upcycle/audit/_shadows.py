@@ -27,7 +27,7 @@ from upcycle.audit._plan import AuditPlan
 from upcycle.audit._questions import Answers, ask
 from upcycle.audit._shadow_set import ShadowSet
 
-FORMAT = 1  # of the questions and of the files; another number makes old files strangers
+FORMAT = 2  # of the questions and of the files; another number makes old files strangers
 Report = Callable[[int, int, float], None]
 """Called with (runs finished, runs in all, seconds of work of the last one)."""
 

@@ -45,8 +45,9 @@ def audit_scores(
     """Audit any model from the scores or logits in SCORES, an .npz. Writes nothing.
 
     Arrays: member (n,), True for records the model was given; scores (n,), higher = more likely a member, or logits (n,
-    classes) with labels (n,); optional groups, images and ids. Several targets: TARGET/ATTACK or TARGET/logits; call the model
-    that must be seen to leak "teacher", and scores made without any model "blind".
+    classes) with labels (n,); optional groups, images, ids, and seen_ids, those on which anything was chosen (early stopping).
+    Several targets: TARGET/ATTACK or TARGET/logits; call the model that must be seen to leak "teacher", and scores made without
+    any model "blind".
 
     The primary endpoint is to be declared before the scores are looked at. Exit code 3 where a control failed: INVALID.
     """
@@ -57,7 +58,14 @@ def audit_scores(
     attack = primary or _first_attack(given.targets)
     endpoint = Endpoint("AUC" if statistic == "auc" else "TPR@1%FPR", attack, population)
     result = audit(
-        given.targets, endpoint=endpoint, folds=folds, confidence=confidence, seed=seed, images=given.images, ids=given.ids
+        given.targets,
+        endpoint=endpoint,
+        folds=folds,
+        confidence=confidence,
+        seed=seed,
+        images=given.images,
+        ids=given.ids,
+        seen_ids=given.seen_ids,
     )
     if as_json:
         print_json(result.to_json())

@@ -112,9 +112,14 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
             records=_count(_mapping(audit, "facts").get("records")),
             canaries=sum(planted(audit).values()),
             attacks=mappings(audit, "attacks"),
+            notes=_notes(audit.get("notes")),
         )
     )
     return text
+
+
+def _notes(found: object) -> list[str]:
+    return [str(note) for note in found] if isinstance(found, list) else []
 
 
 @dataclass(frozen=True)
