@@ -22,7 +22,7 @@ def told(design: Design, used: AuditPlan, judged: np.ndarray | None = None) -> s
     scores = np.random.default_rng(0).normal(size=design.members.shape)
     if judged is not None:
         scores[:, ~judged] = np.nan
-    return {row.population for row in pipeline_rows(design, [Attacked("student", "T1", "loss threshold", scores)], used)}
+    return {row.population for row in pipeline_rows(design, [Attacked("student", "T1", "loss threshold", scores)], used)[0]}
 
 
 def test_nine_records_make_no_row_though_32_pipelines_make_288_pairs_of_them() -> None:
