@@ -111,6 +111,7 @@ def _primary_attack(plan: AuditPlan) -> str:
 
 def _row(a: Attacked, population: str, pooled: Pool, plan: AuditPlan) -> PipelineRow:
     rate, p = pooled_auc(pooled, plan.confidence)
+    found = pooled_tpr(pooled, 0.01, plan.confidence)
     primary = population == ("canary" if plan.canaries is None or plan.canaries.mislabelled else "clean")
     return PipelineRow(
         target=a.target,
@@ -123,13 +124,13 @@ def _row(a: Attacked, population: str, pooled: Pool, plan: AuditPlan) -> Pipelin
         auc=rate.value,
         auc_low=rate.low,
         auc_high=rate.high,
-        **_tpr("tpr_at_1pct", pooled_tpr(pooled, 0.01, plan.confidence)),
+        **_tpr("tpr_at_1pct", found),
         **_tpr("tpr_at_01pct", pooled_tpr(pooled, 0.001, plan.confidence)),
         p_value=p,
         p_holm=p,
         tpr_p_value=None,
         tpr_p_holm=None,
-        **_epsilon(pooled, plan.confidence),
+        **_epsilon(found, int(pooled.members.sum()), plan.confidence),
         verdict="",
     )
 
@@ -140,10 +141,9 @@ def _tpr(name: str, rate: Rate | NotResolvable) -> dict[str, Any]:
     return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_note": None}
 
 
-def _epsilon(pooled: Pool, confidence: float) -> dict[str, Any]:
-    """Lower bound on epsilon (delta 0) by the TPR's lower limit at 1 % false positives, and what a perfect attack would
-    give."""
-    found, members = pooled_tpr(pooled, 0.01, confidence), int(pooled.members.sum())
+def _epsilon(found: Rate | NotResolvable, members: int, confidence: float) -> dict[str, Any]:
+    """Lower bound on epsilon (delta 0) by the lower limit of the TPR `found` at 1 % false positives, and what a perfect attack
+    would give."""
     if isinstance(found, NotResolvable):
         return {"epsilon_low": 0.0, "epsilon_cap": 0.0}
     best = clopper_pearson(members, members, 1 - (1 - confidence) / 2).low

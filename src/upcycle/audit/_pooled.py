@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from upcycle.audit._auc import auc, auc_p_value, delong_interval, midranks
+from upcycle.audit._binomial import lower_limit, upper_limit
 from upcycle.audit._inputs import AuditInputError
-from upcycle.audit._normal import NotResolvable, Rate
-from upcycle.audit._tpr import tpr_at_fpr
+from upcycle.audit._normal import NotResolvable, Rate, expit
+from upcycle.audit._tpr import LEAST_FALSE_POSITIVES, tpr_at_fpr
 
-LEAST_FALSE_POSITIVES = 3.0
-
-
-FEW_PAIRS = 6  # below, a variance between pairs is guesswork
+FEW_PAIRS: Final = 6  # below, a variance between pairs is guesswork
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Scores of a record by a pipeline, all (n,): `scores` float64, `members` bool, `units` the record or group, `pairs` the
-    pair of pipelines and `runs` the pipeline that each belongs to."""
+    pair of pipelines and `runs` the pipeline that each belongs to, int64 and numbered from 0."""
 
     scores: np.ndarray
     members: np.ndarray
@@ -84,7 +83,7 @@ def pooled_auc(p: Pool, confidence: float = 0.95) -> tuple[Rate, float]:
     tail = _t_quantile(0.5 + confidence / 2, freedom)
     inside = min(max(value, 1e-9), 1 - 1e-9)
     centre, half = math.log(inside / (1 - inside)), tail * error / (inside * (1 - inside))
-    return Rate(value, _expit(centre - half), _expit(centre + half)), _t_below((0.5 - value) / error, freedom)
+    return Rate(value, expit(centre - half), expit(centre + half)), _t_below((0.5 - value) / error, freedom)
 
 
 def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
@@ -112,8 +111,8 @@ def pooled_tpr(p: Pool, fpr: float, confidence: float = 0.95) -> Rate | NotResol
     def found(position: int) -> int:
         return m if position > n else int((p.scores[p.members] > outside[position - 1]).sum())
 
-    low = _lower(found(strict) / m * m_effective, m_effective, error) if strict else 0.0
-    return Rate(float(above[p.members].mean()), low, _upper(found(loose) / m * m_effective, m_effective, error))
+    low = lower_limit(found(strict) / m * m_effective, m_effective, error) if strict else 0.0
+    return Rate(float(above[p.members].mean()), low, upper_limit(found(loose) / m * m_effective, m_effective, error))
 
 
 def _auc_parts(p: Pool) -> np.ndarray:
@@ -137,8 +136,7 @@ def _two_way_error(p: Pool, parts: np.ndarray) -> float:
 
 
 def _clustered(parts: np.ndarray, clusters: np.ndarray) -> float:
-    _, inverse = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(inverse, weights=parts)
+    sums = np.bincount(clusters, weights=parts)[np.bincount(clusters) > 0]
     return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
 
 
@@ -157,18 +155,6 @@ def _design_effect(p: Pool, side: np.ndarray, share: float) -> float:
     return max(_two_way_error(p, np.where(side, (hits - found) / count, 0.0)) ** 2 / plain, 1.0)
 
 
-def _lower(successes: float, trials: float, error: float) -> float:
-    from scipy.special import betaincinv
-
-    return float(betaincinv(successes, trials - successes + 1, error)) if successes > 0 else 0.0
-
-
-def _upper(successes: float, trials: float, error: float) -> float:
-    from scipy.special import betaincinv
-
-    return float(betaincinv(successes + 1, trials - successes, 1 - error)) if successes < trials else 1.0
-
-
 def _t_quantile(probability: float, freedom: int) -> float:
     from scipy.special import stdtrit
 
@@ -179,7 +165,3 @@ def _t_below(value: float, freedom: int) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(freedom, value))
-
-
-def _expit(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

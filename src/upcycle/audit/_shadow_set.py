@@ -130,9 +130,8 @@ def _logit_problems(logits: np.ndarray) -> list[str]:
             f"logits must be finite. Got NaN or infinity for {int(bad.any(axis=0).sum())} records in pipelines "
             f"{_listed(np.flatnonzero(bad.any(axis=1)))}. Run those pipelines again."
         ]
-    twins = _twins(logits)
-    if twins:
-        return [f"pipelines must differ in their logits. Got equal ones: {twins}. Give every pipeline once."]
+    if same := twins(logits):
+        return [f"pipelines must differ in their logits. Got equal ones: {same}. Give every pipeline once."]
     return []
 
 
@@ -160,9 +159,8 @@ def _member_problems(member: np.ndarray) -> list[str]:
             f"every pipeline must be given some records and not others. Got all or none in pipelines {_listed(whole)}. "
             "Draw the members by coin flips."
         )
-    twins = _twins(member)
-    if twins:
-        problems.append(f"pipelines must differ in their members. Got equal ones: {twins}. Draw other coin flips.")
+    if same := twins(member):
+        problems.append(f"pipelines must differ in their members. Got equal ones: {same}. Draw other coin flips.")
     return problems
 
 
@@ -175,8 +173,8 @@ def _check_counts(count: np.ndarray, member: np.ndarray) -> None:
         )
 
 
-def _twins(rows: np.ndarray) -> str:
-    """Pairs 'i = j' of equal rows, or ''."""
+def twins(rows: np.ndarray) -> str:
+    """Pairs 'i = j' of equal rows, to the bit, or ''."""
     seen: dict[bytes, int] = {}
     pairs = []
     for i, row in enumerate(rows):

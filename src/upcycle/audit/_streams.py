@@ -19,7 +19,7 @@ from upcycle.audit._quantile import QUANTILE_CARDS
 from upcycle.audit._questions import COPYING, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
 from upcycle.audit._rmia import RMIA_CARDS
 from upcycle.audit._sets import SET_CARDS
-from upcycle.audit._shadow_set import ShadowSet, record_statistic
+from upcycle.audit._shadow_set import ShadowSet, record_statistic, twins
 from upcycle.audit._shadows import Shadows
 from upcycle.audit._student_t import STUDENT_T_CARDS, calibrated_ratio
 
@@ -89,7 +89,7 @@ def _on_logits(
         votes = (logits.argmax(-1) == labels[:, None]).mean(-1)
         scores = calibrated(votes, members) if names.RATIO in attacks and _enough(shadows) else votes
         yield Attacked(target, _labels_only(target, threat), names.LABELS, scores)
-    if _enough(shadows) and len(np.unique(logits.reshape(len(logits), -1), axis=0)) == len(logits):
+    if _enough(shadows) and not twins(logits):
         answers = shadows.shadow_set(name)
         for attack, score in extra.items():
             if attack in attacks and len(logits) >= _LEAST.get(attack, 4):
