@@ -132,10 +132,11 @@ def fixed_audit(n: int, seed: int) -> Iterator[Alarm]:
         found, false = (int(count) for count in rng.binomial(n, share, size=2))
         called = f"{share:g} of the records called members"
         yield f"epsilon from counts, {called}", 0.05, epsilon_from_counts(found, n, false, n) > 0
-        yield f"epsilon, lower end of the credible interval, {called}", 0.05, epsilon_credible(found, n, false, n) > 0
         scores, coins = rng.random(2 * n), rng.random(2 * n) < 0.5
         bound = one_run_at_threshold(scores, coins, 1 - share)
         yield f"epsilon in one run, threshold fixed beforehand, {called}", 0.05, bound.low > 0
+    above = found > false and epsilon_credible(found, n, false, n) > 0  # by symmetry 0 elsewhere, and slow to tell
+    yield f"epsilon, lower end of the credible interval, {called}", 0.05, above
 
 
 def before(n: int, kind: str) -> dict[str, tuple[int, int]]:
