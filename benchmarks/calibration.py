@@ -29,10 +29,13 @@ from upcycle.audit import (
     auc_p_value,
     audit_scores,
     delong_interval,
+    epsilon_credible,
+    epsilon_from_counts,
     epsilon_simultaneous,
     epsilon_split,
     gaussian_bound,
     label_permutation,
+    one_run_at_threshold,
     one_run_bound,
     one_run_gaussian,
     split_rates,
@@ -122,6 +125,20 @@ def learned_audit(n: int, seed: int) -> Iterator[tuple[str, float, bool]]:
     yield "verdict INVALID, five attacks on logits", 0.003, result.verdict == "INVALID"
 
 
+def fixed_audit(n: int, seed: int) -> Iterator[Alarm]:
+    """Bounds for a threshold or counts fixed beforehand: half of the records of either side are called members, and a tenth."""
+    rng = np.random.default_rng([seed, n, 11])
+    for share in (0.5, 0.1):
+        found, false = (int(count) for count in rng.binomial(n, share, size=2))
+        called = f"{share:g} of the records called members"
+        yield f"epsilon from counts, {called}", 0.05, epsilon_from_counts(found, n, false, n) > 0
+        scores, coins = rng.random(2 * n), rng.random(2 * n) < 0.5
+        bound = one_run_at_threshold(scores, coins, 1 - share)
+        yield f"epsilon in one run, threshold fixed beforehand, {called}", 0.05, bound.low > 0
+    above = found > false and epsilon_credible(found, n, false, n) > 0  # by symmetry 0 elsewhere, and slow to tell
+    yield f"epsilon, lower end of the credible interval, {called}", 0.05, above
+
+
 def before(n: int, kind: str) -> dict[str, tuple[int, int]]:
     """(audits, false alarms) of every statistic of this `kind` and n that the file has already."""
     path = RESULTS / "calibration.json"
@@ -171,11 +188,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[200, 1000, 5000])
     parser.add_argument("--audits", type=int, default=500)
     parser.add_argument("--learned", action="store_true", help="the five attacks on logits instead: seconds per audit")
+    parser.add_argument("--fixed", action="store_true", help="bounds with a threshold fixed beforehand instead: milliseconds")
     parser.add_argument("--pipelines", type=int, choices=(1, 8), help="audits of whole pipelines instead: seconds per audit")
     parser.add_argument("--minutes", type=float, default=math.inf, help="for each n")
     parser.add_argument("--more", action="store_true", help="add to the audits of pipelines that the file has, up to --audits")
     options = parser.parse_args()
-    one, kind = (learned_audit if options.learned else null_audit), ""
+    one, kind = (learned_audit if options.learned else fixed_audit if options.fixed else null_audit), ""
     if options.pipelines:
         one, kind = partial(pipeline_audit, options.pipelines), f"pipelines {options.pipelines}"
     for n in options.n:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit import (
     AuditInputError,
     NotResolvable,
@@ -81,6 +82,20 @@ def test_sets_show_a_leak_that_single_records_hide_and_the_power_is_that_of_the_
     assert isinstance(found[3].detected, NotResolvable)
     assert smallest_detected(found) == 100  # its power is 0.75, that of 50 is 0.42
     assert smallest_detected(found[:1]) is None
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.5, 3.0])
+def test_no_split_that_could_change_the_answer_is_left_out(leak: float) -> None:
+    """Sets found are those whose whole p-value is small enough, though most splits of the others are never drawn."""
+    rng = np.random.default_rng(2)
+    members = np.arange(600) < 300
+    scores = rng.normal(size=600) + leak * members
+    (found,) = set_detection(scores, members, sizes=(10,), fpr=0.05, draws=199, seed=7)
+    sets = numpy_rng(7, "sets of members").permutation(scores[members]).reshape(30, 10)
+    seeds = [derive_seed(7, "set", 10, k) for k in range(30)]
+    p = [set_p_value(one, scores[~members], draws=199, seed=seed) for one, seed in zip(sets, seeds, strict=True)]
+    assert found.detected.value == np.mean(np.array(p) <= 0.05)
+    assert (found.detected.value > 0.1) == (leak > 0)
 
 
 def test_patients_are_scored_by_all_their_records() -> None:

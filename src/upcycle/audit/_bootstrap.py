@@ -29,6 +29,9 @@ def two_way_interval(
     `scores` float and `members` bool (pipelines, records): every pipeline's own coin flips. `groups` (records,): whole
     groups are resampled. Where all resamples agree at 0 or 1 the limit is exact for the smaller number of independent
     records, as in `delong_interval`. NotResolvable below three expected false positives among all pairs.
+
+    For scores pooled by hand, and the check of the limits in closed form that `audit` prints: those are quicker, narrower for
+    the AUC, and for the TPR wider, since they count the error of the threshold, which resampled false positives do not show.
     """
     scores, members = check_pipelines(scores, members)
     negatives = int((~members).sum())

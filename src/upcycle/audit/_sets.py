@@ -3,6 +3,7 @@ inference: Maini et al. 2021, arXiv:2104.10706; set-level tests after distillati
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,13 +44,7 @@ def set_p_value(scores: np.ndarray, outside: np.ndarray, *, draws: int = 9999, s
     """One-sided p of "the set scores no higher than non-members": share of random splits of `scores` (k,) and `outside`
     (m,) whose first part has as large a mean, the observed split counted; in (0, 1], exact at any size (Phipson & Smyth
     2010)."""
-    inside, others = _finite("scores", scores), _finite("outside", outside)
-    pool, k = np.concatenate([inside, others]), len(inside)
-    rng = numpy_rng(seed, "set splits")
-    limit = inside.sum() - 1e-9 * (1 + np.abs(pool).sum())
-    sums = (pool[rng.choice(len(pool), k, replace=False, shuffle=False)].sum() for _ in range(draws))
-    larger = sum(bool(total >= limit) for total in sums)
-    return (larger + 1) / (draws + 1)
+    return (sum(_larger(scores, outside, draws, seed)) + 1) / (draws + 1)
 
 
 def set_detection(
@@ -111,10 +106,29 @@ def _detect(sets: np.ndarray, outside: np.ndarray, size: int, fpr: float, draws:
     """`sets` float64 (sets, size); every set is compared with splits drawn for it alone."""
     if not len(sets):
         return SetDetection(size, 0, NotResolvable(fpr, size))
-    p = [set_p_value(scores, outside, draws=draws, seed=derive_seed(seed, "set", size, k)) for k, scores in enumerate(sets)]
-    found = int((np.array(p) <= fpr).sum())
+    found = sum(_is_found(scores, outside, fpr, draws, derive_seed(seed, "set", size, k)) for k, scores in enumerate(sets))
     low, high = clopper_pearson(found, len(sets))
     return SetDetection(size, len(sets), Rate(found / len(sets), low, high))
+
+
+def _is_found(scores: np.ndarray, outside: np.ndarray, fpr: float, draws: int, seed: int) -> bool:
+    """Is `set_p_value` at most `fpr`? No further split is drawn once it cannot be."""
+    larger = 0
+    for more in _larger(scores, outside, draws, seed):
+        larger += more
+        if (larger + 1) / (draws + 1) > fpr:
+            return False
+    return True
+
+
+def _larger(scores: np.ndarray, outside: np.ndarray, draws: int, seed: int) -> Iterator[bool]:
+    """Of every random split in turn: is the sum of its first part at least that of `scores`, up to rounding?"""
+    inside, others = _finite("scores", scores), _finite("outside", outside)
+    pool, k = np.concatenate([inside, others]), len(inside)
+    rng = numpy_rng(seed, "set splits")
+    limit = inside.sum() - 1e-9 * (1 + np.abs(pool).sum())
+    for _ in range(draws):
+        yield bool(pool[rng.choice(len(pool), k, replace=False, shuffle=False)].sum() >= limit)
 
 
 def _finite(what: str, scores: np.ndarray) -> np.ndarray:

@@ -174,7 +174,7 @@ def _check_counts(count: np.ndarray, member: np.ndarray) -> None:
 
 
 def twins(rows: np.ndarray) -> str:
-    """Pairs 'i = j' of equal rows, or ''."""
+    """Pairs 'i = j' of equal rows, to the bit, or ''."""
     seen: dict[bytes, int] = {}
     pairs = []
     for i, row in enumerate(rows):
