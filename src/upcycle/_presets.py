@@ -38,7 +38,7 @@ _DEMO = Config(
 _QUICK = Config(
     preset="quick",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=11, min_images=60_000, max_images=200_000),
-    generator=EdmConfig(channels=(48, 96), images=180_000),
+    generator=EdmConfig(channels=(48, 96), images=180_000, batch=64, label_drop=0),
     bank=BankConfig(multiple=3, refresh=0.05),
 )
 
