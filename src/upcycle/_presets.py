@@ -40,16 +40,17 @@ _DEMO = Config(
 _QUICK = Config(
     preset="quick",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=11, min_images=60_000, max_images=200_000),
-    generator=EdmConfig(channels=(48, 96), images=180_000),
+    generator=EdmConfig(channels=(48, 96), images=180_000, batch=64, label_drop=0),
     bank=BankConfig(multiple=3, refresh=0.05),
+    student=StudentConfig(temperature=4.0),
 )
 
 _STANDARD = Config(
     preset="standard",
     teacher=ClassifierConfig(width=32, blocks=2, epochs=16, min_images=100_000, max_images=500_000),
-    generator=EdmConfig(channels=(64, 128), images=500_000),
+    generator=EdmConfig(channels=(64, 128), images=500_000, batch=64, label_drop=0),
     bank=BankConfig(multiple=5, refresh=0.05),
-    student=StudentConfig(epochs=1.5),
+    student=StudentConfig(epochs=1.5, temperature=4.0),
     plain=True,
 )
 
@@ -59,7 +60,7 @@ _BEST = Config(
     generator=EdmConfig(channels=(96, 192, 192), blocks=2, images=8_000_000, snapshots=8),
     sampler=SamplerConfig(steps=8),
     bank=BankConfig(multiple=10, max_images=1_000_000, refresh=0.2),
-    student=StudentConfig(epochs=2.0),
+    student=StudentConfig(epochs=2.0, temperature=4.0),
     audit=AuditConfig(),
     plain=True,
 )
