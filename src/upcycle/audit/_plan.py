@@ -14,6 +14,11 @@ LOSS: Final = "loss threshold"
 RATIO: Final = "shrunk Student-t ratio"
 LIRA: Final = "LiRA online"
 RMIA: Final = "RMIA online"
+LIRA_DENSITY: Final = "LiRA offline, density"
+LIRA_ONE_SIDED: Final = "LiRA offline, one-sided"
+RMIA_OFFLINE: Final = "RMIA offline"
+DIFFICULTY: Final = "difficulty calibration"
+OFFLINE: Final = (LIRA_DENSITY, LIRA_ONE_SIDED, RMIA_OFFLINE, DIFFICULTY)  # by pipelines without the record alone
 LABELS: Final = "label votes"
 PERMUTATION: Final = "label permutation"
 RAW: Final = "raw score"
@@ -23,7 +28,7 @@ QUANTILE: Final = "quantile regression"
 ONE_RUN: Final = "one run"
 ALONE: Final = (GAP, *LEARNED, QUANTILE, ONE_RUN)  # what is run on one pipeline only
 _WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
-_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, LABELS, RAW)
+_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
 
 
 @dataclass(frozen=True)

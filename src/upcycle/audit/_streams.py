@@ -13,6 +13,7 @@ from upcycle.audit import _plan as names
 from upcycle.audit._alone import GAP_CARD, ONE_RUN_CARD, Alone, prepare, scores_alone
 from upcycle.audit._attacks import attack_cards
 from upcycle.audit._card import AttackCard
+from upcycle.audit._difficulty import DIFFICULTY_CARDS
 from upcycle.audit._lira import LIRA_CARDS
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._quantile import QUANTILE_CARDS
@@ -28,7 +29,8 @@ ShadowAttack = Callable[[ShadowSet, int], np.ndarray]
 
 SYNTHETIC: Final = "synthetic set"
 GENERATOR: Final = "generator"
-_LEAST: Final = {names.LIRA: 6}  # pipelines: a variance of its own for every record takes two references on each side
+_OWN_VARIANCE: Final = (names.LIRA, names.LIRA_DENSITY, names.LIRA_ONE_SIDED)
+_LEAST: Final = dict.fromkeys(_OWN_VARIANCE, 6)  # pipelines: every record's own variance takes two references on a side
 _CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
 _CLASSIFIERS: Final = ("T1", "T5", "T1 baseline")
 _SET_SCORES: Final = {NEAREST: "T2", DENSITY: "T2", LABEL_MASS: "T3"}
@@ -131,4 +133,5 @@ def cards(plan: AuditPlan) -> tuple[AttackCard, ...]:
     )
     alone = (GAP_CARD, *attack_cards()[1:], *QUANTILE_CARDS, ONE_RUN_CARD)
     planned = plan.attacks if plan.pipelines == 1 else ()
-    return (*own, *STUDENT_T_CARDS, *LIRA_CARDS[:1], *RMIA_CARDS[:1], *SET_CARDS, *(c for c in alone if c.name in planned))
+    shadow = (*STUDENT_T_CARDS, *LIRA_CARDS, *RMIA_CARDS, *DIFFICULTY_CARDS)
+    return (*own, *shadow, *SET_CARDS, *(c for c in alone if c.name in planned))
