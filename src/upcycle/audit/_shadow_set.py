@@ -62,7 +62,7 @@ class ShadowSet:
         return len(self.logits)
 
     def statistic(self, signal: str) -> np.ndarray:
-        """`record_statistic` of every answer, float64 (pipelines, records, views). Computed once, whatever attack asks first."""
+        """`record_statistic` of every answer, float64 (pipelines, records, views). Computed once for all attacks."""
         if signal not in self._statistics:
             self._statistics[signal] = record_statistic(self.logits, self.labels, signal)
         return self._statistics[signal]
