@@ -81,6 +81,21 @@ def test_every_label_test_stands_under_the_part_that_it_accuses_and_in_its_famil
             assert row.p_holm == pytest.approx(max(steps[: family.index(row.p_value) + 1]))
 
 
+def test_attacks_by_pipelines_without_the_record_alone_see_the_same_leak_and_none_where_there_is_none(
+    leaking: PipelineAudit, clean: PipelineAudit
+) -> None:
+    for attack in ("LiRA offline, density", "LiRA offline, one-sided", "RMIA offline", "difficulty calibration"):
+        (loud,), (quiet,) = (found.select(target="student", population="clean", attack=attack) for found in (leaking, clean))
+        assert loud.auc_low > 0.8
+        assert quiet.p_value > 0.001
+
+
+def test_every_attack_that_a_row_names_has_a_card(leaking: PipelineAudit) -> None:
+    known = {card.name for card in leaking.cards}
+    for row in leaking.rows:
+        assert row.attack in known | {"raw score"} or any(row.attack.startswith(f"{name}, ") for name in known), row.attack
+
+
 def test_all_six_controls_run_and_pass(leaking: PipelineAudit) -> None:
     names = {c.control for c in leaking.controls}
     assert names == {
@@ -122,7 +137,10 @@ def test_few_pipelines_run_the_attacks_that_so_few_allow(pipelines: int) -> None
     found = audit(Memory(4.0, 4), pool(), plan_for("standard", pipelines=pipelines, n_jobs=1, views=1, synthetic=40))
     attacks = {row.attack for row in found.rows if row.target == "student"}
     assert ("shrunk Student-t ratio" in attacks) == (pipelines >= 4)
-    assert ("LiRA online" in attacks) == (pipelines >= 6)
+    for attack in ("LiRA online", "LiRA offline, density", "LiRA offline, one-sided"):
+        assert (attack in attacks) == (pipelines >= 6)
+    for attack in ("RMIA online", "RMIA offline", "difficulty calibration"):
+        assert (attack in attacks) == (pipelines >= 4)
     assert found.verdict == "LEAKS"
 
 

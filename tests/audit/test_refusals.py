@@ -119,6 +119,20 @@ def test_scores_that_are_the_same_for_all_records_are_left_out_by_name() -> None
     assert any(note.startswith("denoiser norm: the same answer") for note in found.notes)
 
 
+def test_records_that_no_run_searched_for_are_no_fault_but_a_hole_in_one_run_is() -> None:
+    sound = drawn()
+    few = np.random.default_rng(0).normal(size=(6, 300)).astype(np.float32)
+    few[:, 50:] = np.nan
+    kept, _, notes = without_faults(replace(sound, scores={"boundary distance": few}))
+    assert "boundary distance" in kept.scores and not any("boundary" in note for note in notes)
+    flat = np.where(np.isnan(few), few, np.float32(1))
+    _, _, notes = without_faults(replace(sound, scores={"boundary distance": flat}))
+    assert any(note.startswith("boundary distance: the same answer") for note in notes)
+    few[3, 7] = np.nan
+    with pytest.raises(AuditInputError, match=r"boundary distance: answers must be finite.* in pipelines 3\."):
+        without_faults(replace(sound, scores={"boundary distance": few}))
+
+
 def test_answers_that_are_no_numbers_and_a_shadow_of_all_records_are_named_together() -> None:
     sound = drawn()
     logits, members = sound.logits["student"].copy(), sound.design.members.copy()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from upcycle._random import indexed_normal
 from upcycle._training import Checkpoint, silent
 from upcycle.config import BigGanConfig, GanConfig, SamplerConfig
 from upcycle.generators import GanGenerator, ImageShape, check_generator, make_generator
@@ -19,7 +20,7 @@ from upcycle.generators._adversarial import (
     hinge_generator,
 )
 from upcycle.generators._ema import StateEma
-from upcycle.generators._gan import _Fit, average_decay, rate_factor
+from upcycle.generators._gan import _Fit, average_decay, build_generator, rate_factor
 from upcycle.generators._stored import in_batches
 
 TINY = GanConfig(width=4, d_width=4, latent=6, embedding=4, batch=16, snapshots=2)
@@ -219,3 +220,33 @@ def test_two_patterns_are_learnt_in_seconds() -> None:
 def test_gan_takes_no_notice_of_the_sampler_of_the_other_family() -> None:
     shape = ImageShape(1, 8, 2)
     assert isinstance(make_generator(shape, GanConfig(), SamplerConfig(ema_std=0.3)), GanGenerator)
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_BIG.model_copy(update={"pack": 2})])
+def test_the_discriminator_is_kept_beside_the_snapshots_and_never_in_one(
+    config: GanConfig | BigGanConfig, tmp_path: Path
+) -> None:
+    images, labels = patterns(32)
+    inside = GanGenerator(ImageShape(1, 8, 2), config).fit(images, labels, seed=0, budget=64)
+    GanGenerator(ImageShape(1, 8, 2), config).fit(images, labels, seed=0, budget=64, resume=tmp_path)
+    loaded = GanGenerator(ImageShape(1, 8, 2), config).load(tmp_path)
+    drawing = build_generator(config, loaded.shape, training=False).state_dict().keys()
+    assert all(loaded.tensors(snapshot).keys() == drawing for snapshot in loaded.snapshots())
+    asked, own = torch.rand(5, 1, 8, 8) * 2 - 1, torch.arange(5) % 2
+    scores = [generator.discriminator() for generator in (inside, loaded)]
+    assert scores[0] is not None and scores[1] is not None
+    found = [score(asked, own) for score in scores]  # type: ignore[misc]
+    assert torch.equal(found[0], found[1]) and found[0].shape == (5,)
+    (tmp_path / "judge.safetensors").unlink()
+    assert loaded.discriminator() is None, "runs from before it was kept have none"
+
+
+def test_what_is_rendered_is_what_is_drawn_and_carries_gradients_to_its_latent() -> None:
+    images, labels = patterns(32)
+    generator = GanGenerator(ImageShape(1, 8, 2), TINY).fit(images, labels, seed=0, budget=64)
+    latent = torch.from_numpy(indexed_normal(5, np.arange(4), (TINY.latent,))).requires_grad_(True)
+    rendered = generator.renderer()(latent, torch.arange(4) % 2)
+    drawn = generator.sample(np.arange(4) % 2, seed=5)
+    assert np.abs((rendered.detach().numpy() + 1) * 127.5 - drawn).max() < 0.51
+    (gradient,) = torch.autograd.grad(rendered.sum(), latent)
+    assert float(gradient.abs().max()) > 0

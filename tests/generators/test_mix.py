@@ -214,3 +214,17 @@ def test_the_first_member_draws_the_share_that_the_sampler_says() -> None:
     assert isinstance(mix, MixGenerator)
     chosen = members_of(7, np.arange(1_000), mix.shares)
     assert np.bincount(chosen).tolist() == [250, 250, 500]  # two seeds of the first, one of the second
+
+
+def test_every_member_of_a_mix_can_be_taken_out_as_it_draws_there(tmp_path: Path) -> None:
+    images, labels = toy()
+    make_generator(SHAPE, MIX).fit(images, labels, seed=0, budget=700, resume=tmp_path)
+    mix = make_generator(SHAPE, MIX).load(tmp_path)
+    assert isinstance(mix, MixGenerator)
+    asked, rows = np.arange(40) % 2, np.arange(40)
+    whole, chosen = mix.sample(asked, seed=3), members_of(3, rows, mix.shares)
+    for k, member in enumerate(mix.parted()):
+        mine = chosen == k
+        own = member.sample(asked[mine], seed=derive_seed(3, "mix", k), spread=mix.spreads[k], indices=rows[mine])
+        np.testing.assert_array_equal(own, whole[mine])
+        assert not isinstance(member, GanGenerator) or member.discriminator() is not None

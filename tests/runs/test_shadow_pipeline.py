@@ -210,6 +210,19 @@ def test_every_member_of_a_mix_is_small() -> None:
     assert isinstance(found.members[0].generator, EdmConfig) and found.members[0].generator.channels == (24, 48)
 
 
+def test_runs_kept_before_a_gan_was_asked_for_its_discriminator_are_not_taken_for_ones_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import upcycle.runs._shadow_pipeline as module
+
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(module, "content_key", lambda *parts: str(seen.append(parts)))
+    validation = ImageSet(np.zeros((4, 8, 8, 1), np.uint8), np.arange(4) % 3)
+    for family in ("edm", "gan", "mix"):
+        assert ShadowPipeline(validation, 3, settings(f"generator.family={family}")).key
+    assert ["generator's weights" in parts for parts in seen] == [False, True, True]
+
+
 def test_runs_kept_while_a_choice_was_left_out_are_not_taken_for_ones_with_it(data: tuple[ImageSet, ImageSet]) -> None:
     config = settings("teachers=2")
     assert choices_inside(config) == ("2 teachers",)

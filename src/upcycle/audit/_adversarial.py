@@ -21,7 +21,7 @@ ADVERSARIAL_CARDS: Final = (
     AttackCard(
         "discriminator logit",
         "Hayes et al. 2019 (LOGAN), arXiv:1705.07663",
-        "the discriminator, if it is shipped",
+        "the discriminator, which no release holds: an upper bound for those who have the generator's weights alone",
         "an overfitted discriminator calls its own training images real more surely",
         "T4",
     ),

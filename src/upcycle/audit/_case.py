@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit._inputs import AuditInputError
-from upcycle.audit._shadow_set import ShadowSet, record_statistic, reference_indices
+from upcycle.audit._shadow_set import ShadowSet, reference_indices
 
 _LEAST_JUDGED: Final = 0.9
 _FLOOR: Final = 1e-12  # variance below which references agree to the last bit
@@ -37,11 +37,12 @@ class Moments:
 
 def shadow_case(shadows: ShadowSet, target: int, signal: str, views: slice) -> Case:
     """The case of pipeline `target`; one query per view in `views`. Raises AuditInputError."""
-    one = shadows.leave_one_out(target)
-    if not range(*views.indices(one.logits.shape[1])):
-        raise AuditInputError(f"views must choose some of {one.logits.shape[1]} views. Got {views}. Use slice(None) for all.")
-    logits, references = one.logits[:, views], one.references[:, :, views]
-    return Case(record_statistic(logits, one.labels, signal), record_statistic(references, one.labels, signal), one.member)
+    count = shadows.logits.shape[2]
+    if not range(*views.indices(count)):
+        raise AuditInputError(f"views must choose some of {count} views. Got {views}. Use slice(None) for all.")
+    others = reference_indices(shadows.member, target)
+    statistic = shadows.statistic(signal)
+    return Case(statistic[target][:, views], statistic[others][:, :, views], shadows.member[others])
 
 
 def statistic_case(statistics: np.ndarray, member: np.ndarray, target: int) -> Case:

@@ -24,6 +24,7 @@ from upcycle.audit._plan import AuditPlan, plan_for
 from upcycle.audit._refusals import without_faults, without_rows
 from upcycle.audit._shadows import Report, Shadows, run_shadows
 from upcycle.audit._streams import Attacked, ShadowAttack, attacked, cards, place
+from upcycle.audit._student_risk import student_risk
 from upcycle.data import ImageSet
 
 
@@ -61,6 +62,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
     controls = pipeline_controls(shadows, done, plan.seed)
     verdicts = judge_pipeline(rows, tests, controls, plan.confidence, refused | without_rows(done, rows))
     words = {v.target: v.verdict for v in verdicts}
+    risk = student_risk(done, shadows.design, names.RATIO, plan.confidence)
     return PipelineAudit(
         plan,
         tuple(replace(row, verdict=words[row.target]) for row in rows),
@@ -68,11 +70,12 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         tests,
         verdicts,
         cards(plan),
-        _facts(shadows),
-        _arrays(shadows, done),
+        {**_facts(shadows), **({} if risk is None else risk.facts())},
+        {**_arrays(shadows, done), **({} if risk is None else risk.arrays(len(shadows.design.records)))},
         one_run=canary_bounds(shadows.design, done, plan),
         sets=set_shares(done, shadows.design, primary_attack(plan), plan.seed, plan.confidence),
         notes=(*shadows.design.notes, *faults, *notes),
+        risk=risk,
     )
 
 

@@ -18,6 +18,7 @@ from upcycle.audit._owners import SetShare
 from upcycle.audit._plan import RATIO, AuditPlan
 from upcycle.audit._pooled_epsilon import EpsilonUnit
 from upcycle.audit._result import AuditRow
+from upcycle.audit._student_risk import StudentRisk
 from upcycle.audit._verdict import Verdict, headline
 
 SCHEMA: Final = "upcycle-pipeline-audit/1"
@@ -46,7 +47,8 @@ class PipelineAudit:
     """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
     scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself; `one_run`:
     lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests; `sets`: how many records of one
-    owner give it away; `notes`: what could not be judged or is out of the ordinary, and why."""
+    owner give it away; `notes`: what could not be judged or is out of the ordinary, and why; `risk`: which records the student
+    gives away, of 8 pipelines or more; only its `facts` ever leave."""
 
     plan: AuditPlan
     rows: tuple[PipelineRow, ...]
@@ -60,6 +62,7 @@ class PipelineAudit:
     one_run: tuple[CanaryBound, ...] = ()
     sets: tuple[SetShare, ...] = ()
     notes: tuple[str, ...] = ()
+    risk: StudentRisk | None = field(default=None, repr=False)
 
     @property
     def headline(self) -> Verdict:

@@ -27,7 +27,8 @@ class Parts:
     `student` is what is released, `variants` are other students (hard labels, temperatures) by name, `teacher` the private
     model and the audit's positive control, `baseline` a model trained on the private data. `synthetic_images` uint8 (m, height,
     width, channels) with `soft_labels` float (m, classes) are a released set; `sampler` draws one where there is none.
-    `generator_scores`: attacks on the generator's weights by name. `facts`: numbers worth keeping, such as accuracies.
+    `generator_scores`: attacks on the generator's weights by name, `searched_scores` those that search for every record and are
+    asked of a few (AuditPlan.searched). `facts`: numbers worth keeping, such as accuracies.
     """
 
     student: Predict | None = None
@@ -39,6 +40,7 @@ class Parts:
     sampler: Draw | None = None
     generator_scores: Mapping[str, RecordScore] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
+    searched_scores: Mapping[str, RecordScore] = field(default_factory=dict)
 
     def classifiers(self) -> dict[str, Predict]:
         """Every classifier that is there, the student first."""

@@ -14,6 +14,11 @@ LOSS: Final = "loss threshold"
 RATIO: Final = "shrunk Student-t ratio"
 LIRA: Final = "LiRA online"
 RMIA: Final = "RMIA online"
+LIRA_DENSITY: Final = "LiRA offline, density"
+LIRA_ONE_SIDED: Final = "LiRA offline, one-sided"
+RMIA_OFFLINE: Final = "RMIA offline"
+DIFFICULTY: Final = "difficulty calibration"
+OFFLINE: Final = (LIRA_DENSITY, LIRA_ONE_SIDED, RMIA_OFFLINE, DIFFICULTY)  # by pipelines without the record alone
 LABELS: Final = "label votes"
 PERMUTATION: Final = "label permutation"
 RAW: Final = "raw score"
@@ -23,7 +28,7 @@ QUANTILE: Final = "quantile regression"
 ONE_RUN: Final = "one run"
 ALONE: Final = (GAP, *LEARNED, QUANTILE, ONE_RUN)  # what is run on one pipeline only
 _WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
-_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, LABELS, RAW)
+_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class AuditPlan:
     every attack is uncalibrated. `attacks`: names, of which GAP, LEARNED, QUANTILE and ONE_RUN are run with one pipeline only,
     since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the one-run bound
     guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts). `views`: queries
-    per record (itself, mirrored, shifted). `seed` is a secret: it draws canaries and membership. `backend`: a joblib backend,
-    such as loky, or ray or dask once registered; `n_jobs` 0: one worker per physical core."""
+    per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search for each: the
+    distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws canaries and
+    membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker per physical
+    core."""
 
     budget: str = "standard"
     pipelines: int = 32
@@ -41,6 +48,7 @@ class AuditPlan:
     attacks: tuple[str, ...] = _WITH_SHADOWS
     views: int = 4
     synthetic: int = 2_000
+    searched: int = 0
     guessed: float = 0.25
     confidence: float = 0.95
     seed: int = 0
@@ -68,7 +76,7 @@ BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
         "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
         "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
         "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION)),
-        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6),
+        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6, searched=200),
     }
 )
 

@@ -17,6 +17,7 @@ from upcycle.audit._canaries import Records
 from upcycle.audit._copies import nearest_two
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._pipelines import Parts, Predict, RecordScore, as_logits
+from upcycle.audit._searches import searched
 from upcycle.audit._steady import check_steady
 
 VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
@@ -60,8 +61,9 @@ def record_views(images: np.ndarray, count: int) -> list[np.ndarray]:
     return [make() for make in makers[:count]]
 
 
-def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synthetic: int, seed: int) -> Answers:
-    """All answers of one run. `members` bool (records,) serves the controls alone; no attack's answer depends on it.
+def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synthetic: int, seed: int, few: int = 0) -> Answers:
+    """All answers of one run, on `few` records (0: none) also those that must be searched for. `members` bool (records,)
+    serves the controls alone; no attack's answer depends on it.
 
     Raises AuditInputError for a classifier whose answers about a record change, and for answers that are no finite numbers.
     """
@@ -79,6 +81,7 @@ def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synt
         if soft is not None:
             scores[LABEL_MASS] = _label_mass(records, images, soft)
             logits[PROBE] = _probe(images, soft, seen, seed)
+    scores |= searched(parts, records, few, derive_seed(seed, "searches"))
     scores |= _copy_controls(records, members, images, seed)
     return Answers(
         logits,

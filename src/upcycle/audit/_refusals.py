@@ -31,7 +31,7 @@ def without_faults(shadows: Shadows) -> tuple[Shadows, dict[str, str], tuple[str
     _check(shadows)
     constant = {name: runs for name, logits in shadows.logits.items() if len(runs := _constant(logits[:, :, 0]))}
     scored = {name: found for name, found in shadows.scores.items() if name not in _CONTROLS}
-    flat = {name: runs for name, found in scored.items() if len(runs := _constant(found[..., None]))}
+    flat = {name: runs for name, found in scored.items() if len(runs := _constant(found[:, _judged(found)][..., None]))}
     refused = {name: _same(name, runs) for name, runs in constant.items() if name not in _OF_THE_RELEASE}
     kept = replace(
         shadows,
@@ -66,7 +66,7 @@ def _check(shadows: Shadows) -> None:
     problems = [
         f"{name}: answers must be finite. Got NaN or infinity in pipelines {listed(runs)}. Mend the model and run those again."
         for name, found in answers.items()
-        if len(runs := np.flatnonzero(~np.isfinite(found).reshape(len(found), -1).all(1)))
+        if len(runs := np.flatnonzero(~np.isfinite(found[:, _judged(found)]).reshape(len(found), -1).all(1)))
     ]
     if len(whole := np.flatnonzero(members.all(1) | ~members.any(1))):
         problems.append(
@@ -77,6 +77,11 @@ def _check(shadows: Shadows) -> None:
         problems.append("a pipeline must leave a part that can be attacked. Got none. Return a student, say.")
     if problems:
         raise AuditInputError(*problems)
+
+
+def _judged(answers: np.ndarray) -> np.ndarray:
+    """bool (records,): all but those that were searched for in no run, whose score (runs, records) is NaN in all of them."""
+    return ~np.isnan(answers).all(0) if answers.ndim == 2 else np.ones(answers.shape[1], bool)
 
 
 def _constant(answers: np.ndarray) -> np.ndarray:

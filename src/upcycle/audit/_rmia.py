@@ -9,7 +9,7 @@ import numpy as np
 
 from upcycle.audit._card import AttackCard
 from upcycle.audit._inputs import AuditInputError
-from upcycle.audit._shadow_set import OneOut, ShadowSet, record_statistic, reference_indices
+from upcycle.audit._shadow_set import ShadowSet, record_statistic, reference_indices
 
 _TINY: Final = 1e-300
 _PAPER: Final = "Zarifzadeh et al. 2024, arXiv:2312.03262"
@@ -55,18 +55,19 @@ def rmia(
     are their own. One sort and one binary search per record: O((n + z) log z), never an n x z matrix. Raises
     AuditInputError.
     """
-    one = shadows.leave_one_out(target)
-    crowd = _crowd(shadows, target, population)
+    others = reference_indices(shadows.member, target)
     if form not in ("online", "offline") or not gamma > 0 or not 0 <= slope <= 1:
         raise AuditInputError(
             f"form must be online or offline, gamma above 0 and slope in 0..1. Got {form}, {gamma} and {slope}. Change them."
         )
-    scores = np.zeros(len(one.labels))
-    views = one.logits.shape[1]
+    known, crowd = np.exp(shadows.statistic("loss")), _crowd(shadows, population)
+    member, scores, views = shadows.member[others], np.zeros(known.shape[1]), known.shape[2]
     for view in range(views):
-        ratios = _ratios(one, view, form, slope)
-        others = ratios if crowd is None else _ratios(crowd, view, form, slope)
-        scores += share_below(ratios, others, gamma) / views
+        ratios = against = _ratios(known[target, :, view], known[others, :, view], member, form, slope)
+        if crowd is not None:
+            outside = np.zeros((len(others), crowd.shape[1]), bool)
+            against = _ratios(crowd[target, :, view], crowd[others, :, view], outside, form, slope)
+        scores += share_below(ratios, against, gamma) / views
     return scores
 
 
@@ -75,30 +76,21 @@ def share_below(ratios: np.ndarray, others: np.ndarray, gamma: float) -> np.ndar
     return np.asarray(np.searchsorted(np.sort(others), ratios / gamma, side="right") / len(others))
 
 
-def _ratios(one: OneOut, view: int, form: str, slope: float) -> np.ndarray:
-    """p(x | target) / p(x), float64 (records,), one pipeline at a time. A side without a reference borrows the other."""
-    chosen = slice(view, view + 1)
-    totals, counts = np.zeros((2, len(one.labels))), np.zeros((2, len(one.labels)))
-    for logits, member in zip(one.references, one.member, strict=True):
-        p = _probability(logits[:, chosen], one.labels)
-        for side, used in enumerate((~member, member)):
-            totals[side] += p * used
-            counts[side] += used
-    means = totals / np.maximum(counts, 1)
+def _ratios(own: np.ndarray, references: np.ndarray, member: np.ndarray, form: str, slope: float) -> np.ndarray:
+    """p(x | target) / p(x), float64 (records,), of probabilities of the target (records,) and of `references` (references,
+    records) with their `member`. A side without a reference borrows the other."""
+    counts = np.stack([(~member).sum(axis=0), member.sum(axis=0)])
+    means = np.stack([(references * used).sum(axis=0) for used in (~member, member)]) / np.maximum(counts, 1)
     out = np.where(counts[0] > 0, means[0], means[1])
     if form == "offline":
         prior = ((1 + slope) * out + 1 - slope) / 2
     else:
         prior = (out + np.where(counts[1] > 0, means[1], means[0])) / 2
-    return np.asarray(_probability(one.logits[:, chosen], one.labels) / np.maximum(prior, _TINY))
+    return np.asarray(own / np.maximum(prior, _TINY))
 
 
-def _probability(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.asarray(np.exp(record_statistic(logits, labels, "loss")[:, 0]))
-
-
-def _crowd(shadows: ShadowSet, target: int, population: Population | None) -> OneOut | None:
-    """The population as seen by the target and its references; all OUT."""
+def _crowd(shadows: ShadowSet, population: Population | None) -> np.ndarray | None:
+    """Probabilities float64 (pipelines, records, views) of the population by all pipelines."""
     if population is None:
         return None
     logits, labels = np.asarray(population.logits), np.asarray(population.labels)
@@ -108,5 +100,4 @@ def _crowd(shadows: ShadowSet, target: int, population: Population | None) -> On
             f"population logits must have shape {expected} with at least one record. Got {logits.shape}. "
             "Ask every pipeline for the same views."
         )
-    others = reference_indices(shadows.member, target)
-    return OneOut(logits[target], logits[others], np.zeros((len(others), len(labels)), bool), labels)
+    return np.asarray(np.exp(record_statistic(logits, labels, "loss")))

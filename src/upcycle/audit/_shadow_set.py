@@ -4,6 +4,7 @@ the target while the others serve as references (leave one out: Aerni et al. 202
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -59,6 +60,16 @@ class ShadowSet:
     def pipelines(self) -> int:
         """Number of pipelines."""
         return len(self.logits)
+
+    def statistic(self, signal: str) -> np.ndarray:
+        """`record_statistic` of every answer, float64 (pipelines, records, views). Computed once for all attacks."""
+        if signal not in self._statistics:
+            self._statistics[signal] = record_statistic(self.logits, self.labels, signal)
+        return self._statistics[signal]
+
+    @cached_property
+    def _statistics(self) -> dict[str, np.ndarray]:
+        return {}
 
     def leave_one_out(self, target: int) -> OneOut:
         """Pipeline `target` and the references that `reference_indices` allows. Raises AuditInputError as that does."""

@@ -82,7 +82,8 @@ def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) 
     shared = hashlib.blake2b(digest_size=16)
     for array in (records.images, records.labels, records.copies, records.true_labels):
         shared.update(np.ascontiguousarray(array).data)
-    shared.update(json.dumps([FORMAT, str(getattr(pipeline, "key", "")), plan.views, plan.synthetic]).encode())
+    asked = [plan.views, plan.synthetic, *([plan.searched] if plan.searched else [])]  # what was kept before stays readable
+    shared.update(json.dumps([FORMAT, str(getattr(pipeline, "key", "")), *asked]).encode())
     paths = []
     for members, seed in zip(design.members, design.seeds, strict=True):
         own = shared.copy()
@@ -143,7 +144,7 @@ def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, p
     start, code = time.monotonic(), code_version()  # read beside the modules that do the work, not when it is over
     images, labels = records.given(members)
     parts = pipeline(images, labels, seed=seed)
-    answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed)
+    answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
     seconds = time.monotonic() - start
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
     partial = path.with_suffix(f".{os.getpid()}.partial")

@@ -10,14 +10,19 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit import _plan as names
+from upcycle.audit._adversarial import ADVERSARIAL_CARDS
 from upcycle.audit._alone import GAP_CARD, ONE_RUN_CARD, Alone, prepare, scores_alone
 from upcycle.audit._attacks import attack_cards
 from upcycle.audit._card import AttackCard
+from upcycle.audit._denoiser import DENOISER_CARDS
+from upcycle.audit._difficulty import DIFFICULTY_CARDS
+from upcycle.audit._label_only import LABEL_ONLY_CARDS
 from upcycle.audit._lira import LIRA_CARDS
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._quantile import QUANTILE_CARDS
 from upcycle.audit._questions import COPYING, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
 from upcycle.audit._rmia import RMIA_CARDS
+from upcycle.audit._searches import BOUNDARY
 from upcycle.audit._sets import SET_CARDS
 from upcycle.audit._shadow_set import ShadowSet, record_statistic, twins
 from upcycle.audit._shadows import Shadows
@@ -28,10 +33,16 @@ ShadowAttack = Callable[[ShadowSet, int], np.ndarray]
 
 SYNTHETIC: Final = "synthetic set"
 GENERATOR: Final = "generator"
-_LEAST: Final = {names.LIRA: 6}  # pipelines: a variance of its own for every record takes two references on each side
+_OWN_VARIANCE: Final = (names.LIRA, names.LIRA_DENSITY, names.LIRA_ONE_SIDED)
+_LEAST: Final = dict.fromkeys(_OWN_VARIANCE, 6)  # pipelines: every record's own variance takes two references on a side
 _CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
 _CLASSIFIERS: Final = ("T1", "T5", "T1 baseline")
-_SET_SCORES: Final = {NEAREST: "T2", DENSITY: "T2", LABEL_MASS: "T3"}
+_PLACES: Final = {  # target and threat model of scores that are not the generator's
+    NEAREST: (SYNTHETIC, "T2"),
+    DENSITY: (SYNTHETIC, "T2"),
+    LABEL_MASS: (SYNTHETIC, "T3"),
+    BOUNDARY: ("student", "T0"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +72,11 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
     for name, values in shadows.scores.items():
         if name in _CONTROLS:
             continue
-        target, threat = (SYNTHETIC, _SET_SCORES[name]) if name in _SET_SCORES else (GENERATOR, "T4")
+        target, threat = _PLACES.get(name, (GENERATOR, "T4"))
         if names.RAW in attacks:
             yield Attacked(target, threat, name, values.astype(np.float64))
         if names.RATIO in attacks and _enough(shadows):
-            yield Attacked(target, threat, f"{name}, {names.RATIO}", calibrated(values, shadows.design.members))
+            yield Attacked(target, threat, f"{name}, {names.RATIO}", _calibrated_where_asked(values, shadows.design.members))
 
 
 def place(name: str) -> tuple[str, str]:
@@ -116,6 +127,14 @@ def calibrated(statistics: np.ndarray, members: np.ndarray) -> np.ndarray:
     return np.stack([calibrated_ratio(statistics, members, target) for target in range(len(statistics))])
 
 
+def _calibrated_where_asked(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """`calibrated` scores (pipelines, records) of the records that have values, NaN for the others."""
+    asked = ~np.isnan(values).any(0)
+    found = np.full(values.shape, np.nan)
+    found[:, asked] = calibrated(values[:, asked], members[:, asked])
+    return found
+
+
 def cards(plan: AuditPlan) -> tuple[AttackCard, ...]:
     """What each attack here is, where it comes from, what it needs and assumes; attacks on one pipeline where they are run."""
     coin = "members and non-members were drawn by one coin flip"
@@ -131,4 +150,7 @@ def cards(plan: AuditPlan) -> tuple[AttackCard, ...]:
     )
     alone = (GAP_CARD, *attack_cards()[1:], *QUANTILE_CARDS, ONE_RUN_CARD)
     planned = plan.attacks if plan.pipelines == 1 else ()
-    return (*own, *STUDENT_T_CARDS, *LIRA_CARDS[:1], *RMIA_CARDS[:1], *SET_CARDS, *(c for c in alone if c.name in planned))
+    shadow = (*STUDENT_T_CARDS, *LIRA_CARDS, *RMIA_CARDS, *DIFFICULTY_CARDS)
+    weights = (*DENOISER_CARDS, *ADVERSARIAL_CARDS)
+    few = tuple(card for card in LABEL_ONLY_CARDS if card.name == BOUNDARY and plan.searched)
+    return (*own, *few, *shadow, *weights, *SET_CARDS, *(c for c in alone if c.name in planned))

@@ -6,7 +6,7 @@ one pass of the averaged generator. `spread` is the standard deviation of the la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -23,7 +23,7 @@ from upcycle.generators._adversarial import (
     hinge_discriminator,
     hinge_generator,
 )
-from upcycle.generators._contract import ImageShape
+from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._ema import StateEma, gamma_of_std, power_beta
 from upcycle.generators._stored import Draw, StoredGenerator, in_batches, patch_side
 from upcycle.nets import (
@@ -37,6 +37,8 @@ from upcycle.nets import (
     parameter_count,
     to_input,
 )
+
+Conditional = Callable[[Tensor, Tensor], Tensor]
 
 
 def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, training: bool) -> nn.Module:
@@ -112,10 +114,38 @@ class GanGenerator(StoredGenerator):
     def _train(self, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report) -> None:
         _Fit(self, images, labels, seed, budget, report).run()
 
-    def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
+    def renderer(self, snapshot: Snapshot | None = None) -> Conditional:
+        """`render(latents (n, latent), labels (n,))`: images float (n, channels, side, side) in [-1, 1] with gradients to the
+        latents; `snapshot` None is the last one. Raises ConfigError before any fit."""
+        tensors = self.tensors(self.chosen(snapshot))
+        with torch.random.fork_rng(devices=[]):
+            return self._network(tensors)
+
+    def discriminator(self) -> Conditional | None:
+        """`score(images (n, channels, side, side) in [-1, 1], labels (n,))`: (n,), higher for real ones, by the discriminator
+        at the end of training; None for a generator fitted before it was kept. A pack is filled with the image itself."""
+        tensors, pack = self.judge(), self.config.pack
+        if not tensors:
+            return None
+        with torch.random.fork_rng(devices=[]):
+            net = build_discriminator(self.config, self.shape)
+        net.load_state_dict(tensors)
+        frozen = self.place(net).eval().requires_grad_(False)
+
+        def score(images: Tensor, labels: Tensor) -> Tensor:
+            found: Tensor = frozen(images.repeat(1, pack, 1, 1), labels)
+            return found
+
+        return score
+
+    def _network(self, tensors: Mapping[str, Tensor]) -> nn.Module:
+        """The generator that draws from a snapshot."""
         net = build_generator(self.config, self.shape, training=False)
         net.load_state_dict(dict(tensors))
-        frozen = self.place(net).eval().requires_grad_(False)
+        return self.place(net).eval().requires_grad_(False)
+
+    def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
+        frozen = self._network(tensors)
 
         def render(noise: Tensor, labels: Tensor, spread: float) -> Tensor:
             drawn: Tensor = frozen(noise * spread, labels)
@@ -228,6 +258,7 @@ class _Fit:
         if before // 5_000 != seen // 5_000 or seen >= self.budget:
             self.report(seen, {"d_loss": float(metrics[0]), "g_loss": float(metrics[1])})
         if any(before < m <= seen for m in self.milestones):
+            self.owner.keep_judge(self.discriminator.state_dict())
             self.owner.keep(seen, self.average.average)
         if self.checkpoint.due():
             self.checkpoint.save({**self.state(), "images_seen": seen})

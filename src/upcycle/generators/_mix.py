@@ -13,7 +13,7 @@ from torch import Tensor
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle._training import Report
-from upcycle.generators._contract import ImageShape
+from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._stored import Draw, StoredGenerator
 
 _BLOCK = 1_000  # every run of so many indices holds each member's share exactly, to rounding
@@ -67,6 +67,7 @@ class MixGenerator(StoredGenerator):
                 told = _shifted(report, done)
                 member.fit(images, labels, seed=derive_seed(seed, "mix", k), budget=part, resume=own, report=told)
                 done += member.snapshots()[-1].images_seen
+            self.keep_judge({f"{k}/{name}": t for k, m in enumerate(self.members) for name, t in m.judge().items()})
             self.gathered()
         if folder is not None:
             _remove(folder, len(self.members))
@@ -82,6 +83,12 @@ class MixGenerator(StoredGenerator):
                 seen += snapshot.images_seen
             self.keep(seen, tensors)
         return self
+
+    def parted(self, snapshot: Snapshot | None = None) -> list[StoredGenerator]:
+        """The members as they draw from `snapshot` (None: the last), each with that as its only one. Raises ConfigError before
+        any fit."""
+        tensors, judge = self.tensors(self.chosen(snapshot)), self.judge()
+        return [member.holding(_of(tensors, k), _of(judge, k)) for k, member in enumerate(self.members)]
 
     def _open(self, tensors: Mapping[str, Tensor]) -> Draw:
         draws = [member._open(_of(tensors, k)) for k, member in enumerate(self.members)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from upcycle._training import Report, silent
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 
+_JUDGE = "judge.safetensors"
 SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
 Draw = Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
@@ -33,6 +35,7 @@ class StoredGenerator(ABC):
         self.shape, self.device = shape, torch.device(device)
         self._folder: Path | None = None
         self._memory: dict[int, dict[str, Tensor]] = {}
+        self._judge: dict[str, Tensor] = {}
         self._drawn: tuple[str, Draw] | None = None
 
     @abstractmethod
@@ -60,6 +63,7 @@ class StoredGenerator(ABC):
         """See Generator.fit. `images` uint8 (n, height, width, channels)."""
         self._folder, self._drawn = resume, None
         self._memory.clear()
+        self._judge.clear()
         with torch.random.fork_rng(devices=[]):
             self._train(images, labels, seed, budget, report)
         return self
@@ -85,10 +89,28 @@ class StoredGenerator(ABC):
         if self._folder is None:
             self._memory[images_seen] = {name: t.clone() for name, t in tensors.items()}
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"snapshot-{images_seen:010d}.safetensors"
-        save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
-        path.with_suffix(".partial").replace(path)
+        _write(tensors, self._folder / f"snapshot-{images_seen:010d}.safetensors")
+
+    def keep_judge(self, tensors: Mapping[str, Tensor]) -> None:
+        """Store what training needs and drawing does not, such as a discriminator, in place of what was there: beside the
+        snapshots and never in one, since whoever has a snapshot need not have this."""
+        if self._folder is None:
+            self._judge = {name: t.clone() for name, t in tensors.items()}
+            return
+        _write(tensors, self._folder / _JUDGE)
+
+    def judge(self) -> dict[str, Tensor]:
+        """What `keep_judge` stored last; empty for a family that has no such network."""
+        if self._folder is None:
+            return dict(self._judge)
+        path = self._folder / _JUDGE
+        return load_file(path) if path.exists() else {}
+
+    def holding(self, tensors: Mapping[str, Tensor], judge: Mapping[str, Tensor]) -> Self:
+        """Another one like this in memory, with `tensors` as its only snapshot."""
+        other = copy(self)
+        other._folder, other._drawn, other._memory, other._judge = None, None, {0: dict(tensors)}, dict(judge)
+        return other
 
     def tensors(self, snapshot: Snapshot) -> dict[str, Tensor]:
         """What `keep` stored for `snapshot`."""
@@ -123,6 +145,13 @@ class StoredGenerator(ABC):
             with torch.random.fork_rng(devices=[]):  # fresh networks draw weights that are overwritten at once
                 self._drawn = (key, self._open(self.tensors(chosen)))
         return self._drawn[1]
+
+
+def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """One file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
+    path.with_suffix(".partial").replace(path)
 
 
 def patch_side(patch: int, size: int) -> int:

@@ -157,7 +157,7 @@ def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPla
     parts = pipeline(*design.records.given(members), seed=design.seeds[number])
     trained = time.monotonic()
     if asks:
-        ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0)
+        ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0, few=plan.searched)
     return trained - start, time.monotonic() - trained if asks else 0.0
 
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upcycle._machine import tune_process
-from upcycle.audit import Parts, Predict, RecordScore, denoiser_norm, t_error
-from upcycle.config import Config, GeneratorConfig, MixConfig
+from upcycle.audit import Parts, Predict
+from upcycle.config import Config, EdmConfig, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings
-from upcycle.generators import EdmGenerator, ImageShape
+from upcycle.generators import ImageShape
 from upcycle.nets import classifier_factory, for_inference, predict_logits
 from upcycle.recycle import Bank, CommitteeLabels, Labeller, bank_size, image_budget, train_student
 from upcycle.runs._display import SilentDisplay
@@ -29,6 +29,7 @@ from upcycle.runs._folder import RunFolder
 from upcycle.runs._plan import Budget, Plan
 from upcycle.runs._road import training_road
 from upcycle.runs._shadow_dp import private_classifiers
+from upcycle.runs._shadow_generator import generator_scores, searched_scores
 from upcycle.runs._stages import content_key
 from upcycle.runs._steps import Bench, Facts
 
@@ -135,10 +136,11 @@ class ShadowPipeline:
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
         private = [] if self.dp is None else [asdict(self.dp)]
         others = [] if self.config.student.temperature == 1 else [_TEMPERATURES]  # such runs had one of 4 degrees only
+        asked = [] if isinstance(self.config.generator, EdmConfig) else ["generator's weights"]  # once, of this family alone
         patients = self.validation.groups is not None
         # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
         version = (4 if patients else 3) if choices_inside(self.config) else 1
-        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others)
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others, *asked)
 
     @property
     def scope(self) -> str:
@@ -211,7 +213,7 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
     released = bank.images[:_RELEASED].copy()
     answers = [_predict(teacher)(released) for teacher in teachers]
-    others = _variants(bench, bank, teachers) if variants else {}
+    others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
     return Parts(
         student=_predict(bench.classifier("student")),
         teacher=_predict(teachers[0]),
@@ -219,7 +221,8 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
         variants={name: _predict(net) for name, net in others.items()},
         synthetic_images=released,
         soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),
-        generator_scores=_generator_scores(bench),
+        generator_scores=generator_scores(sampler),
+        searched_scores=searched_scores(sampler),
         facts={
             "validation accuracy of teacher": float(facts["teacher"]["validation_accuracy"] or 0.0),
             "teacher agrees with the class asked for": float((answers[0].argmax(1) == bank.labels[:_RELEASED]).mean()),
@@ -278,25 +281,6 @@ def _predict(net: nn.Module) -> Predict:
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(1).numpy()
-
-
-def _generator_scores(bench: Bench) -> dict[str, RecordScore]:
-    """White-box attacks: what the denoiser makes of a record (SimA), and of a step there and back (SecMI).
-
-    None for the families that have no denoiser: attacks on what they draw are the audit's others.
-    """
-    sampler = bench.sampler()
-    if not isinstance(sampler.generator, EdmGenerator):
-        return {}
-    denoise, scale = sampler.generator.denoiser(sampler.snapshot)
-
-    def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return denoiser_norm(denoise, scale(np.ascontiguousarray(images)), labels)
-
-    def error(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return t_error(denoise, scale(np.ascontiguousarray(images)), labels, steps=4)
-
-    return {"denoiser norm": norm, "t-error": error}
 
 
 @contextlib.contextmanager
