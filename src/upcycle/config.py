@@ -275,7 +275,9 @@ class StudentConfig(_Section):
     """Generative knowledge distillation."""
 
     labels: Literal["soft", "hard"] = Field("soft", description="the teacher's soft labels, or the class asked for (plain CAS)")
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(
+        1.0, gt=0, description="of soft labels, the released ones too; 2 to 8 teach more at equal budgets, and give more away"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of every soft label spread over all classes")
     mix: float = Field(
         0.0, ge=0, le=1, description="share of the views blended with another one; the teacher labels the blend it sees"

@@ -39,3 +39,13 @@ def test_what_was_not_measured_is_left_out(copies: dict[str, Any] | None, tmp_pa
     card = _card(copies, tmp_path)
     assert ("51.7 % lay nearer" in card) is (copies is not None) and "49.0" not in card
     assert "privacy measure" not in card and ("was not measured" in card) is (copies is None)
+
+
+def test_card_says_at_what_temperature_the_soft_labels_are(tmp_path: Path) -> None:
+    """Whoever takes flattened labels for probabilities trains a student that is sure of nothing."""
+    write_release(tmp_path / "warm", made_of(temperature=4.0), ReleaseOptions(images=6))
+    card = (tmp_path / "warm" / "DATA_CARD.md").read_text(encoding="utf-8")
+    assert "divide your logits by 4 inside the softmax" in card and "multiply the loss by 16" in card
+    assert "temperature 4" in (tmp_path / "warm" / "croissant.json").read_text(encoding="utf-8")
+    write_release(tmp_path / "plain", made_of(), ReleaseOptions(images=6))
+    assert "temperature" not in (tmp_path / "plain" / "DATA_CARD.md").read_text(encoding="utf-8")

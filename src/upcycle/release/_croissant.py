@@ -59,7 +59,7 @@ def write_croissant(contents: Contents, folder: Path) -> None:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": "synthetic-images",
-        "description": f"{asked.images} synthetic images with soft labels. {warning(contents.given)}",
+        "description": f"{asked.images} synthetic images with soft labels{_warmth(contents)}. {warning(contents.given)}",
         "version": "1.0.0",
         "distribution": _distribution(contents, folder),
         "recordSet": _records(contents),
@@ -68,6 +68,11 @@ def write_croissant(contents: Contents, folder: Path) -> None:
     if licence:
         value["license"] = licence
     (folder / NAME).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _warmth(contents: Contents) -> str:
+    degrees = contents.material.temperature
+    return "" if degrees == 1 else f" (the teacher's softmax at temperature {degrees:g})"
 
 
 def _distribution(contents: Contents, folder: Path) -> list[dict[str, Any]]:

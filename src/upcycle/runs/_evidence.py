@@ -117,12 +117,18 @@ def _examples(bench: Bench, store: Store) -> dict[str, Any]:
         examples["synthetic_examples"] = (
             images[rows],
             saved["train_labels"].ravel()[rows],
-            saved["train_soft_labels"][rows],
+            _probabilities(saved["train_soft_labels"][rows], bench.tuned().config.student.temperature),
         )
         examples["nearest"] = neighbours(images, members.images, store.non_members().images)
     rows = _per_class(members.labels, 10)
     examples["real_examples"] = (members.images[rows], members.labels[rows])
     return examples
+
+
+def _probabilities(soft_labels: np.ndarray, temperature: float) -> np.ndarray:
+    """The teacher's probabilities float64 (n, classes) from its softmax at `temperature`, of one teacher exactly."""
+    powers = np.asarray(soft_labels, np.float64) ** temperature
+    return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
 def _per_class(labels: np.ndarray, count: int) -> np.ndarray:

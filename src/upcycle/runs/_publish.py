@@ -152,6 +152,7 @@ def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = froz
         private_hashes=private_hashes,
         report=bench.folder.private / SHAREABLE,
         versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
+        temperature=bench.config.student.temperature,
     )
 
 

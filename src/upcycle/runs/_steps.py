@@ -150,7 +150,7 @@ class Bench:
         return Distillation(
             budget.epoch,
             budget.redrawn,
-            student.temperature,
+            student.temperature if student.labels == "soft" else 1.0,
             student.ema,
             self.config.bank.period,
             student.label_smoothing,
