@@ -78,8 +78,8 @@ class Material:
 
     `student` maps float (n, channels, side, side) in [-1, 1] to logits (n, classes); `architecture` is what config.json says
     of it. `draw(labels, numbers)` is uint8 (n, side, side, channels), image k a pure function of labels[k] and numbers[k];
-    `soft_labels(images)` float (n, classes), rows summing to 1, the teacher's softmax at `temperature`; `shares` (classes,) what
-    part of the set each class gets.
+    `soft_labels(images)` float (n, classes), rows summing to 1, the teacher's softmax at `temperature`; `shares` (classes,)
+    what part of the set each class gets.
     `audit`, `evaluation` and `copies` hold aggregates only. `private_hashes` are `image_hash` of the private images: no image
     with one of these leaves. `report` is the shareable report, which may not be there.
     """
