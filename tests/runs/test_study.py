@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from upcycle._settings import resolve
 from upcycle.errors import ConfigError
 from upcycle.runs import study
-from upcycle.runs._study import _packed, dataset_name, gap_error, summarise
+from upcycle.runs._study import _leak, _packed, dataset_name, gap_error, summarise
 
 
 def test_one_seed_has_the_paired_error_of_its_test_images() -> None:
@@ -46,6 +46,11 @@ def test_rows_alone_give_the_gap_and_its_interval() -> None:
     gap, error, _ = gap_error([100.0 * student - 100.0 * baseline], shared_images=True)
     assert each.gap == mean.gap == pytest.approx(100 / 11) == pytest.approx(gap)
     assert each.error == pytest.approx(error) and each.low < gap < each.high
+
+
+def test_leakage_of_more_seeds_has_a_narrower_interval() -> None:
+    assert _leak([[0.5, 0.46, 0.54]]) == "0.500 ± 0.040"
+    assert _leak([[0.5, 0.46, 0.54]] * 4) == "0.500 ± 0.020"
 
 
 def test_names_of_data_sets() -> None:
