@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -289,14 +288,6 @@ def test_the_primary_endpoint_keeps_half_of_the_error_and_the_rest_shares_the_ot
 def test_audit_json_follows_its_schema_and_nothing_else_does(leaking: AuditResult) -> None:
     document = json.loads(json.dumps(leaking.to_json()))
     check_audit(document)
-    for whom, known in (
-        ("one record, given twice", True),
-        (None, True),
-        ("everybody", False),
-    ):  # as shadow pipelines' rows say it
-        of_pipelines = {**document, "rows": [*document["rows"], {**document["rows"][0], "epsilon_of": whom}]}
-        with nullcontext() if known else pytest.raises(ValueError, match="validation error"):
-            check_audit(of_pipelines)
     schema = audit_schema()
     assert schema["$id"] == document["schema"]
     assert set(document) == set(schema["properties"])

@@ -116,7 +116,8 @@ def test_the_default_recipe_gives_the_bits_of_its_parts_called_one_by_one(
     sampler = Sampler(generator, label_prior(members.labels, 3, config.bank.prior), SEED, config.sampler.spread)
     size = max(64, round(bank_size(config.bank, len(members)) * SCALE))
     bank = Bank(tmp_path, sampler, size, (8, 8, 1)).advance(size)
-    student = train_student(bank, TeacherLabels(teacher), recipe, Distillation(budget, 0), seed=SEED).net
+    labeller, how = TeacherLabels(teacher, temperature=4.0), Distillation(budget, 0, temperature=4.0)
+    student = train_student(bank, labeller, recipe, how, seed=SEED).net
     asked = torch.from_numpy(validation.images)
     for name, net in (("teacher", teacher), ("student", student)):
         np.testing.assert_array_equal(parts.classifiers()[name](validation.images), predict_logits(net, asked, cpu).numpy())
@@ -127,7 +128,7 @@ def test_every_choice_is_made_inside_and_counted(everything: Parts) -> None:
     assert everything.facts["proxy students of the tuning"] == 2
     assert 1 <= everything.facts["members left out by cleaning"] <= 20
     assert everything.facts["snapshots vetoed by the gate"] >= 0
-    assert set(everything.variants) == {"student, hard labels", "student, temperature 4"}
+    assert set(everything.variants) == {"student, hard labels", "student, temperature 1"}
     np.testing.assert_allclose(np.asarray(everything.soft_labels).sum(1), 1, rtol=1e-5)
 
 
