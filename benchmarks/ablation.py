@@ -4,9 +4,10 @@
 
 RUN must have teacher and generator. Students are judged on the validation split and on the run's non-members, which no model
 and no choice ever saw; the test split stays closed. Every step is a student of the same network that sees the same number of
-images; only what its name says is added to the step before, and "+ ..." steps at the end are tried on top of
-"soft + regeneration" one by one. The second generators of "+ mix" are trained once on the run's members, with its own recipe and
-budget, and kept in --generators; a mix is drawn from at the last stage that the memorisation gate lets pass. "+ tuning" searches as `tuning.strategy=halving` does, by short proxy students on the validation split. `minutes` of a step are its
+images; only what its name says is added to the step before, and "+ ..." steps at the end are tried on top of "temperature 4",
+what the presets do, one by one. The second generators of "+ mix" are trained once on the run's members, with its own recipe and
+budget, and kept in --generators; a mix is drawn from at the last stage that the memorisation gate lets pass. "+ tuning"
+searches as `tuning.strategy=halving` does, by short proxy students on the validation split. `minutes` of a step are its
 student's learning and the drawing of all images that its bank needs, even where an earlier step has drawn them already;
 `drawing_minutes` are the second part. What a step needs beforehand, a search or a second generator, is in `preparing_minutes`.
 """
@@ -39,23 +40,26 @@ from upcycle.runs._steps import Bench
 from upcycle.runs._tune import SamplerJudge, choices_of
 
 Settings = Mapping[str, object]
-SOFT: Settings = {"student.labels": "soft"}
+SOFT: Settings = {"student.labels": "soft", "student.temperature": 1.0}
+WARM: Settings = {"student.labels": "soft", "student.temperature": 4.0}
 STEPS: Mapping[str, Settings] = {
     "hard label (plain CAS)": {"student.labels": "hard", "bank.refresh": 0.0, "bank.multiple": 1.0},
     "filtered hard label": {"student.labels": "hard", "bank.refresh": 0.0, "bank.multiple": 1.0, "sampler.threshold": 0.0},
     "soft label": {**SOFT, "bank.refresh": 0.0, "bank.multiple": 1.0},
     "soft + larger bank": {**SOFT, "bank.refresh": 0.0},
     "soft + regeneration": SOFT,
-    "+ blended views (half)": {**SOFT, "student.mix": 0.5},
-    "+ blended views (all)": {**SOFT, "student.mix": 1.0},
-    "+ filter": {**SOFT, "sampler.threshold": 0.0},
-    "+ temperature 2": {**SOFT, "student.temperature": 2.0},
-    "+ spread 1.1": {**SOFT, "sampler.spread": 1.1},
-    "+ weight average": {**SOFT, "student.ema": 0.05},
-    "+ label smoothing 0.1": {**SOFT, "student.label_smoothing": 0.1},
-    "+ a tenth between classes": {**SOFT, "bank.between": 0.1},
-    "+ a third hard for the teacher": {**SOFT, "bank.hard": 0.33},
-    "+ prior as in the data": {**SOFT, "bank.prior": 1.0},
+    "temperature 4": WARM,
+    "+ temperature 2": {**WARM, "student.temperature": 2.0},
+    "+ temperature 8": {**WARM, "student.temperature": 8.0},
+    "+ blended views (half)": {**WARM, "student.mix": 0.5},
+    "+ blended views (all)": {**WARM, "student.mix": 1.0},
+    "+ filter": {**WARM, "sampler.threshold": 0.0},
+    "+ spread 1.1": {**WARM, "sampler.spread": 1.1},
+    "+ weight average": {**WARM, "student.ema": 0.05},
+    "+ label smoothing 0.1": {**WARM, "student.label_smoothing": 0.1},
+    "+ a tenth between classes": {**WARM, "bank.between": 0.1},
+    "+ a third hard for the teacher": {**WARM, "bank.hard": 0.33},
+    "+ prior as in the data": {**WARM, "bank.prior": 1.0},
 }
 
 
@@ -94,7 +98,7 @@ class Workshop:
         pool = candidates(choices_of(self.bench), how.candidates, self.bench.config.seed)
         start = time.monotonic()
         found = search(halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep))
-        return Prepared({**SOFT, **found.best}, minutes=(time.monotonic() - start) / 60)
+        return Prepared({**WARM, **found.best}, minutes=(time.monotonic() - start) / 60)
 
     def mixed(self, family: str) -> Prepared:
         """The run's generator and another one, each drawing half; at the last stage of both that the gate lets pass."""
@@ -102,7 +106,7 @@ class Workshop:
         both = MixGenerator(self.bench.shape, [own, second], (1, 1), budgets=(1, 1), spreads=(1, 1)).gathered()
         passed = [{s.images_seen for s in self.bench.passed_snapshots()}, set(passing(judged(second, self.bench, self.store)))]
         minutes = json.loads((self.folder_of(family) / "minutes.json").read_text())
-        return Prepared(SOFT, both, both.snapshots()[-last_allowed([own, second], passed)], minutes)
+        return Prepared(WARM, both, both.snapshots()[-last_allowed([own, second], passed)], minutes)
 
     def folder_of(self, family: str) -> Path:
         return self.generators / f"{self.store.meta.name}-{family}"

@@ -207,7 +207,7 @@ def _ablation() -> str:
         keys = [f"{who}_{what}" for who in ("validation", "non_member") for what in ("accuracy", "log_likelihood")]
         cells = [f"{statistics.fmean(row[key] for row in mine):.4f}" if key in mine[0] else "-" for key in keys]
         lines.append(f"| {dataset} | {step} | {len(mine)} | {' | '.join(cells)} |")
-    note = 'Steps with a "+" are added to "soft + regeneration" one by one; the test split stays closed.'
+    note = 'Steps with a "+" are added one by one to the last one without; the test split stays closed.'
     return "\n".join([*lines, "", f"{note} {_source(result, 'ablation.json')}"])
 
 
