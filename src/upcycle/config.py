@@ -43,6 +43,9 @@ class AugmentConfig(_Section):
         "auto", description="auto allows a flip only where a probe classifier shows that it keeps the labels"
     )
     shift: float = Field(0.08, ge=0, le=0.25, description="largest shift as a share of the side")
+    contrast: float = Field(
+        0.0, ge=0, le=4, description="classifiers, not the generator, see contrast times 1 / (1 + contrast) to 1 + contrast"
+    )
 
 
 class ClassifierConfig(_Section):

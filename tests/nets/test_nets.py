@@ -89,6 +89,18 @@ def test_a_shift_moves_the_image_and_repeats_its_edge(shift: int, seed: int) -> 
     assert bytes(view.contiguous().numpy()) in moved
 
 
+def test_contrast_stretches_every_image_about_its_own_mean_within_its_limits() -> None:
+    images = torch.tensor([60, 140, 60, 140], dtype=torch.uint8).view(1, 2, 2, 1).repeat(400, 1, 1, 1)
+    views = augment(images, Augmentation(contrast=0.25), torch.Generator().manual_seed(0)).float()
+    factors = (views[:, 0, 1, 0] - 100) / 40
+    assert 0.8 - 0.02 <= factors.min() < 0.82 and 1.23 < factors.max() <= 1.25 + 0.02
+    assert (views.mean((1, 2, 3)) - 100).abs().max() <= 0.5, "the brightness stays"
+    assert factors.log().mean().abs() < 0.02, "as often flatter as stronger"
+    wide = augment(torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1).repeat(50, 1, 1, 1), Augmentation(contrast=1.0),
+                   torch.Generator().manual_seed(0))  # fmt: skip
+    assert (wide[:, 0, 0] <= 64).all() and (wide[:, 0, 1] >= 191).all(), "nothing wraps around"
+
+
 def test_dropout_keeps_the_mean_drops_its_share_and_leaves_no_pattern() -> None:
     torch.manual_seed(0)
     x = torch.ones(64, 8, 9, 9).to(memory_format=torch.channels_last)

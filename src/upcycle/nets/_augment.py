@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,21 +11,33 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which views keep the label: a largest shift in pixels, and mirror images left-right or upside-down."""
+    """Which views keep the label: a largest shift in pixels, mirror images left-right or upside-down, and differences from
+    the image's own mean times a factor between 1 / (1 + contrast) and 1 + contrast."""
 
     shift: int = 0
     horizontal: bool = False
     vertical: bool = False
+    contrast: float = 0.0
 
 
 def augment(images: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:
     """One random view of every image. uint8 (n, height, width, channels) in and out; edges are repeated under shifts."""
+    views = _moved(images, how, rng) if how.shift or how.horizontal or how.vertical else images
+    return _contrasted(views, how.contrast, rng) if how.contrast else views
+
+
+def _moved(images: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:
     n, height, width, _ = images.shape
-    if how == Augmentation():
-        return images
     rows = _source(n, height, how.shift, how.vertical, rng)
     cols = _source(n, width, how.shift, how.horizontal, rng)
     return images[torch.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
+
+
+def _contrasted(images: Tensor, contrast: float, rng: torch.Generator) -> Tensor:
+    """Every image with its differences from its mean times a factor of its own, whose logarithm is uniform."""
+    factors = torch.exp((2 * torch.rand(len(images), 1, 1, 1, generator=rng) - 1) * math.log1p(contrast))
+    values = images.to(torch.float32)
+    return torch.lerp(values.mean((1, 2, 3), keepdim=True), values, factors).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _source(n: int, side: int, shift: int, flip: bool, rng: torch.Generator) -> Tensor:

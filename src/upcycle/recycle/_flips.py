@@ -78,4 +78,4 @@ def choose_augmentation(config: AugmentConfig, size: int, trials: list[FlipTrial
     safe = {trial.flip for trial in trials if trial.safe}
     fixed: dict[str, list[Flip]] = {"none": [], "both": ["horizontal", "vertical"], "auto": list(safe)}
     wanted: list[Flip] = fixed[config.flip] if config.flip in fixed else [config.flip]  # type: ignore[list-item]  # noqa: SIM401
-    return Augmentation(round(config.shift * size), "horizontal" in wanted, "vertical" in wanted)
+    return Augmentation(round(config.shift * size), "horizontal" in wanted, "vertical" in wanted, config.contrast)

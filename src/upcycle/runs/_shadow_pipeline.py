@@ -38,7 +38,7 @@ _RELEASED = 2_000
 _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
 _LATER = (  # settings younger than runs that somebody may have kept
     *("bank.between", "bank.hard", "bank.candidates"),
-    *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones"),
+    *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones", "augment.contrast"),
 )
 _CPU = torch.device("cpu")
 
