@@ -39,6 +39,7 @@ _DEMO = Config(
 
 _QUICK = Config(
     preset="quick",
+    augment=AugmentConfig(contrast=0.3),
     teacher=ClassifierConfig(width=32, blocks=2, epochs=11, min_images=60_000, max_images=200_000),
     generator=EdmConfig(channels=(48, 96), images=180_000, batch=64, label_drop=0),
     bank=BankConfig(multiple=3, refresh=0.05),
@@ -47,6 +48,7 @@ _QUICK = Config(
 
 _STANDARD = Config(
     preset="standard",
+    augment=AugmentConfig(contrast=0.3),
     teacher=ClassifierConfig(width=32, blocks=2, epochs=16, min_images=100_000, max_images=500_000),
     generator=EdmConfig(channels=(64, 128), images=500_000, batch=64, label_drop=0),
     bank=BankConfig(multiple=5, refresh=0.05),
@@ -56,6 +58,7 @@ _STANDARD = Config(
 
 _BEST = Config(
     preset="best",
+    augment=AugmentConfig(contrast=0.3),
     teacher=ClassifierConfig(width=64, blocks=3, epochs=60, min_images=400_000, max_images=4_000_000),
     generator=EdmConfig(channels=(96, 192, 192), blocks=2, images=8_000_000, snapshots=8),
     sampler=SamplerConfig(steps=8),

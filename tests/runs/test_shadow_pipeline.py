@@ -50,9 +50,9 @@ EVERYTHING = (
 FILTER = ("sampler.threshold=0", "sampler.redraws=3")
 SCALE, SEED = 0.02, 11
 KEYS = {
-    "quick": "3e1dcbe78f5e364d027e38e5",
-    "standard": "13734ca1feb1a636be68e4d5",
-    "smoke": "b2e754f1dde2bd877720a272",
+    "quick": "21dc07bfa727563b7b4e49f0",
+    "standard": "8ea11685b79c07d6c41a64be",
+    "smoke": "d8124ab0759997e271aba76e",
 }
 
 
