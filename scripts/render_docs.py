@@ -329,8 +329,12 @@ def _audit(targets: tuple[str, ...] = ()) -> str:
 
 
 def _leaks() -> str:
-    found = _audit(("student", "teacher"))
-    return f"{found} All targets: [docs/leakage.md](docs/leakage.md)." if found else ""
+    found, result = _audit(("student", "teacher")), _result("audit.json")
+    if not found or result is None:
+        return ""
+    cool = any(row["target"] == "student, temperature 4" for row in result["rows"])  # a student of that would not be beside it
+    said = " These students learned at temperature 1; those of today's presets learn at 4, which has lines of its own there."
+    return f"{found} All targets: [docs/leakage.md](docs/leakage.md).{said if cool else ''}"
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, str, str]:
