@@ -239,7 +239,7 @@ class SamplerConfig(_Section):
     steps: int = Field(7, ge=1, description="network evaluations per image")
     order: int = Field(4, ge=1, le=4, description="Adams-Bashforth order (4 = iPNDM-4)")
     sigma_min: float = Field(
-        0.05, gt=0, description="last noise level before the clean image; at 0.01 a few steps leave more grain than is real"
+        0.01, gt=0, description="last noise level before the clean image; a few steps leave grain there, less of it at 0.05"
     )
     sigma_max: float = Field(40.0, gt=0)
     rho: float = Field(7.0, gt=0)

@@ -52,7 +52,7 @@ SCALE, SEED = 0.02, 11
 KEYS = {
     "quick": "21dc07bfa727563b7b4e49f0",
     "standard": "8ea11685b79c07d6c41a64be",
-    "smoke": "d8124ab0759997e271aba76e",
+    "smoke": "b2e754f1dde2bd877720a272",
 }
 
 
