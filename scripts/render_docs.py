@@ -191,6 +191,8 @@ def _study() -> str:
         "Preset quick. Means over seeds; brackets are 95 % intervals over seeds and test images; b baseline, s student."
         " Every test split was read once. Minutes are those of one core beside other work."
     )
+    if len({row["commit"] for row in result["rows"]}) > 1:
+        note += " The rows are of several commits, whose presets differ (docs/log.md), so their mean is not that of one recipe."
     return "\n".join([*lines, "", f"{note} {_source(result, 'study.json')} More: [docs/results.md](docs/results.md)."])
 
 

@@ -165,12 +165,12 @@ def test_stage_says_the_next_command_resumes_and_refuses_another_configuration(d
     assert changed.returncode == 2 and "  seed: 0 -> 7" in changed.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def _hear_interrupts() -> None:
     """A job that a shell put in the background ignores SIGINT, and so would its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_interrupt_ends_in_one_line(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "upcycle", "train-teacher", str(data), "--out", str(tmp_path / "run"), *SMOKE]
     long = ["--set", "teacher.min_images=10000000", "--set", "teacher.max_images=10000000", "--set", "augment.flip=none"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
 
 from upcycle.audit._controls import Control
 from upcycle.audit._label_test import LabelTest
 from upcycle.audit._pipeline_controls import failed
 from upcycle.audit._pipeline_result import AUC_MARGIN, TPR_MARGIN, PipelineRow
+from upcycle.audit._pooled_epsilon import FPR
 from upcycle.audit._verdict import Verdict
-
-FPR: Final = 0.01
 
 
 def judge_pipeline(

@@ -29,6 +29,7 @@ LABEL_MASS: Final = "label mass of synthetic neighbours"
 COPYING: Final = "control: copying generator"
 PLANTED: Final = "control: planted near-duplicates"
 PLANTED_FLAG: Final = "control: planted"
+CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)  # scores that no attack reads
 _FEW, _BLOCK, _HIDDEN = 10, 512, 512
 
 

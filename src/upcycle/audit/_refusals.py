@@ -9,13 +9,12 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit._inputs import AuditInputError
-from upcycle.audit._questions import COPYING, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
+from upcycle.audit._questions import CONTROLS, NEIGHBOURS, PROBE
 from upcycle.audit._result import AuditRow
 from upcycle.audit._shadow_set import listed, twins
 from upcycle.audit._shadows import Shadows
 from upcycle.audit._streams import Attacked
 
-_CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
 _OF_THE_RELEASE: Final = (PROBE, NEIGHBOURS)  # a released set may be the same in every run; a trained model may not
 
 
@@ -30,7 +29,7 @@ def without_faults(shadows: Shadows) -> tuple[Shadows, dict[str, str], tuple[str
     """
     _check(shadows)
     constant = {name: runs for name, logits in shadows.logits.items() if len(runs := _constant(logits[:, :, 0]))}
-    scored = {name: found for name, found in shadows.scores.items() if name not in _CONTROLS}
+    scored = {name: found for name, found in shadows.scores.items() if name not in CONTROLS}
     flat = {name: runs for name, found in scored.items() if len(runs := _constant(found[:, _judged(found)][..., None]))}
     refused = {name: _same(name, runs) for name, runs in constant.items() if name not in _OF_THE_RELEASE}
     kept = replace(
@@ -73,7 +72,7 @@ def _check(shadows: Shadows) -> None:
             f"every pipeline must be given some records and not others. Got all or none in pipelines {listed(whole)}. Draw the "
             "members by coin flips."
         )
-    if not answers.keys() - set(_CONTROLS):
+    if not answers.keys() - set(CONTROLS):
         problems.append("a pipeline must leave a part that can be attacked. Got none. Return a student, say.")
     if problems:
         raise AuditInputError(*problems)

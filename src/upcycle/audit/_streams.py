@@ -20,7 +20,7 @@ from upcycle.audit._label_only import LABEL_ONLY_CARDS
 from upcycle.audit._lira import LIRA_CARDS
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._quantile import QUANTILE_CARDS
-from upcycle.audit._questions import COPYING, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PLANTED, PLANTED_FLAG, PROBE
+from upcycle.audit._questions import CONTROLS, DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PROBE
 from upcycle.audit._rmia import RMIA_CARDS
 from upcycle.audit._searches import BOUNDARY
 from upcycle.audit._sets import SET_CARDS
@@ -35,7 +35,6 @@ SYNTHETIC: Final = "synthetic set"
 GENERATOR: Final = "generator"
 _OWN_VARIANCE: Final = (names.LIRA, names.LIRA_DENSITY, names.LIRA_ONE_SIDED)
 _LEAST: Final = dict.fromkeys(_OWN_VARIANCE, 6)  # pipelines: every record's own variance takes two references on a side
-_CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)
 _CLASSIFIERS: Final = ("T1", "T5", "T1 baseline")
 _PLACES: Final = {  # target and threat model of scores that are not the generator's
     NEAREST: (SYNTHETIC, "T2"),
@@ -70,7 +69,7 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
         if alone is not None and threat in _CLASSIFIERS:
             yield from _on_its_own(alone, shadows.logits[name][0, :, 0], target, threat, plan)
     for name, values in shadows.scores.items():
-        if name in _CONTROLS:
+        if name in CONTROLS:
             continue
         target, threat = _PLACES.get(name, (GENERATOR, "T4"))
         if names.RAW in attacks:

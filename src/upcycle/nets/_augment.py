@@ -21,7 +21,8 @@ class Augmentation:
 
 
 def augment(images: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:
-    """One random view of every image. uint8 (n, height, width, channels) in and out; edges are repeated under shifts."""
+    """One random view of every image. uint8 (n, height, width, channels) in and out; edges are repeated under shifts, and
+    values that a contrast takes out of 0..255 are cut off."""
     views = _moved(images, how, rng) if how.shift or how.horizontal or how.vertical else images
     return _contrasted(views, how.contrast, rng) if how.contrast else views
 
