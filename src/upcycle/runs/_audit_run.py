@@ -29,7 +29,7 @@ from upcycle.runs._stages import MANIFEST
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
 _TURNS = 3  # of either share: one turn alone scatters by 10 % with the machine's speed
-_ATTACK_SECONDS = 2.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
+_ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
 PAGE = "pipeline.html"  # beside its JSON in private/audit
 
 
