@@ -1,5 +1,6 @@
-"""Attacks on the only pipeline of an audit: right or wrong (Yeom et al. 2018), the four learned attacks of the toolkit, and
-quantile regression. With four or more pipelines none of them is run: shadow pipelines calibrate every record, these do not."""
+"""Attacks on the only pipeline of an audit: right or wrong (Yeom et al. 2018), the four learned attacks of the toolkit,
+quantile regression, and RMIA against ridge heads. With four or more pipelines none of them is run: shadow pipelines tell
+better how hard a record is."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from upcycle.audit._attacks import forward_fit, learned_attacks, membership_fold
 from upcycle.audit._card import AttackCard
 from upcycle.audit._controls import blind_features
 from upcycle.audit._design import Design
+from upcycle.audit._heads import LEAST_UNITS, random_features, ridge_heads, rmia_by_heads
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._quantile import quantile_attack
@@ -45,7 +47,8 @@ class Alone:
     """What the attacks on one pipeline share over its classifiers, so that all meet the same records.
 
     `folds`: (train, held-out) index pairs, a unit never on both sides, none where the records are too few; `known` bool
-    (records,): the non-members that the attacker is told of; `features` float64 (records, d): of image and label alone.
+    (records,): the non-members that the attacker is told of; `features` float64 (records, d): of image and label alone;
+    `heads`: logits and members of `ridge_heads`, where they are planned and the units are enough.
     """
 
     labels: np.ndarray
@@ -53,6 +56,7 @@ class Alone:
     folds: tuple[tuple[np.ndarray, np.ndarray], ...]
     known: np.ndarray
     features: np.ndarray
+    heads: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def prepare(design: Design, plan: AuditPlan) -> Alone:
@@ -61,7 +65,8 @@ def prepare(design: Design, plan: AuditPlan) -> Alone:
     coin = numpy_rng(seed, "known non-members").random(int(design.units.max()) + 1) < 0.5
     features = blind_features(records.labels, int(records.true_labels.max()) + 1, records.images)
     folds = _folds(design, seed) if len(members) >= LEAST_RECORDS else ()
-    return Alone(records.labels, members, folds, coin[design.units] & ~members, features)
+    heads = _heads(design, seed) if names.HEADS in plan.attacks else None
+    return Alone(records.labels, members, folds, coin[design.units] & ~members, features, heads)
 
 
 def scores_alone(alone: Alone, logits: np.ndarray, plan: AuditPlan) -> Iterator[tuple[str, np.ndarray]]:
@@ -79,6 +84,8 @@ def scores_alone(alone: Alone, logits: np.ndarray, plan: AuditPlan) -> Iterator[
             yield name, forward_fit(estimator, answers, alone.members, list(alone.folds))
     if names.QUANTILE in plan.attacks and alone.known.sum() >= LEAST_KNOWN:
         yield names.QUANTILE, _quantile(alone, log_odds_signal(logits, alone.labels), plan.seed)
+    if alone.heads is not None:
+        yield names.HEADS, rmia_by_heads(logits, alone.labels, alone.members, alone.heads)
 
 
 def _quantile(alone: Alone, odds: np.ndarray, seed: int) -> np.ndarray:
@@ -87,6 +94,14 @@ def _quantile(alone: Alone, odds: np.ndarray, seed: int) -> np.ndarray:
     features = alone.features
     scores[~known] = quantile_attack(odds[~known], features[~known], odds[known], features[known], seed=state)
     return scores
+
+
+def _heads(design: Design, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    records, units = design.records, design.units
+    if len(np.unique(units)) < LEAST_UNITS:
+        return None
+    classes = int(records.true_labels.max()) + 1
+    return ridge_heads(random_features(records.images), records.labels, units, classes, seed=derive_seed(seed, "heads"))
 
 
 def _folds(design: Design, seed: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:

@@ -8,6 +8,7 @@ from upcycle.audit._card import AttackCard
 from upcycle.audit._denoiser import DENOISER_CARDS
 from upcycle.audit._density import DENSITY_CARDS
 from upcycle.audit._difficulty import DIFFICULTY_CARDS
+from upcycle.audit._heads import HEAD_CARDS
 from upcycle.audit._label_only import LABEL_ONLY_CARDS
 from upcycle.audit._lira import LIRA_CARDS
 from upcycle.audit._neighbours import NEIGHBOUR_CARDS
@@ -23,6 +24,7 @@ def attack_cards() -> tuple[AttackCard, ...]:
     return (
         *_attacks.attack_cards(),
         *QUANTILE_CARDS,
+        *HEAD_CARDS,
         *LABEL_ONLY_CARDS,
         *DIFFICULTY_CARDS,
         *LIRA_CARDS,

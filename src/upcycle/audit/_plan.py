@@ -25,22 +25,23 @@ RAW: Final = "raw score"
 GAP: Final = "gap"
 LEARNED: Final = ("logistic regression", "random forest", "k nearest neighbours", "multilayer perceptron")
 QUANTILE: Final = "quantile regression"
+HEADS: Final = "RMIA offline, ridge heads"
 ONE_RUN: Final = "one run"
-ALONE: Final = (GAP, *LEARNED, QUANTILE, ONE_RUN)  # what is run on one pipeline only
+ALONE: Final = (GAP, *LEARNED, QUANTILE, HEADS, ONE_RUN)  # what is run on one pipeline only
 _WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
 _WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
 
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow and
-    every attack is uncalibrated. `attacks`: names, of which GAP, LEARNED, QUANTILE and ONE_RUN are run with one pipeline only,
-    since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the one-run bound
-    guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts). `views`: queries
-    per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search for each: the
-    distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws canaries and
-    membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker per physical
-    core."""
+    """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow, and only
+    HEADS knows how hard a record is. `attacks`: names, of which GAP, LEARNED, QUANTILE, HEADS and ONE_RUN are run with one
+    pipeline only, since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the
+    one-run bound guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts).
+    `views`: queries per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search
+    for each: the distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws
+    canaries and membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker
+    per physical core."""
 
     budget: str = "standard"
     pipelines: int = 32

@@ -16,6 +16,7 @@ from upcycle.audit._attacks import attack_cards
 from upcycle.audit._card import AttackCard
 from upcycle.audit._denoiser import DENOISER_CARDS
 from upcycle.audit._difficulty import DIFFICULTY_CARDS
+from upcycle.audit._heads import HEAD_CARDS
 from upcycle.audit._label_only import LABEL_ONLY_CARDS
 from upcycle.audit._lira import LIRA_CARDS
 from upcycle.audit._plan import AuditPlan
@@ -147,7 +148,7 @@ def cards(plan: AuditPlan) -> tuple[AttackCard, ...]:
         AttackCard(PROBE, "Behrens & Zdeborova 2026, arXiv:2506.14457", both, "soft labels carry the teacher's memory", "T3"),
         AttackCard(LABEL_MASS, "as the probe", both, "a wrong label shows in the soft labels nearby", "T3"),
     )
-    alone = (GAP_CARD, *attack_cards()[1:], *QUANTILE_CARDS, ONE_RUN_CARD)
+    alone = (GAP_CARD, *attack_cards()[1:], *QUANTILE_CARDS, *HEAD_CARDS, ONE_RUN_CARD)
     planned = plan.attacks if plan.pipelines == 1 else ()
     shadow = (*STUDENT_T_CARDS, *LIRA_CARDS, *RMIA_CARDS, *DIFFICULTY_CARDS)
     weights = (*DENOISER_CARDS, *ADVERSARIAL_CARDS)
