@@ -22,10 +22,12 @@ from upcycle.audit._pipeline_verdict import judge_pipeline
 from upcycle.audit._pipelines import Pipeline
 from upcycle.audit._plan import AuditPlan, plan_for
 from upcycle.audit._refusals import without_faults, without_rows
-from upcycle.audit._shadows import Report, Shadows, run_shadows
+from upcycle.audit._shadows import Report, Shadows, kept_runs, run_in
 from upcycle.audit._streams import Attacked, ShadowAttack, attacked, cards, place
 from upcycle.audit._student_risk import student_risk
 from upcycle.data import ImageSet
+
+_STOPPED = "early look: stopped after {} of {} pipelines, since the student leaked already; limits allow for the planned look."
 
 
 def audit(
@@ -43,10 +45,15 @@ def audit(
     `cache` keeps finished runs, so that a killed audit resumes; it holds private results and must not be shared. Raises
     AuditInputError for data, plans and pipelines that cannot be audited.
     """
-    plan = plan or plan_for("standard")
-    design = make_design(data, plan)
-    shadows = run_shadows(pipeline, design, plan, cache=cache, report=report)
-    return replace(judge_shadows(shadows, plan, extra_attacks), scope=str(getattr(pipeline, "scope", "")))
+    whole = plan or plan_for("standard")
+    with kept_runs(pipeline, cache) as folder:
+        for turn in whole.looks():
+            found = judge_shadows(run_in(folder, pipeline, make_design(data, turn), turn, report), turn, extra_attacks)
+            if found.verdict == "LEAKS":
+                break
+    if found.plan.pipelines < whole.pipelines:
+        found = replace(found, notes=(*found.notes, _STOPPED.format(found.plan.pipelines, whole.pipelines)))
+    return replace(found, scope=str(getattr(pipeline, "scope", "")))
 
 
 def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, ShadowAttack] | None = None) -> PipelineAudit:

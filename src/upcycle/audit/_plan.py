@@ -30,6 +30,7 @@ ONE_RUN: Final = "one run"
 ALONE: Final = (GAP, *LEARNED, QUANTILE, HEADS, ONE_RUN)  # what is run on one pipeline only
 _WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
 _WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
+_LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class AuditPlan:
     `views`: queries per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search
     for each: the distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws
     canaries and membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker
-    per physical core."""
+    per physical core. `look`: after how many pipelines to look once and stop if the student LEAKS already, 0 for never; the
+    look spends a tenth of the error 1 - confidence, the end the rest."""
 
     budget: str = "standard"
     pipelines: int = 32
@@ -55,11 +57,25 @@ class AuditPlan:
     seed: int = 0
     backend: str = "loky"
     n_jobs: int = 0
+    look: int = 0
 
     @property
     def shadows(self) -> int:
         """Pipelines that calibrate the attack on one: all but its own pair, whose membership would give its own away."""
         return max(self.pipelines - 2, 0)
+
+    def looks(self) -> tuple[AuditPlan, ...]:
+        """The plans by which this one is judged in turn, each with its share of the error (Bonferroni): the early look, if
+        there is one, and the end. Raises AuditInputError for a look that no attack by shadow pipelines could use."""
+        if not self.look:
+            return (self,)
+        if self.look % 2 or not 4 <= self.look < self.pipelines:
+            raise AuditInputError(
+                f"look must be even, at least 4 and below the {self.pipelines} pipelines. Got {self.look}. Look half-way."
+            )
+        error = 1 - self.confidence
+        early = replace(self, pipelines=self.look, confidence=1 - _LOOK_SHARE * error)
+        return early, replace(self, confidence=1 - (1 - _LOOK_SHARE) * error)
 
     def canary_counts(self, records: int) -> CanaryCounts:
         """The planned canaries; by default 1 % of the records mislabelled, at least 60 (32 pipelines then give the 900 pairs

@@ -13,6 +13,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,15 +66,23 @@ def run_shadows(
 
     Raises AuditInputError for a pipeline without a `key` where a cache is given, and for pipelines that differ in their parts.
     """
+    with kept_runs(pipeline, cache) as folder:
+        return run_in(folder, pipeline, design, plan, report)
+
+
+@contextmanager
+def kept_runs(pipeline: Pipeline, cache: Path | None) -> Iterator[Path]:
+    """The folder `cache`, or one for the while. Raises AuditInputError for a pipeline without a `key` where one is given."""
     if cache is None:
         with tempfile.TemporaryDirectory(prefix="shadows-") as folder:
-            return _run(pipeline, design, plan, Path(folder), report)
+            yield Path(folder)
+        return
     if not getattr(pipeline, "key", ""):
         raise AuditInputError(
             "a pipeline whose runs are kept must have a `key` that changes with its settings. Got none. Set one."
         )
     cache.mkdir(parents=True, exist_ok=True)
-    return _run(pipeline, design, plan, cache, report)
+    yield cache
 
 
 def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) -> list[Path]:
@@ -107,7 +116,8 @@ def read_answers(path: Path) -> KeptRun | None:
     return KeptRun(Answers(logits, scores, facts), seconds, code)
 
 
-def _run(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, report: Report | None) -> Shadows:
+def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, report: Report | None = None) -> Shadows:
+    """`run_shadows` with its runs in the folder `cache`."""
     paths = run_paths(pipeline, design, plan, cache)
     missing = [k for k, path in enumerate(paths) if read_answers(path) is None]
     done = len(paths) - len(missing)

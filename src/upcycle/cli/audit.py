@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ BUDGETS = ("smoke", "quick", "standard", "full")
 @run_options
 @click.option("--budget", type=click.Choice(BUDGETS), help="Audit the finished run DATA by shadow pipelines with canaries.")
 @click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the physical cores).")
+@click.option("--early-look", is_flag=True, help="With --budget: stop half-way if the student leaks by then.")
 @click.option("--dp/--no-dp", default=None, help="With --budget: DP-SGD classifiers beside the student.  [default: full only]")
 @click.option("--dp-clip", type=click.FloatRange(0, min_open=True), help="Largest gradient norm of a record.  [default: 1]")
 @click.pass_context
-def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, out: Path | None, **options: Any) -> None:
+def audit(
+    context: click.Context, /, budget: str | None, jobs: int, early_look: bool, data: str, out: Path | None, **options: Any
+) -> None:
     """Run up to the audit: membership inference on student, baseline and teacher.
 
     Finished stages are skipped; arguments are those of `upcycle run`. With --budget, DATA is the folder of a run: its
@@ -32,6 +36,8 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     the run's reports anew. Exit code 3 if a control failed.
     """
     comparator = _dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
+    if early_look and budget not in ("standard", "full"):
+        raise ConfigError(f"--early-look must stand beside --budget standard or full. Got {budget or 'none'}. Leave it away.")
     if budget is None:
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
@@ -46,7 +52,8 @@ def audit(context: click.Context, /, budget: str | None, jobs: int, data: str, o
     from upcycle.runs._audit_run import PAGE
 
     as_json = bool(options.get("as_json"))
-    found = audit_run(Path(data), budget, jobs=jobs, dp=comparator, say=lambda text: click.echo(text, err=as_json))
+    say = partial(click.echo, err=as_json)
+    found = audit_run(Path(data), budget, jobs=jobs, early_look=early_look, dp=comparator, say=say)
     if as_json:
         print_json(found.to_json())
     else:

@@ -56,10 +56,10 @@ class Cost:
 
 
 def audit_run(
-    root: Path, budget: str, *, jobs: int = 0, dp: DpSettings | None = None, say: Say = lambda _: None
+    root: Path, budget: str, *, jobs: int = 0, early_look: bool = False, dp: DpSettings | None = None, say: Say = lambda _: None
 ) -> PipelineAudit:
     """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
-    `dp` adds classifiers by DP-SGD to every pipeline.
+    `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then.
 
     Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz and the runs themselves (private/audit/shadows),
     adds the public half to release/audit.json where the run has been released, and writes its reports anew. Canaries are
@@ -75,6 +75,7 @@ def audit_run(
     folder.mkdir(exist_ok=True)
     with only_one(root):
         plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
+        plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
         pool = run_pool(store)
         small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
         pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp)
@@ -107,13 +108,14 @@ def _publish(root: Path) -> None:
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
     """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
     cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
-    say(f"audit {plan.budget}: {cost}")
+    early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
+    say(f"audit {plan.budget}: {cost}{early}")
     start = time.monotonic()
 
-    def report(done: int, total: int, _: float) -> None:
-        fresh = done - (total - cost.pending)
-        left = (time.monotonic() - start) / fresh * (total - done) / 60
-        say(f"pipeline {done} of {total}, {left:.1f} min left")
+    def report(done: int, _: int, __: float) -> None:
+        fresh = done - (plan.pipelines - cost.pending)
+        left = (time.monotonic() - start) / fresh * (plan.pipelines - done) / 60
+        say(f"pipeline {done} of {plan.pipelines}, {left:.1f} min left")
 
     found = audit(pipeline, pool, plan, cache=cache, report=report)
     say(f"took {(time.monotonic() - start) / 60:.1f} min, expected {cost.minutes:.1f}")

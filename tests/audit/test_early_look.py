@@ -1,0 +1,51 @@
+"""An early look that was planned: what it saves, what it costs, and that the design of the first pipelines does not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.audit.pipelines import Memory
+from tests.audit.test_canaries import pool
+from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for
+
+PLAN = plan_for("standard", pipelines=12, look=6, canaries=CanaryCounts(150, 0, 0), views=1, synthetic=40, n_jobs=1, seed=3)
+
+
+def test_a_student_that_leaks_at_the_look_costs_half_of_the_pipelines(tmp_path: Path) -> None:
+    found = audit(Memory(4.0, 4, tmp_path), pool(600), PLAN)
+    assert found.verdict == "LEAKS"
+    assert len(list(tmp_path.iterdir())) == found.plan.pipelines == 6
+    assert found.plan.confidence == pytest.approx(0.995)
+    assert any("after 6 of 12 pipelines" in note for note in found.notes)
+
+
+def test_without_a_leak_all_pipelines_are_run_once_and_the_end_keeps_nine_tenths_of_the_error(tmp_path: Path) -> None:
+    found = audit(Memory(0.0, 4, tmp_path), pool(600), PLAN)
+    assert found.verdict != "LEAKS"
+    assert len(list(tmp_path.iterdir())) == found.plan.pipelines == 12
+    assert found.plan.confidence == pytest.approx(0.955)
+    assert not any("early look" in note for note in found.notes)
+
+
+def test_the_look_sees_the_first_pipelines_of_the_same_design() -> None:
+    early, final = PLAN.looks()
+    first, whole = make_design(pool(600), early), make_design(pool(600), final)
+    assert (first.members == whole.members[:6]).all() and first.seeds == whole.seeds[:6]
+    assert np.array_equal(first.records.images, whole.records.images)
+
+
+def test_a_pipeline_without_a_key_can_be_looked_at_too() -> None:
+    memory = Memory(4.0, 4)
+    nameless: Callable[..., Parts] = lambda images, labels, *, seed: memory(images, labels, seed=seed)  # noqa: E731
+    assert audit(nameless, pool(600), PLAN).plan.pipelines == 6
+
+
+@pytest.mark.parametrize("look", [2, 5, 12, 14])
+def test_a_look_that_could_show_nothing_is_refused_before_the_first_pipeline(look: int) -> None:
+    with pytest.raises(AuditInputError, match=f"look must be even.*Got {look}"):
+        audit(Memory(4.0, 4), pool(), replace(PLAN, look=look))
