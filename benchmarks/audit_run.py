@@ -135,8 +135,8 @@ def throughput(data: str, pipelines: int) -> dict[str, Any]:
 
 
 def replace_rows(rows: list[dict[str, Any]]) -> None:
-    """Rows of the same data set and budget give way."""
-    keys = ("dataset", "budget", "overrides", "kind", "target", "threat_model", "population", "attack", "control")
+    """Rows of the same data set, budget and settings give way, also those of targets and attacks that are no more."""
+    keys = ("dataset", "budget", "overrides")
     write("audit.json", [{**dict.fromkeys(keys), **row} for row in rows], same=keys)
 
 

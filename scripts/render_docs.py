@@ -327,7 +327,17 @@ def _audit(targets: tuple[str, ...] = ()) -> str:
             dataset, budget, overrides, target = place
             lines.append(f"| {dataset} | {f'{budget} {overrides}'.strip()} | {target} | {' | '.join(cells)} |")
     note = "Small networks, the whole road in every pipeline; brackets are 95 % intervals over records and pipelines."
-    return "\n".join([*lines, "", f"{note} {_source(result, 'audit.json')}"])
+    return "\n".join([*lines, "", f"{note}{_commits(attacks)} {_source(result, 'audit.json')}"])
+
+
+def _commits(rows: list[dict[str, Any]]) -> str:
+    """Which rows are of which commit, where there are several."""
+    made: dict[str, list[str]] = {}
+    for row in rows:
+        place, names = " ".join(_place(row)[:3]).strip(), made.setdefault(row["commit"], [])
+        names += [place] if place not in names else []
+    said = "; ".join(f"{commit}: {', '.join(names)}" for commit, names in made.items())
+    return f" By commit: {said}." if len(made) > 1 else ""
 
 
 def _leaks() -> str:

@@ -12,6 +12,7 @@ import pytest
 from tests.audit.pipelines import Memory
 from tests.audit.test_canaries import pool
 from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for
+from upcycle.audit._two_audits import _looked
 
 PLAN = plan_for("standard", pipelines=12, look=6, canaries=CanaryCounts(150, 0, 0), views=1, synthetic=40, n_jobs=1, seed=3)
 
@@ -49,3 +50,11 @@ def test_a_pipeline_without_a_key_can_be_looked_at_too() -> None:
 def test_a_look_that_could_show_nothing_is_refused_before_the_first_pipeline(look: int) -> None:
     with pytest.raises(AuditInputError, match=f"look must be even.*Got {look}"):
         audit(Memory(4.0, 4), pool(), replace(PLAN, look=look))
+
+
+@pytest.mark.parametrize(("sure", "confidence"), [(4.0, 0.995), (0.0, 0.955)])
+def test_the_merged_verdict_says_what_both_looks_together_may_err(sure: float, confidence: float) -> None:
+    """The same 5 % wherever the audit stopped."""
+    plan = {"confidence": confidence, "look": 6, "pipelines": 6 if sure else 12}
+    assert "over both, at most 5 % err" in _looked(plan, 1 - confidence)
+    assert not _looked({"confidence": 0.95}, 0.05)

@@ -30,7 +30,7 @@ ONE_RUN: Final = "one run"
 ALONE: Final = (GAP, *LEARNED, QUANTILE, HEADS, ONE_RUN)  # what is run on one pipeline only
 _WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
 _WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
-_LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
+LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class AuditPlan:
                 f"look must be even, at least 4 and below the {self.pipelines} pipelines. Got {self.look}. Look half-way."
             )
         error = 1 - self.confidence
-        early = replace(self, pipelines=self.look, confidence=1 - _LOOK_SHARE * error)
-        return early, replace(self, confidence=1 - (1 - _LOOK_SHARE) * error)
+        early = replace(self, pipelines=self.look, confidence=1 - LOOK_SHARE * error)
+        return early, replace(self, confidence=1 - (1 - LOOK_SHARE) * error)
 
     def canary_counts(self, records: int) -> CanaryCounts:
         """The planned canaries; by default 1 % of the records mislabelled, at least 60 (32 pipelines then give the 900 pairs

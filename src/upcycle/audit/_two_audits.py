@@ -13,6 +13,7 @@ from typing import Any, Final
 from upcycle.audit._label_test import LabelTest
 from upcycle.audit._pipeline_result import PipelineRow
 from upcycle.audit._pipeline_verdict import judge_pipeline
+from upcycle.audit._plan import LOOK_SHARE
 from upcycle.audit._verdict import Word
 
 RULE: Final = (
@@ -66,7 +67,7 @@ def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged
     The error is that of the pipelines' plan. Half of it stays with their primary endpoint, a quarter is that of their other
     tests (Holm), a quarter that of the run's own audit, whose p is adjusted over its attacks; their sum bounds the family-wise
     error however the audits depend on each other. NO LEAK FOUND needs both words, an intersection-union test (Berger 1982),
-    which costs no correction. Raises KeyError or TypeError for JSON that is not of these two.
+    which costs no correction. Where an early look was planned, all of this is about the look that was the last one. Raises KeyError or TypeError for JSON that is not of these two.
     """
     error = round(1 - float(pipelines["plan"]["confidence"]), 12)
     own, theirs = _run_side(run, error * _OWN), _pipelines_side(pipelines, error)
@@ -76,7 +77,8 @@ def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged
         "the run's own audit": error * _OWN,
     }
     word, line, sentence = _words((own, theirs))
-    return Merged(word, line, f"{sentence} {_note(own, theirs, error)}", RULE, error, shares, own, theirs)
+    note = f"{_note(own, theirs, error)}{_looked(pipelines['plan'], error)}"
+    return Merged(word, line, f"{sentence} {note}", RULE, error, shares, own, theirs)
 
 
 def _run_side(audit: Mapping[str, Any], share: float) -> Side:
@@ -128,3 +130,11 @@ def _note(own: Side, theirs: Side, error: float) -> str:
         f"primary endpoint of the shadow pipelines, a quarter to their other tests, a quarter to the run's own audit. Alone, "
         f"{own.name} says {own.verdict} and {theirs.name} says {theirs.verdict}."
     )
+
+
+def _looked(plan: Mapping[str, Any], error: float) -> str:
+    """What an early look adds: the errors of both looks together."""
+    if not plan.get("look"):
+        return ""
+    whole = error / (LOOK_SHARE if plan["pipelines"] == plan["look"] else 1 - LOOK_SHARE)
+    return f" An early look was planned: these shares are those of the last look; over both, at most {100 * whole:.3g} % err."

@@ -74,6 +74,10 @@ class Store:
         """The records kept away from every model, for the audit; a copy in memory."""
         return self._split("train").take(self._load("non_members"))
 
+    def train_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which rows of the training split, as it was read, `members` and `non_members` are, int64 (n,) each."""
+        return self._load("members"), self._load("non_members")
+
     def validation(self) -> ImageSet:
         """The split that every choice is made on."""
         return self._split("validation")

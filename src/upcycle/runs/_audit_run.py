@@ -20,6 +20,7 @@ from upcycle.dp import DpSettings, need_extra
 from upcycle.errors import RunFolderError
 from upcycle.release import SUMS, write_checksums
 from upcycle.report import render_pipeline_audit
+from upcycle.runs._at_risk import AT_RISK, write_at_risk
 from upcycle.runs._folder import only_one, read_config, write_json, write_text
 from upcycle.runs._publish import public_facts
 from upcycle.runs._shadow_facts import PIPELINES
@@ -61,7 +62,7 @@ def audit_run(
     """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
     `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then.
 
-    Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz and the runs themselves (private/audit/shadows),
+    Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz, at_risk.csv and the runs themselves (shadows),
     adds the public half to release/audit.json where the run has been released, and writes its reports anew. Canaries are
     drawn in memory only: neither the store nor any released model ever holds one. Raises RunFolderError for a folder
     without a finished store, ConfigError for `dp` without the extra [dp].
@@ -85,6 +86,7 @@ def audit_run(
         write_json(folder / PIPELINES, facts)
         write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {config.preset} run"))
         np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
+        write_at_risk(folder / AT_RISK, found, pool, store)
         _publish(root)
     return found
 

@@ -276,7 +276,7 @@ class HardLabels:
 
 def _predict(net: nn.Module) -> Predict:
     """uint8 images (n, height, width, channels) -> logits float32 (n, classes)."""
-    return lambda images: predict_logits(net, torch.from_numpy(np.ascontiguousarray(images)), _CPU).numpy()
+    return lambda images: predict_logits(net, torch.from_numpy(np.array(images)), _CPU).numpy()  # a copy: workers share theirs
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
