@@ -64,10 +64,11 @@ class Merged:
 def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged:
     """The merged verdict from `AuditResult.to_json()` of a run and `PipelineAudit.to_json()` of its shadow pipelines.
 
-    The error is that of the pipelines' plan. Half of it stays with their primary endpoint, a quarter is that of their other
-    tests (Holm), a quarter that of the run's own audit, whose p is adjusted over its attacks; their sum bounds the family-wise
-    error however the audits depend on each other. NO LEAK FOUND needs both words, an intersection-union test (Berger 1982),
-    which costs no correction. Where an early look was planned, all of this is about the look that was the last one. Raises KeyError or TypeError for JSON that is not of these two.
+    The error is that of the pipelines' plan, of its last look where an early one was planned. Half of it stays with their
+    primary endpoint, a quarter is that of their other tests (Holm), a quarter that of the run's own audit, whose p is
+    adjusted over its attacks; their sum bounds the family-wise error however the audits depend on each other. NO LEAK FOUND
+    needs both words, an intersection-union test (Berger 1982), which costs no correction. Raises KeyError or TypeError for
+    JSON that is not of these two.
     """
     error = round(1 - float(pipelines["plan"]["confidence"]), 12)
     own, theirs = _run_side(run, error * _OWN), _pipelines_side(pipelines, error)

@@ -18,7 +18,18 @@ _PLAN = ("folds", "confidence")  # a seed repeats the coin flip that made the me
 _ENDPOINT = ("statistic", "attack", "population", "chance", "margin")
 _MERGED = ("verdict", "line", "sentence", "rule", "error", "shares")
 _SIDE = ("name", "verdict", "at_its_share", "line", "sentence")
-_PIPELINE_PLAN = ("budget", "pipelines", "canaries", "attacks", "views", "synthetic", "searched", "guessed", "confidence")
+_PIPELINE_PLAN = (
+    "budget",
+    "pipelines",
+    "canaries",
+    "attacks",
+    "views",
+    "synthetic",
+    "searched",
+    "guessed",
+    "confidence",
+    "look",
+)
 _PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated", "code versions")
 _MARGINS = ("auc", "tpr_at_1pct")
 _PERMUTATION = ("target", "answers", "canaries", "ranked_first", "chance", "p_value")
