@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import upcycle.runs._audit_run as runs
 from tests.audit.pipelines import Memory
 from tests.audit.test_canaries import pool
-from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for
+from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for, run_paths
 from upcycle.audit._two_audits import _looked
+from upcycle.cli._group import cli
+from upcycle.errors import ConfigError
+from upcycle.runs._audit_run import Cost
 
 PLAN = plan_for("standard", pipelines=12, look=6, canaries=CanaryCounts(150, 0, 0), views=1, synthetic=40, n_jobs=1, seed=3)
 
@@ -44,6 +48,26 @@ def test_a_pipeline_without_a_key_can_be_looked_at_too() -> None:
     memory = Memory(4.0, 4)
     nameless: Callable[..., Parts] = lambda images, labels, *, seed: memory(images, labels, seed=seed)  # noqa: E731
     assert audit(nameless, pool(600), PLAN).plan.pipelines == 6
+
+
+def test_a_look_at_runs_that_are_mostly_kept_counts_the_missing_ones_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An early one is missing where later ones are kept: fewer are finished at the look than were kept before."""
+    memory, whole = Memory(0.0, 4), replace(PLAN, look=0)
+    audit(memory, pool(600), whole, cache=tmp_path)
+    run_paths(memory, make_design(pool(600), whole), whole, tmp_path)[2].unlink()
+    monkeypatch.setattr(runs, "measure_cost", lambda *_: Cost(12, 1, 1, 0.0, 0.0))
+    said: list[str] = []
+    runs.audit_pool(memory, pool(600), PLAN, tmp_path, said.append)  # type: ignore[arg-type]
+    assert "or half of it if 6 pipelines show a leak" in said[0]
+    assert said[1:-1] == ["pipeline 12 of 12, 0.0 min left"]
+
+
+def test_the_option_stands_beside_a_budget_that_has_shadow_pipelines(tmp_path: Path) -> None:
+    for budget in ([], ["--budget", "quick"]):
+        with pytest.raises(ConfigError, match="--early-look must stand beside --budget standard or full"):
+            cli.main(["audit", str(tmp_path), "--early-look", *budget], standalone_mode=False)
 
 
 @pytest.mark.parametrize("look", [2, 5, 12, 14])

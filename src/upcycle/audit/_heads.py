@@ -37,7 +37,7 @@ def ridge_heads(
 
     Each is fitted on a half of the units drawn by `seed`, the next one on the other half. `features` float32 (records, d) must
     not depend on who is a member. All outputs are multiplied by the one scale that gives the labels of records outside a
-    head's half the highest likelihood. `count` must be even.
+    head's half the highest likelihood. `count` must be even. Ridge regression in closed form: Hoerl & Kennard 1970.
     """
     bias = np.hstack([features, np.ones((len(features), 1), features.dtype)])
     wanted = one_hot(labels, classes).astype(features.dtype)
@@ -70,7 +70,8 @@ def rmia_by_heads(
     logits: np.ndarray, labels: np.ndarray, members: np.ndarray, heads: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Offline RMIA of a target's `logits` (records, classes), its references being those `heads` that never saw the record;
-    float64 (records,) in 0..1. `members` bool (records,) is the target's own, used to leave out a head on the complement."""
+    float64 (records,) in 0..1. `members` bool (records,) is the target's own, used to leave out a head on the
+    complement. Raises AuditInputError for answers that are not finite."""
     answers = np.concatenate([logits[None], heads[0]])[:, :, None]
     return rmia(ShadowSet(answers, np.concatenate([members[None], heads[1]]), labels), 0, form="offline")
 

@@ -44,7 +44,7 @@ def plan_document(*, public: bool) -> type[BaseModel]:
     """What was declared before the first pipeline ran."""
     canaries = from_dataclass(CanaryCounts, "CanaryCountsDocument")
     name, without = ("PublicPipelinePlanDocument", KEPT_INSIDE) if public else ("PipelinePlanDocument", ())
-    return from_dataclass(AuditPlan, name, without=without, canaries=(canaries | None, ...), look=(int, 0))
+    return from_dataclass(AuditPlan, name, without=without, canaries=(canaries | None, ...), look=(int, 0))  # younger
 
 
 @cache

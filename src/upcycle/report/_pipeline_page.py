@@ -111,6 +111,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
             pipelines=_count(_mapping(audit, "plan").get("pipelines")),
             records=_count(_mapping(audit, "facts").get("records")),
             canaries=sum(planted(audit).values()),
+            exposed="exposed, records of the student" in _mapping(audit, "facts"),
             attacks=mappings(audit, "attacks"),
             notes=_notes(audit.get("notes")),
         )

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -112,12 +113,12 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
     cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")
-    start = time.monotonic()
+    start, fresh = time.monotonic(), count(1)  # a look reports its own pipelines only, and some of the others may be kept
 
-    def report(done: int, _: int, __: float) -> None:
-        fresh = done - (plan.pipelines - cost.pending)
-        left = (time.monotonic() - start) / fresh * (plan.pipelines - done) / 60
-        say(f"pipeline {done} of {plan.pipelines}, {left:.1f} min left")
+    def report(*_: float) -> None:
+        made = next(fresh)
+        left = (time.monotonic() - start) / made * (cost.pending - made) / 60
+        say(f"pipeline {plan.pipelines - cost.pending + made} of {plan.pipelines}, {left:.1f} min left")
 
     found = audit(pipeline, pool, plan, cache=cache, report=report)
     say(f"took {(time.monotonic() - start) / 60:.1f} min, expected {cost.minutes:.1f}")
