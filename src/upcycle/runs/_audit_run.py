@@ -32,6 +32,7 @@ Say = Callable[[str], None]
 _SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
 _TURNS = 3  # of either share: one turn alone scatters by 10 % with the machine's speed
 _ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
+_ALONE_SECONDS = 7.5e-3  # per record; all attacks on all targets of a single pipeline
 PAGE = "pipeline.html"  # beside its JSON in private/audit
 
 
@@ -133,8 +134,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     paths = run_paths(pipeline, design, plan, cache)
     pending = sum(read_answers(path) is None for path in paths)
     workers = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending))
-    shadows, classes = len(paths) if len(paths) > 2 else 0, int(design.records.true_labels.max()) + 1
-    attacks = _ATTACK_SECONDS * shadows**2 * len(design.records) * plan.views * classes
+    attacks = _seconds_of_attacks(design, plan)
     if not pending:
         return Cost(len(paths), 0, workers, 0.0, attacks)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
@@ -147,6 +147,14 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
             training.append(float(seconds))
             asking += float(questions)
     return Cost(len(paths), pending, workers, _whole(training[1:]) + asking, attacks)
+
+
+def _seconds_of_attacks(design: Design, plan: AuditPlan) -> float:
+    """What all attacks on all targets take once the pipelines are there; of two pipelines next to nothing."""
+    pipelines, records = len(design.members), len(design.records)
+    if pipelines <= 2:
+        return _ALONE_SECONDS * records * (pipelines == 1)
+    return _ATTACK_SECONDS * pipelines**2 * records * plan.views * (int(design.records.true_labels.max()) + 1)
 
 
 def _whole(seconds: Sequence[float]) -> float:
