@@ -59,6 +59,7 @@ def test_every_family_is_asked_by_its_weights(
     config: GeneratorConfig, scores: set[str], searched: set[str], tmp_path: Path
 ) -> None:
     pool, labels, _ = records()
+    pool = np.frombuffer(pool.tobytes(), np.uint8).reshape(pool.shape)  # cannot be written to, as what workers share
     fitted(config, 100, tmp_path)
     found = sampler(make_generator(SHAPE, config).load(tmp_path))
     assert set(generator_scores(found)) == scores

@@ -50,11 +50,11 @@ def _white_box(generator: object, snapshot: Snapshot | None) -> dict[str, Record
 def _by_denoiser(generator: EdmGenerator, snapshot: Snapshot | None) -> dict[str, RecordScore]:
     denoise, scale = generator.denoiser(snapshot)
 
-    def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return denoiser_norm(denoise, scale(np.ascontiguousarray(images)), labels)
+    def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:  # copies, here and below: workers share theirs
+        return denoiser_norm(denoise, scale(np.array(images)), labels)
 
     def error(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return t_error(denoise, scale(np.ascontiguousarray(images)), labels, steps=4)
+        return t_error(denoise, scale(np.array(images)), labels, steps=4)
 
     return {"denoiser norm": norm, "t-error": error}
 
@@ -71,7 +71,7 @@ def _searching(generator: object, snapshot: Snapshot | None) -> dict[str, Record
 
 
 def _scaled(generator: StoredGenerator, images: np.ndarray) -> torch.Tensor:
-    return to_input(torch.from_numpy(np.ascontiguousarray(images)), generator.device)
+    return to_input(torch.from_numpy(np.array(images)), generator.device)
 
 
 def _together(found: Sequence[Mapping[str, RecordScore]]) -> dict[str, RecordScore]:
