@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from upcycle.recycle import Bank, Distillation, Sampler, train_student
+from upcycle.recycle import Bank, Distillation, Labeller, Sampler, train_student
 from upcycle.runs._steps import Bench
 
 
@@ -77,9 +77,9 @@ class WholeStudent:
         batch = self.bench.config.teacher.batch
         return self.how.total(self.size, (self.images - 1) // batch * batch)
 
-    def train(self, sampler: Sampler, folder: Path) -> torch.nn.Module:
-        """The student; the seed is that of the bench's settings."""
+    def train(self, sampler: Sampler, folder: Path, labeller: Labeller | None = None) -> torch.nn.Module:
+        """The student; the seed is that of the bench's settings, and its labels are those of the bench unless others are given."""
         bench, shape = self.bench, self.bench.shape
         bank = Bank(folder, sampler, self.size, (shape.size, shape.size, shape.channels)).advance(self.size)
         recipe = bench.recipe(self.images, bench.augmentation())
-        return train_student(bank, bench.labeller(), recipe, self.how, seed=bench.config.seed).net
+        return train_student(bank, labeller or bench.labeller(), recipe, self.how, seed=bench.config.seed).net

@@ -9,7 +9,8 @@ what the presets do, one by one. The second generators of "+ mix" are trained on
 budget, and kept in --generators; a mix is drawn from at the last stage that the memorisation gate lets pass. "+ tuning"
 searches as `tuning.strategy=halving` does, by short proxy students on the validation split. `minutes` of a step are its
 student's learning and the drawing of all images that its bank needs, even where an earlier step has drawn them already;
-`drawing_minutes` are the second part. What a step needs beforehand, a search or a second generator, is in `preparing_minutes`.
+`drawing_minutes` are the second part. What a step needs beforehand, a search, a second generator or other teachers, is in
+`preparing_minutes`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ import torch
 
 from benchmarks._results import write
 from benchmarks._students import TalliedSampler, Tally, WholeStudent
+from benchmarks._teachers import TEACHINGS, taught
 from upcycle._settings import with_settings
 from upcycle.audit import passing
 from upcycle.config import GanConfig
 from upcycle.data import Store
 from upcycle.generators import Generator, MixGenerator, Snapshot, StoredGenerator, make_generator
-from upcycle.recycle import Score, candidates, halving, score_on, search
+from upcycle.recycle import CommitteeLabels, Score, candidates, halving, score_on, search
 from upcycle.runs._gate import judged
 from upcycle.runs._open import open_bench
 from upcycle.runs._steps import Bench
@@ -64,16 +66,17 @@ STEPS: Mapping[str, Settings] = {
 
 
 TUNING, MIXES = "+ tuning", {"+ mix of two seeds": "edm", "+ mix with a GAN": "gan"}
-NAMES = (*STEPS, TUNING, *MIXES)
+NAMES = (*STEPS, TUNING, *MIXES, *TEACHINGS)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a step needs before its student: settings, a sampler if it is not that of the settings, and the minutes it took."""
+    """What a step needs before its student: settings, a sampler and teachers if they are not the run's, and the minutes it took."""
 
     changed: Settings
     generator: StoredGenerator | None = None
     snapshot: Snapshot | None = None
+    teachers: Sequence[torch.nn.Module] = ()
     minutes: float = 0.0
 
 
@@ -84,11 +87,14 @@ class Workshop:
     bench: Bench
     store: Store
     generators: Path
+    teachings: dict[str, Prepared] = field(default_factory=dict)
 
     def prepared(self, step: str) -> Prepared:
-        """What `step` changes of the run: its settings, those that a search finds, or a second generator."""
+        """What `step` changes of the run: its settings, those that a search finds, a second generator, or teachers."""
         if step == TUNING:
             return self.tuned
+        if step in TEACHINGS:
+            return self.taught_by(step)
         return self.mixed(MIXES[step]) if step in MIXES else Prepared(STEPS[step])
 
     @cached_property
@@ -106,7 +112,14 @@ class Workshop:
         both = MixGenerator(self.bench.shape, [own, second], (1, 1), budgets=(1, 1), spreads=(1, 1)).gathered()
         passed = [{s.images_seen for s in self.bench.passed_snapshots()}, set(passing(judged(second, self.bench, self.store)))]
         minutes = json.loads((self.folder_of(family) / "minutes.json").read_text())
-        return Prepared(WARM, both, both.snapshots()[-last_allowed([own, second], passed)], minutes)
+        return Prepared(WARM, both, both.snapshots()[-last_allowed([own, second], passed)], minutes=minutes)
+
+    def taught_by(self, step: str) -> Prepared:
+        """Other teachers, trained once."""
+        if step not in self.teachings:
+            teachers, minutes = taught(TEACHINGS[step], self.bench, self.store)
+            self.teachings[step] = Prepared(WARM, teachers=teachers, minutes=minutes)
+        return self.teachings[step]
 
     def folder_of(self, family: str) -> Path:
         return self.generators / f"{self.store.meta.name}-{family}"
@@ -164,7 +177,9 @@ def train(bench: Bench, prepared: Prepared, step: str, images: int, banks: Banks
     if prepared.generator is not None:
         sampler = replace(sampler, generator=prepared.generator, snapshot=prepared.snapshot)
     start, before = time.monotonic(), tally.seconds
-    net = student.train(TalliedSampler.of(sampler, tally), folder)
+    temperature = bench.config.student.temperature
+    labels = CommitteeLabels(list(prepared.teachers), temperature=temperature) if prepared.teachers else None
+    net = student.train(TalliedSampler.of(sampler, tally), folder, labels)
     learning = time.monotonic() - start - (tally.seconds - before)
     return Billed(net, learning / 60, student.draws * tally.pace / 60)
 

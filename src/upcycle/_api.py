@@ -16,9 +16,10 @@ from upcycle.config import Config
 from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
 from upcycle.generators import ImageShape, Snapshot, make_generator
-from upcycle.nets import classifier_factory, predict_logits
+from upcycle.nets import predict_logits
 from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import read_config, write_json
+from upcycle.runs._networks import networks_of
 from upcycle.runs._open import open_bench
 from upcycle.runs._pipeline import Summary, run_dataset
 from upcycle.runs._steps import load_classifier
@@ -122,7 +123,7 @@ class Upcycler:
 
     def _open(self, config: Config, shape: ImageShape, student: Path, generator: Path) -> None:
         self.config_, self._shape, self._student_path = config, shape, student
-        self.student_ = load_classifier(student, classifier_factory(config.teacher), shape)
+        self.student_ = load_classifier(student, networks_of(config).student, shape)
         self.generator_ = make_generator(shape, config.generator, config.sampler).load(generator)
         self._snapshot = self.generator_.snapshots()[-1]
 

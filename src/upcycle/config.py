@@ -49,7 +49,7 @@ class AugmentConfig(_Section):
 
 
 class ClassifierConfig(_Section):
-    """The residual network of teacher, baseline and student, and its training."""
+    """The residual network of teacher, baseline and student, and its training; the student may have a size of its own."""
 
     width: int = Field(32, ge=4, description="channels of the first stage; the second and third have 2x and 4x")
     blocks: int = Field(2, ge=1, description="residual blocks in each of the three stages (3 = ResNet-20)")
@@ -291,6 +291,10 @@ class StudentConfig(_Section):
         1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 the baseline is given as many"
     )
     ema: float = Field(0.0, ge=0, lt=0.5, description="relative width of the weight average; 0 = none")
+    width: int | None = Field(
+        None, ge=4, description="channels of the first stage of student and baseline; none = the teacher's"
+    )
+    blocks: int | None = Field(None, ge=1, description="residual blocks of each of their stages; none = the teacher's")
 
 
 Tunable = Literal[

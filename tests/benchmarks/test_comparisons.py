@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from benchmarks._students import WholeStudent
 from benchmarks.ablation import MIXES, TUNING, Banks, Workshop, last_allowed, row
@@ -18,6 +20,7 @@ from tests.conftest import blobs
 from upcycle._settings import resolve
 from upcycle.data import from_arrays
 from upcycle.generators import Snapshot
+from upcycle.nets import parameter_count
 from upcycle.recycle import Choice, Score, candidates, greedy, halving, search
 from upcycle.runs import run_dataset
 from upcycle.runs._open import open_bench
@@ -118,6 +121,23 @@ def test_a_search_and_a_second_generator_are_billed_apart_and_only_once(shop: Wo
     again = row(shop, TUNING, 2, 300, banks)
     assert tuned["changed"] == again["changed"] and tuned["preparing_minutes"] == again["preparing_minutes"]
     assert 0.001 < shop.tuned.minutes < 2
+
+
+def test_other_teachers_label_instead_of_the_runs_own_and_are_trained_once(shop: Workshop, tmp_path: Path) -> None:
+    banks, step = Banks(tmp_path / "banks"), "+ a teacher twice as wide"
+    found = row(shop, step, 1, 300, banks)
+    (wide,) = shop.taught_by(step).teachers
+    own = shop.bench.classifier("teacher")
+    assert parameter_count(wide) > 3 * parameter_count(own)
+    assert found["validation_log_likelihood"] != row(shop, "temperature 4", 1, 300, banks)["validation_log_likelihood"]
+    assert row(shop, step, 2, 300, banks)["preparing_minutes"] == found["preparing_minutes"]
+    several = shop.taught_by("+ three teachers").teachers
+    assert len(several) == 3 and parameter_count(several[1]) == parameter_count(own)
+    assert same_weights(several[0], own) and not same_weights(several[1], several[2])
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from upcycle._settings import with_settings
 from upcycle.config import BankConfig, GanConfig, SamplerConfig
 from upcycle.errors import ConfigError, ResourceError, RunFolderError
 from upcycle.generators import ImageShape
-from upcycle.nets import classifier_factory
 from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run, only_one, open_run
+from upcycle.runs._networks import networks_of
 from upcycle.runs._plan import Budget, Plan, Rates, budget_for, make_plan, scale_for, stage_seconds
 from upcycle.runs._stages import content_key, read_record, run_stage
 from upcycle.runs._steps import Bench, _plain
@@ -127,15 +127,14 @@ def test_images_between_classes_are_refused_before_work_where_the_generator_cann
     hard = SMOKE.student.model_copy(update={"labels": "hard"})
     config = SMOKE.model_copy(update={"bank": BankConfig(between=0.2), "generator": GanConfig(), "student": hard})
     with pytest.raises(ConfigError) as found:
-        make_plan(config, ImageShape(1, 8, 2), 100, torch.device("cpu"), classifier_factory(config.teacher))
+        make_plan(config, ImageShape(1, 8, 2), 100, torch.device("cpu"), networks_of(config))
     assert "bank.between must be 0 for a gan generator. Got 0.2" in str(found.value)
     assert "bank.between must be 0 with hard labels. Got 0.2" in str(found.value)
 
 
 def test_the_plan_counts_the_network_of_the_user() -> None:
-    plan = make_plan(
-        SMOKE, ImageShape(1, 8, 2), 100, torch.device("cpu"), lambda *_: nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
-    )
+    networks = networks_of(SMOKE, lambda *_: nn.Sequential(nn.Flatten(), nn.Linear(64, 2)))
+    plan = make_plan(SMOKE, ImageShape(1, 8, 2), 100, torch.device("cpu"), networks)
     assert plan.classifier_parameters == 64 * 2 + 2
 
 

@@ -10,10 +10,10 @@ import torch
 
 from upcycle._settings import resolve
 from upcycle.generators import ImageShape
-from upcycle.nets import classifier_factory
 from upcycle.runs._display import SilentDisplay
 from upcycle.runs._evidence import _probabilities
 from upcycle.runs._folder import RunFolder
+from upcycle.runs._networks import networks_of
 from upcycle.runs._plan import Plan, budget_for
 from upcycle.runs._steps import Bench
 
@@ -24,7 +24,7 @@ def test_hard_labels_are_learned_without_a_temperature(labels: str, temperature:
     config = resolve("quick", config_file=None, overrides=[f"student.labels={labels}"])
     shape, cpu = ImageShape(1, 8, 3), torch.device("cpu")
     plan = Plan.unmeasured(budget_for(config, 100))
-    bench = Bench(RunFolder(tmp_path), config, shape, cpu, SilentDisplay(), classifier_factory(config.teacher), plan)
+    bench = Bench(RunFolder(tmp_path), config, shape, cpu, SilentDisplay(), networks_of(config), plan)
     assert bench.distillation().temperature == temperature
 
 

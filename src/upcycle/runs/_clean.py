@@ -12,7 +12,7 @@ from upcycle.runs._steps import Bench, Facts, Splits
 def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
     """Keep the members whose label an out-of-fold classifier believes; kept.npy is bool (members,)."""
     members, how = splits.members(), bench.config.cleaning
-    recipe = bench.recipe(how.images, bench.augmentation())
+    recipe = bench.recipe(how.images, bench.augmentation(), stage="cleaning")
     told = bench.report("cleaning")
     probabilities = out_of_fold(members, recipe, folds=how.folds, images=how.images, seed=bench.config.seed, report=told)
     kept = believed(probabilities, members.labels, threshold=how.threshold, most=how.most)

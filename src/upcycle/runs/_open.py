@@ -8,9 +8,10 @@ from upcycle._machine import choose_device, tune_process
 from upcycle.data import Store
 from upcycle.errors import RunFolderError
 from upcycle.generators import ImageShape
-from upcycle.nets import ClassifierFactory, classifier_factory
+from upcycle.nets import ClassifierFactory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._folder import RunFolder, read_config
+from upcycle.runs._networks import networks_of
 from upcycle.runs._plan import Plan
 from upcycle.runs._stages import read_record
 from upcycle.runs._steps import Bench
@@ -33,6 +34,5 @@ def open_bench(
     config, store = read_config(root / "config.yaml"), Store(folder.store)
     tune_process(config.threads)
     shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
-    build = network or classifier_factory(config.teacher)
-    device = choose_device(config.device)
-    return Bench(folder, config, shape, device, display or SilentDisplay(), build, Plan.from_json(plan.facts)), store
+    device, built = choose_device(config.device), networks_of(config, network)
+    return Bench(folder, config, shape, device, display or SilentDisplay(), built, Plan.from_json(plan.facts)), store

@@ -16,12 +16,13 @@ from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, read, write_store
 from upcycle.errors import ConfigError, DataError
 from upcycle.generators import ImageShape
-from upcycle.nets import ClassifierFactory, classifier_factory
+from upcycle.nets import ClassifierFactory
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._evidence import report_stage
 from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import FREE_SETTINGS, RunFolder, check_disk, check_memory, check_run, only_one, open_run
 from upcycle.runs._judge import audit_stage, evaluation_stage, headline
+from upcycle.runs._networks import Networks, networks_of
 from upcycle.runs._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs._publish import copies_stage, release_stage, shareable_report
 from upcycle.runs._road import Stage, training_road
@@ -103,12 +104,12 @@ def _run(
     folder = open_run(out, config)
     with only_one(out):
         store = _store(folder, dataset, config, flips)
-        build = network or classifier_factory(config.teacher)
-        plan = _plan(folder, store, config, shape, device, build)
+        built = networks_of(config, network)
+        plan = _plan(folder, store, config, shape, device, built)
         records = sum(len(s) for s in dataset.splits().values())
         check_disk(out, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
         display.plan(plan.lines())
-        bench = Bench(folder, config, shape, device, display, build, plan)
+        bench = Bench(folder, config, shape, device, display, built, plan)
         return _walk(bench, store, until)
 
 
@@ -150,12 +151,10 @@ def dataset_fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _plan(
-    folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device, network: ClassifierFactory
-) -> Plan:
+def _plan(folder: RunFolder, store: Store, config: Config, shape: ImageShape, device: torch.device, networks: Networks) -> Plan:
     key = content_key("plan", store.fingerprint, config.model_dump(exclude=set(FREE_SETTINGS)))
     members = len(store.members())
-    record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device, network).to_json())
+    record, _ = run_stage(folder.stage("plan"), key, lambda: make_plan(config, shape, members, device, networks).to_json())
     return Plan.from_json(record.facts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from upcycle.errors import ConfigError
 from upcycle.generators import ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, proxy_draws, train_classifier
+from upcycle.runs._networks import Networks
 
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
 
@@ -50,6 +52,7 @@ class Rates:
     labelling: float
     generator: float
     sampling: float
+    teaching: float = 0.0  # as `classifier`, of a teacher with another network; 0 where it has the same
 
 
 def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
@@ -89,11 +92,11 @@ def proxy_images(config: Config) -> int:
 
 def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
     """Expected seconds of every stage."""
-    learning = 1 / rates.classifier
+    learning, teaching = 1 / rates.classifier, 1 / (rates.teaching or rates.classifier)
     distilling = learning + budget.teachers / rates.labelling
     return {
-        "cleaning": budget.cleaning * learning,
-        "teacher": budget.teachers * budget.teacher * learning,
+        "cleaning": budget.cleaning * teaching,
+        "teacher": budget.teachers * budget.teacher * teaching,
         "baseline": budget.baseline * learning,
         "generator": budget.generator / rates.generator,
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
@@ -121,7 +124,7 @@ def _scale_to(minutes: float, config: Config, members: int, rates: Rates) -> flo
     return low
 
 
-def measure_rates(config: Config, shape: ImageShape, device: torch.device, network: ClassifierFactory) -> Rates:
+def measure_rates(config: Config, shape: ImageShape, device: torch.device, networks: Networks) -> Rates:
     """Rates of the real loops on random images, a few batches each after a warm-up."""
     rng = np.random.default_rng(0)
     count = max(config.teacher.batch, config.generator.step_images)
@@ -129,9 +132,9 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
     noise = ImageSet(images, rng.integers(0, shape.classes, count))
     look = config.teacher.model_copy(update={"validate_every": 1.0})
     generator = make_generator(shape, config.generator, config.sampler, device=device)
-    net = network(shape.channels, shape.classes, shape.size)
+    net = networks.teacher(shape.channels, shape.classes, shape.size)
 
-    def classify(batches: int) -> int:
+    def classify(batches: int, network: ClassifierFactory = networks.student) -> int:
         recipe = Recipe(network, shape.classes, look, device=device, budget=batches * look.batch)
         return train_classifier(noise, noise.take(np.arange(2)), recipe, seed=0).images_seen
 
@@ -146,7 +149,8 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
     def draw(batches: int) -> int:
         return len(generator.sample(np.zeros(256 * batches, np.int64), seed=0))
 
-    return Rates(_rate(classify), _rate(label), _rate(generate), _rate(draw))
+    teaching = 0.0 if networks.same else _rate(partial(classify, network=networks.teacher))
+    return Rates(_rate(classify), _rate(label), _rate(generate), _rate(draw), teaching)
 
 
 def _rate(work: Callable[[int], int]) -> float:
@@ -170,6 +174,7 @@ class Plan:
     classifier_parameters: int
     generator_parameters: int
     scale: float
+    teacher_parameters: int = 0  # 0: as many
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -188,13 +193,18 @@ class Plan:
         """What will be done and how long it takes, one line each."""
         b, s = self.budget, self.seconds
         return [
-            f"classifiers  {self.classifier_parameters / 1e6:.2f} M parameters; {_teachers(b.teachers)} {b.teacher:,} images,"
-            f" baseline {b.baseline:,}",
+            f"classifiers  {self._sizes()}; {_teachers(b.teachers)} {b.teacher:,} images, baseline {b.baseline:,}",
             f"generator    {self.generator_parameters / 1e6:.2f} M parameters; sees {b.generator:,} images",
             f"student      sees {b.student:,} synthetic images; bank of {b.bank:,}, {b.redrawn:,} redrawn every {b.epoch:,}",
             "expected     " + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in s.items() if seconds) + " min",
             f"             about {sum(s.values()) / 60:.0f} min in all on this machine",
         ]
+
+    def _sizes(self) -> str:
+        student, teacher = (
+            f"{count / 1e6:.2f} M parameters" for count in (self.classifier_parameters, self.teacher_parameters)
+        )
+        return f"{student}, teacher {teacher}" if self.teacher_parameters else student
 
 
 def _teachers(count: int) -> str:
@@ -215,17 +225,19 @@ def _check_between(config: Config, drawable: bool) -> None:
         raise ConfigError(*problems)
 
 
-def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, network: ClassifierFactory) -> Plan:
-    """Measure this machine and derive the plan; `network` builds the classifiers. Raises ConfigError for a bank that the
+def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks) -> Plan:
+    """Measure this machine and derive the plan; `networks` builds the classifiers. Raises ConfigError for a bank that the
     generator cannot draw."""
     drawing = make_generator(shape, config.generator, config.sampler)
     _check_between(config, isinstance(drawing, Interpolates))
-    rates = measure_rates(config, shape, device, network)
+    rates = measure_rates(config, shape, device, networks)
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)
-    net = network(shape.channels, shape.classes, shape.size)
-    sizes = parameter_count(net), drawing.parameter_count()
-    return Plan(budget, stage_seconds(budget, rates), rates, *sizes, scale)
+    student, teacher = (
+        parameter_count(build(shape.channels, shape.classes, shape.size)) for build in (networks.student, networks.teacher)
+    )
+    sizes = student, drawing.parameter_count()
+    return Plan(budget, stage_seconds(budget, rates), rates, *sizes, scale, 0 if networks.same else teacher)
 
 
 def memory_bytes(config: Config, shape: ImageShape, image_bytes: int) -> int:

@@ -33,6 +33,7 @@ from upcycle.release import (
 from upcycle.runs._display import Display
 from upcycle.runs._folder import environment, only_one, write_json
 from upcycle.runs._gate import groups_of
+from upcycle.runs._networks import student_config
 from upcycle.runs._open import open_bench
 from upcycle.runs._shadow_facts import led, pipeline_facts
 from upcycle.runs._stages import read_record
@@ -169,9 +170,9 @@ def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _architecture(bench: Bench, network: str) -> dict[str, Any]:
-    shape, teacher = bench.shape, bench.config.teacher
+    shape, student = bench.shape, student_config(bench.config)
     sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
-    return {"network": network, "width": teacher.width, "blocks": teacher.blocks, **sizes}
+    return {"network": network, "width": student.width, "blocks": student.blocks, **sizes}
 
 
 def _class_names(bench: Bench) -> tuple[str, ...]:

@@ -18,14 +18,15 @@ from torch.nn import functional as F
 
 from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict
-from upcycle.config import Config, EdmConfig, GeneratorConfig, MixConfig
+from upcycle.config import ClassifierConfig, Config, EdmConfig, GeneratorConfig, MixConfig, StudentConfig
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
-from upcycle.nets import classifier_factory, for_inference, predict_logits
+from upcycle.nets import for_inference, predict_logits
 from upcycle.recycle import Bank, CommitteeLabels, Labeller, bank_size, image_budget, train_student
 from upcycle.runs._display import SilentDisplay
 from upcycle.runs._folder import RunFolder
+from upcycle.runs._networks import networks_of
 from upcycle.runs._plan import Budget, Plan
 from upcycle.runs._road import training_road
 from upcycle.runs._shadow_dp import private_classifiers
@@ -39,6 +40,7 @@ _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at l
 _LATER = (  # settings younger than runs that somebody may have kept
     *("bank.between", "bank.hard", "bank.candidates"),
     *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones", "augment.contrast"),
+    *("student.width", "student.blocks"),
 )
 _CPU = torch.device("cpu")
 
@@ -55,9 +57,17 @@ def shadow_config(config: Config, size: int) -> Config:
     bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
     sampler = config.sampler.model_copy(update={"steps": 5})
     parts = {"preset": "shadow", "device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
+    parts |= {"student": _small_student(config, teacher)}
     shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
     parts |= _small_choices(config, *shares) if inside else {}
     return Config.model_validate(config.model_copy(update=parts).model_dump())
+
+
+def _small_student(config: Config, teacher: ClassifierConfig) -> StudentConfig:
+    """As much narrower than its small `teacher` as in the run; one block a stage, as that has."""
+    student = config.student
+    width = None if student.width is None else max(4, round(teacher.width * student.width / config.teacher.width))
+    return student.model_copy(update={"width": width, "blocks": None})
 
 
 def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> GeneratorConfig:
@@ -175,8 +185,8 @@ class ShadowPipeline:
         bank = max(64, round(bank_size(self.config.bank, len(images)) * self.scale))
         generator = self._scaled(self.config.generator.images)
         plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
-        network, config = classifier_factory(self.config.teacher), self._config(seed)
-        return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), network, plan)
+        networks, config = networks_of(self.config), self._config(seed)
+        return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), networks, plan)
 
     def _config(self, seed: int) -> Config:
         cleaning, tuning, sampler = self.config.cleaning, self.config.tuning, self.config.sampler

@@ -38,6 +38,7 @@ from upcycle.recycle import (
 )
 from upcycle.runs._display import Display
 from upcycle.runs._folder import RunFolder
+from upcycle.runs._networks import Networks
 from upcycle.runs._plan import Plan
 
 Facts = dict[str, Any]
@@ -62,11 +63,12 @@ class Bench:
     shape: ImageShape
     device: torch.device
     display: Display
-    network: ClassifierFactory
+    networks: Networks
     plan: Plan
 
-    def recipe(self, budget: int, augmentation: Augmentation) -> Recipe:
-        return Recipe(self.network, self.shape.classes, self.config.teacher, augmentation, self.device, budget)
+    def recipe(self, budget: int, augmentation: Augmentation, *, stage: str = "student") -> Recipe:
+        """How the classifier of `stage` learns."""
+        return Recipe(self.networks.of(stage), self.shape.classes, self.config.teacher, augmentation, self.device, budget)
 
     def report(self, stage: str) -> Report:
         """A report that writes metrics.jsonl and moves the display."""
@@ -159,7 +161,9 @@ class Bench:
 
     def classifier(self, stage: str) -> nn.Module:
         """The finished classifier of `stage` (teacher, baseline, student or plain)."""
-        return load_classifier(self.folder.stage(stage) / "model.safetensors", self.network, self.shape).to(self.device)
+        return load_classifier(self.folder.stage(stage) / "model.safetensors", self.networks.of(stage), self.shape).to(
+            self.device
+        )
 
 
 def teacher_names(count: int) -> list[str]:
@@ -197,7 +201,7 @@ def views_stage(bench: Bench, splits: Splits) -> Facts:
 def classifier_stage(bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int) -> Facts:
     """Teacher or baseline: trained on `members`, best look at validation kept."""
     folder = bench.folder.stage(stage)
-    recipe = bench.recipe(budget, bench.augmentation())
+    recipe = bench.recipe(budget, bench.augmentation(), stage=stage)
     fitted = train_classifier(
         members,
         splits.validation(),
