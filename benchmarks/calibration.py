@@ -2,7 +2,8 @@
 
 `n` is the number of members and of non-members. `declared` is the error that the statistic promises; `excess_p` the
 probability of so many alarms, or more, were it kept exactly; `simulation_error` the standard error of the share, were it
-kept exactly. Audits of whole pipelines (--pipelines 1 or 8) take seconds each: --minutes stops them, --more goes on.
+kept exactly. Audits of whole pipelines (--pipelines 1 or 8) take seconds each: --jobs does several side by side,
+--minutes stops them, --more goes on.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.stats import binom
 
 from benchmarks._null_pipelines import pipeline_audit
@@ -47,6 +50,7 @@ from upcycle.audit import (
 Alarm = tuple[str, float, bool]
 Audit = Callable[[int, int], Iterator[Alarm]]
 PIPELINES, CLASSES, CANARIES, PER_GROUP = 8, 10, 200, 4
+_BLOCK = 50  # audits between two writes of the file, which a run that is cut off leaves behind
 
 
 def null_audit(n: int, seed: int) -> Iterator[tuple[str, float, bool]]:
@@ -153,34 +157,41 @@ def calibrate(
     *,
     kind: str = "",
     minutes: float = math.inf,
+    jobs: int = 1,
     done: Mapping[str, tuple[int, int]] | None = None,
-) -> list[dict[str, object]]:
-    """A row per statistic after `audits` audits in all, or fewer where the `minutes` are over; `done` are those of before."""
-    first = max((count for count, _ in (done or {}).values()), default=0)
+) -> Iterator[list[dict[str, object]]]:
+    """A row per statistic after every _BLOCK audits, up to `audits` in all, or fewer where the `minutes` are over; `done` are
+    those of before."""
+    seed = max((count for count, _ in (done or {}).values()), default=0)
     alarms = {name: count for name, (_, count) in (done or {}).items()}
     declared: dict[str, float] = {}
-    start, seed = time.perf_counter(), first
-    while seed < audits and time.perf_counter() - start < 60 * minutes:
-        for name, error, alarm in one(n, seed):
-            alarms[name] = alarms.get(name, 0) + bool(alarm)
-            declared[name] = error
-        seed += 1
-    print(f"n = {n}: {seed - first} audits in {time.perf_counter() - start:.0f} s", flush=True)
-    named = {"kind": kind} if kind else {}
-    return [
-        {
-            "statistic": name,
-            **named,
-            "n": n,
-            "audits": seed,
-            "false_alarms": alarms[name],
-            "share": alarms[name] / seed,
-            "declared": error,
-            "simulation_error": math.sqrt(error * (1 - error) / seed),
-            "excess_p": float(binom.sf(alarms[name] - 1, seed, error)),
-        }
-        for name, error in declared.items()
-    ]
+    end = time.perf_counter() + 60 * minutes
+    with Parallel(n_jobs=jobs) as parallel:
+        while seed < audits and time.perf_counter() < end:
+            block = range(seed, min(seed + _BLOCK, audits))
+            for name, error, alarm in chain.from_iterable(parallel(delayed(_listed)(one, n, k) for k in block)):
+                alarms[name] = alarms.get(name, 0) + bool(alarm)
+                declared[name] = error
+            seed = block.stop
+            yield [_row(name, kind, n, seed, alarms[name], error) for name, error in declared.items()]
+
+
+def _listed(one: Audit, n: int, seed: int) -> list[Alarm]:
+    return list(one(n, seed))
+
+
+def _row(name: str, kind: str, n: int, audits: int, alarms: int, error: float) -> dict[str, object]:
+    return {
+        "statistic": name,
+        **({"kind": kind} if kind else {}),
+        "n": n,
+        "audits": audits,
+        "false_alarms": alarms,
+        "share": alarms / audits,
+        "declared": error,
+        "simulation_error": math.sqrt(error * (1 - error) / audits),
+        "excess_p": float(binom.sf(alarms - 1, audits, error)),
+    }
 
 
 def main() -> None:
@@ -191,15 +202,16 @@ def main() -> None:
     parser.add_argument("--fixed", action="store_true", help="bounds with a threshold fixed beforehand instead: milliseconds")
     parser.add_argument("--pipelines", type=int, choices=(1, 8), help="audits of whole pipelines instead: seconds per audit")
     parser.add_argument("--minutes", type=float, default=math.inf, help="for each n")
+    parser.add_argument("--jobs", type=int, default=1, help="audits side by side")
     parser.add_argument("--more", action="store_true", help="add to the audits of pipelines that the file has, up to --audits")
     options = parser.parse_args()
     one, kind = (learned_audit if options.learned else fixed_audit if options.fixed else null_audit), ""
     if options.pipelines:
         one, kind = partial(pipeline_audit, options.pipelines), f"pipelines {options.pipelines}"
     for n in options.n:
-        done = before(n, kind) if options.more and kind else {}
-        rows = calibrate(n, options.audits, one, kind=kind, minutes=options.minutes, done=done)
-        write("calibration.json", rows, same=("statistic", "n"))
+        done, rows = before(n, kind) if options.more and kind else {}, list[dict[str, object]]()
+        for rows in calibrate(n, options.audits, one, kind=kind, minutes=options.minutes, jobs=options.jobs, done=done):
+            write("calibration.json", rows, same=("statistic", "n"))
         for row in rows:
             mark = "  <-- above what is declared" if float(str(row["excess_p"])) < 0.001 else ""
             print(f"{row['share']:.3f} of {row['declared']}  {row['statistic']}, n = {n}{mark}", flush=True)

@@ -52,10 +52,11 @@ def test_stopped_calibrations_go_on_where_they_were() -> None:
         asked.append(seed)
         yield "third", 0.25, seed % 3 == 0
 
-    (first,) = calibrate(100, 10, every_third, kind="a")
+    ((first,),) = calibrate(100, 10, every_third, kind="a")
     done = {"third": (int(str(first["audits"])), int(str(first["false_alarms"])))}
-    (row,) = calibrate(100, 30, every_third, kind="a", done=done)
+    ((row,),) = calibrate(100, 30, every_third, kind="a", done=done)
     assert asked == list(range(30))
     assert (row["audits"], row["false_alarms"], row["share"]) == (30, 10, 1 / 3)
     assert row["simulation_error"] == pytest.approx(math.sqrt(0.25 * 0.75 / 30))
-    assert calibrate(100, 60, every_third, minutes=0, done={"third": (30, 10)}) == []
+    assert list(calibrate(100, 60, every_third, minutes=0, done={"third": (30, 10)})) == []
+    assert [rows[0]["audits"] for rows in calibrate(100, 120, every_third)] == [50, 100, 120], "what is cut off leaves rows"
