@@ -11,6 +11,7 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 
+from upcycle._machine import learning_dtype
 from upcycle._settings import resolve, to_yaml
 from upcycle.config import Config
 from upcycle.data import from_arrays
@@ -124,7 +125,8 @@ class Upcycler:
     def _open(self, config: Config, shape: ImageShape, student: Path, generator: Path) -> None:
         self.config_, self._shape, self._student_path = config, shape, student
         self.student_ = load_classifier(student, networks_of(config).student, shape)
-        self.generator_ = make_generator(shape, config.generator, config.sampler).load(generator)
+        dtype = learning_dtype(config.precision, torch.device("cpu"))
+        self.generator_ = make_generator(shape, config.generator, config.sampler, dtype=dtype).load(generator)
         self._snapshot = self.generator_.snapshots()[-1]
 
     def _pixels(self, images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,6 +42,22 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device must be one of this machine's. Got {name!r}. Use --device auto or cpu.") from error
     return torch.device(name)
+
+
+def learning_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """What convolutions compute in while networks learn: "float32", "bfloat16", or for "auto" bfloat16 where `device` has
+    instructions for it (AVX-512 BF16 or AMX of x86, tensor cores since Ampere) and float32 elsewhere."""
+    if precision == "auto":
+        return torch.bfloat16 if _native_bfloat16(device) else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    known: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # not in older torch
+    found = known() if device.type == "cpu" else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def tune_process(threads: int = 0) -> int:

@@ -352,6 +352,11 @@ class Config(_Section):
     seed: int = Field(0, ge=0)
     device: str = Field("auto", description="auto, cpu, cuda, mps ...")
     threads: int = Field(0, ge=0, description="CPU threads; 0 = the physical cores")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32",
+        description="of convolutions while networks learn and the edm draws; auto = bfloat16 where this machine computes in it "
+        "natively. Labels, predictions and GANs are float32 always",
+    )
     minutes: float | None = Field(None, gt=0, description="scale the images seen so that the run takes about so long")
     minutes_limit: float | None = Field(None, gt=0, description="scale the images seen down where the run would take longer")
     watts: float = Field(

@@ -18,14 +18,15 @@ from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._ema import PowerEma, rebuilding
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded, patch_side
-from upcycle.nets import Augmentation, UNet, augment, parameter_count, to_input
+from upcycle.nets import Augmentation, UNet, augment, mixed, parameter_count, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled images, noise level, labels) -> raw output
 _WORST = 0.12  # error of a rebuilt average's profile, relative to the profile wanted
 SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
 
 
-def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+def denoise(net: Network, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
     """D(x; sigma) of x (n, channels, side, side) with sigma (n,) and labels (n,): Karras et al. 2022, eq. 7 and table 1."""
     s = sigma[:, None, None, None]
     total = (s**2 + SIGMA_DATA**2).sqrt()
@@ -33,7 +34,7 @@ def denoise(net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
     return torch.addcmul(x * (SIGMA_DATA / total) ** 2, inner, s * SIGMA_DATA / total)
 
 
-def denoising_loss(net: nn.Module, clean: Tensor, noise: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+def denoising_loss(net: Network, clean: Tensor, noise: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
     """Mean of lambda(sigma) |D(clean + sigma noise; sigma) - clean|^2; scalar (eq. 2 with the weight of table 1).
 
     With that weight it is the squared error of the raw network output against its own target, computed so.
@@ -61,7 +62,8 @@ def class_weights(labels: np.ndarray, balance: float) -> np.ndarray:
 
 @final
 class EdmGenerator(StoredGenerator):
-    """The default generator. `augmentation` lists the views that keep the label; only flips are used here."""
+    """The default generator. `augmentation` lists the views that keep the label; only flips are used here. `dtype` is what
+    convolutions compute in while it learns and draws; `denoiser` answers in float32."""
 
     def __init__(
         self,
@@ -71,8 +73,10 @@ class EdmGenerator(StoredGenerator):
         *,
         device: str | torch.device = "cpu",
         augmentation: Augmentation | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(shape, device)
+        self.dtype = dtype
         self.config, self.sampler = config or EdmConfig(), sampler or SamplerConfig()
         if not can_rebuild(self.config, self.sampler.ema_std):
             raise ConfigError(
@@ -143,10 +147,11 @@ class EdmGenerator(StoredGenerator):
 
     def _answer(self, net: nn.Module, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
         """The denoiser's answer, pushed away from that without a class where there is guidance (Ho & Salimans 2022)."""
-        own, weight = denoise(net, x, sigma, labels), self.sampler.guidance
+        computed = partial(mixed, net, self.dtype)
+        own, weight = denoise(computed, x, sigma, labels), self.sampler.guidance
         if weight == 1:
             return own
-        return torch.lerp(denoise(net, x, sigma, torch.full_like(labels, self.shape.classes)), own, weight)
+        return torch.lerp(denoise(computed, x, sigma, torch.full_like(labels, self.shape.classes)), own, weight)
 
     def _solve(self, answer: Denoise, pixels: Tensor, noise: Tensor, labels: Tensor, spread: float) -> Tensor:
         """Images on the [-1, 1] scale from standard normal noise (n, channels, side, side), along what `answer` denoises."""
@@ -289,7 +294,7 @@ class _Fit:
         normal = torch.special.ndtri(uniform.double().clamp_(1e-6, 1 - 1e-6)).float()
         sigma = (normal * self.config.p_std + self.config.p_mean).exp().to(clean.device)
         noise = torch.randn(clean.permute(0, 2, 3, 1).shape, generator=rng).permute(0, 3, 1, 2).to(clean.device)
-        return denoising_loss(self.net, clean, noise, sigma, labels)
+        return denoising_loss(partial(mixed, self.net, self.owner.dtype), clean, noise, sigma, labels)
 
     def now_and_then(self, before: int, seen: int, loss: Tensor) -> None:
         finished = seen >= self.budget

@@ -21,13 +21,18 @@ def make_generator(
     *,
     device: str | torch.device = "cpu",
     augmentation: Augmentation | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> StoredGenerator:
-    """An unfitted generator of the family of `config`. Raises ConfigError where sampler and generator do not fit together."""
+    """An unfitted generator of the family of `config`, whose convolutions compute in `dtype` if it is an edm. Raises
+    ConfigError where sampler and generator do not fit together."""
     if isinstance(config, MixConfig):
         members = [member for member in config.members for _ in range(member.seeds)]
         return MixGenerator(
             shape,
-            [make_generator(shape, m.generator, sampler, device=device, augmentation=augmentation) for m in members],
+            [
+                make_generator(shape, m.generator, sampler, device=device, augmentation=augmentation, dtype=dtype)
+                for m in members
+            ],
             _shares(config, None if sampler is None else sampler.first_share),
             budgets=[m.generator.images for m in members],
             spreads=[m.spread for m in members],
@@ -37,7 +42,7 @@ def make_generator(
         if sampler is not None and sampler.guidance != 1:
             raise ConfigError(f"sampler.guidance must be 1 for a {config.family}. Got {sampler.guidance}. Only edm has it.")
         return GanGenerator(shape, config, device=device, augmentation=augmentation)
-    return EdmGenerator(shape, config, sampler, device=device, augmentation=augmentation)
+    return EdmGenerator(shape, config, sampler, device=device, augmentation=augmentation, dtype=dtype)
 
 
 def _shares(config: MixConfig, first: float | None) -> list[float]:

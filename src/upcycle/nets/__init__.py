@@ -14,6 +14,7 @@ from upcycle.nets._classifier import (
 from upcycle.nets._conditional import ConditionalNorm, ProjectionHead, SelfAttention, plain_state
 from upcycle.nets._convgan import ConvDiscriminator, ConvGenerator
 from upcycle.nets._diffaugment import diff_augment
+from upcycle.nets._precision import mixed
 from upcycle.nets._unet import UNet
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "diff_augment",
     "for_inference",
     "group_norm_factory",
+    "mixed",
     "parameter_count",
     "plain_state",
     "predict_logits",

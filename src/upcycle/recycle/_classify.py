@@ -15,7 +15,7 @@ from upcycle._random import derive_seed
 from upcycle._training import Checkpoint, Report, seed_step, silent, stream
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
-from upcycle.nets import Augmentation, ClassifierFactory, augment, predict_logits, to_input
+from upcycle.nets import Augmentation, ClassifierFactory, augment, mixed, predict_logits, to_input
 from upcycle.recycle._optimiser import image_budget, rate, set_rate, sgd
 
 
@@ -29,6 +29,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     budget: int | None = None
+    dtype: torch.dtype = torch.float32  # of convolutions while a network learns
 
     def build(self, images: np.ndarray, seed: int, stage: str) -> nn.Module:
         """A fresh network for images uint8 (n, height, width, channels), weights from (seed, stage)."""
@@ -88,7 +89,9 @@ def _train(
         chosen = torch.from_numpy(stream(len(labels), seed, stage, seen, min(config.batch, budget)))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         set_rate(optimizer, rate(config, seen, budget))
-        loss = F.cross_entropy(net(views), labels[chosen].to(recipe.device), label_smoothing=config.label_smoothing)
+        loss = F.cross_entropy(
+            mixed(net, recipe.dtype, views), labels[chosen].to(recipe.device), label_smoothing=config.label_smoothing
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

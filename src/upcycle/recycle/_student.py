@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from upcycle._training import Checkpoint, Report, seed_step, silent, stream
 from upcycle.generators._ema import PowerEma
-from upcycle.nets import augment, to_input
+from upcycle.nets import augment, mixed, to_input
 from upcycle.recycle._bank import Bank
 from upcycle.recycle._classify import Fitted, Recipe
 from upcycle.recycle._labels import Labeller
@@ -109,7 +109,7 @@ def _distil(
             views = blend(views, how.mix, rng)
         target = smooth(labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen)), how.label_smoothing)
         set_rate(optimizer, rate(config, seen, budget))
-        loss = soft_cross_entropy(net(views), target, how.temperature)
+        loss = soft_cross_entropy(mixed(net, recipe.dtype, views), target, how.temperature)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

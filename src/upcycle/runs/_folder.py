@@ -20,7 +20,7 @@ from upcycle.config import Config
 from upcycle.errors import ResourceError, RunFolderError
 
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
-FREE_SETTINGS = frozenset({"device", "threads", "watts"})  # may change between two calls of one run
+FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts"})  # may change between two calls of one run
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from upcycle._machine import learning_dtype
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
@@ -131,11 +132,12 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
     images = rng.integers(0, 256, (count, shape.size, shape.size, shape.channels), dtype=np.uint8)
     noise = ImageSet(images, rng.integers(0, shape.classes, count))
     look = config.teacher.model_copy(update={"validate_every": 1.0})
-    generator = make_generator(shape, config.generator, config.sampler, device=device)
+    dtype = learning_dtype(config.precision, device)
+    generator = make_generator(shape, config.generator, config.sampler, device=device, dtype=dtype)
     net = networks.teacher(shape.channels, shape.classes, shape.size)
 
     def classify(batches: int, network: ClassifierFactory = networks.student) -> int:
-        recipe = Recipe(network, shape.classes, look, device=device, budget=batches * look.batch)
+        recipe = Recipe(network, shape.classes, look, device=device, budget=batches * look.batch, dtype=dtype)
         return train_classifier(noise, noise.take(np.arange(2)), recipe, seed=0).images_seen
 
     def generate(batches: int) -> int:

@@ -117,7 +117,7 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
 def _telling(config: Config) -> dict[str, Any]:
     """Every setting that results follow from; a later one only where it is not at its default, so that what was kept before
     it came stays readable."""
-    found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads"})) for c in (config, Config()))
+    found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads", "precision"})) for c in (config, Config()))
     for section, name in (setting.split(".") for setting in _LATER):
         if found[section][name] == default[section][name]:
             del found[section][name]

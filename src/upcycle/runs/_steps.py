@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from upcycle._machine import learning_dtype
 from upcycle._random import derive_seed
 from upcycle._settings import with_settings
 from upcycle._training import Report
@@ -68,7 +69,13 @@ class Bench:
 
     def recipe(self, budget: int, augmentation: Augmentation, *, stage: str = "student") -> Recipe:
         """How the classifier of `stage` learns."""
-        return Recipe(self.networks.of(stage), self.shape.classes, self.config.teacher, augmentation, self.device, budget)
+        classes, config = self.shape.classes, self.config.teacher
+        return Recipe(self.networks.of(stage), classes, config, augmentation, self.device, budget, self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What convolutions compute in while networks learn."""
+        return learning_dtype(self.config.precision, self.device)
 
     def report(self, stage: str) -> Report:
         """A report that writes metrics.jsonl and moves the display."""
@@ -94,7 +101,8 @@ class Bench:
 
     def generator(self) -> StoredGenerator:
         views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
-        return make_generator(self.shape, self.config.generator, self.config.sampler, device=self.device, augmentation=views)
+        recipe, sampler = self.config.generator, self.config.sampler
+        return make_generator(self.shape, recipe, sampler, device=self.device, augmentation=views, dtype=self.dtype)
 
     def sampler(self) -> Sampler:
         """The sampler of the finished generator; its label prior comes from the generator stage's counts."""
