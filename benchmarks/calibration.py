@@ -24,7 +24,7 @@ from joblib import Parallel, delayed
 from scipy.stats import binom
 
 from benchmarks._null_pipelines import pipeline_audit
-from benchmarks._results import RESULTS, write
+from benchmarks._results import MEASURED, RESULTS, write
 from upcycle.audit import (
     AttackScores,
     Endpoint,
@@ -191,6 +191,7 @@ def _row(name: str, kind: str, n: int, audits: int, alarms: int, error: float) -
         "declared": error,
         "simulation_error": math.sqrt(error * (1 - error) / audits),
         "excess_p": float(binom.sf(alarms - 1, audits, error)),
+        "commit": MEASURED,
     }
 
 
