@@ -41,7 +41,7 @@ def taught(how: Teaching, bench: Bench, store: Store) -> tuple[list[nn.Module], 
     """The teachers of `how`, each trained on the run's members as its own was, and the minutes that took."""
     start = time.monotonic()
     own = [] if how.replaces else [bench.classifier("teacher")]
-    fresh = [_teacher(how, bench, store, f"teacher-{k + 2}") for k in range(max(how.more, int(how.replaces)))]
+    fresh = [_teacher(how, bench, store, f"teacher-{k + 2}") for k in range(1 if how.replaces else how.more)]
     return own + fresh, (time.monotonic() - start) / 60
 
 

@@ -27,7 +27,7 @@ class Networks:
 
 
 def networks_of(config: Config, own: ClassifierFactory | None = None) -> Networks:
-    """The networks that `config` describes; `own`, one of the user's, stands for both."""
+    """The networks that `config` describes; `own`, one of the user's, stands for both. One object where both have one size."""
     if own is not None:
         return Networks(own, own)
     teacher = classifier_factory(config.teacher)

@@ -57,7 +57,7 @@ def shadow_config(config: Config, size: int) -> Config:
     bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
     sampler = config.sampler.model_copy(update={"steps": 5})
     parts = {"preset": "shadow", "device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
-    parts |= {"student": _small_student(config, teacher)}
+    parts["student"] = _small_student(config, teacher)
     shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
     parts |= _small_choices(config, *shares) if inside else {}
     return Config.model_validate(config.model_copy(update=parts).model_dump())
@@ -115,8 +115,8 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
 
 
 def _telling(config: Config) -> dict[str, Any]:
-    """Every setting that results follow from; a later one only where it is not at its default, so that what was kept before
-    it came stays readable."""
+    """Every setting that results follow from but for rounding (threads, precision); a later one only where it is not at its
+    default, so that what was kept before it came stays readable."""
     found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads", "precision"})) for c in (config, Config()))
     for section, name in (setting.split(".") for setting in _LATER):
         if found[section][name] == default[section][name]:
