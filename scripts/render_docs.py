@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from _false_alarms import false_alarms
 from _reference import api, json_fields
 from pydantic import BaseModel
 
@@ -301,7 +302,20 @@ def leakage() -> str:
         "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` would say of such recipes. "
         "[sharp-edges.md](sharp-edges.md) says what follows from it."
     )
-    return f"# What our audits found of our own students\n\n{_NOTICE}\n{about}\n\n{_audit().replace('](bench', '](../bench')}\n"
+    parts = [f"# What our audits found of our own students\n\n{_NOTICE}", about, _audit(), _false_alarms()]
+    return "\n\n".join(filter(None, parts)).replace("](bench", "](../bench") + "\n"
+
+
+def _false_alarms() -> str:
+    result = _result("calibration.json")
+    if result is None:
+        return ""
+    about = (
+        "## How often an audit errs where nothing leaks\n\nSimulated audits of n members and n non-members whose scores know "
+        "nothing: the share in which a bound, a p-value or a verdict says otherwise, beside what it declares. p-values and "
+        "95 % intervals are exact or nearly so and scatter about 5 %; bounds on epsilon and the words of a verdict stay below."
+    )
+    return f"{about}\n\n{false_alarms(result['rows'])}\n\n{_source(result, 'calibration.json')}"
 
 
 def _audit(targets: tuple[str, ...] = ()) -> str:

@@ -176,9 +176,9 @@ def evidence(
 
 CASES = [
     (evidence(Rate(0.6, 0.56, 0.64), SEEN, 0.001), "LEAKS"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.049), "LEAKS"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.051), "NO LEAK FOUND, could have seen AUC >= 0.551"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.5, n=5000), "NO LEAK FOUND, could have seen AUC >= 0.516"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.039), "LEAKS"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.041), "NO LEAK FOUND, could have seen AUC >= 0.553"),
+    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.5, n=5000), "NO LEAK FOUND, could have seen AUC >= 0.517"),
     (evidence(Rate(0.5, 0.46, 0.55), SEEN, 0.5), "INCONCLUSIVE, needs about 524 members and 524 non-members"),
     (evidence(Rate(0.5, 0.46, 0.54), UNSEEN, 0.5), "INCONCLUSIVE, needs a stronger attack or canaries"),
     (evidence(Rate(0.5, 0.46, 0.54), Rate(0.58, 0.549, 0.61), 0.5), "INCONCLUSIVE, needs about 1454 records on each side"),

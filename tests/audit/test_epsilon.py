@@ -139,6 +139,12 @@ def test_delta_costs_epsilon() -> None:
     assert epsilon_cap(500, 500, delta=0.01) < epsilon_cap(500, 500)
 
 
+@pytest.mark.parametrize("canaries", [60, 400, 2000, 10_000])
+def test_one_run_bound_at_a_fixed_threshold_rings_in_at_most_five_per_cent_of_null_audits_exactly(canaries: int) -> None:
+    least = next(hits for hits in range(canaries // 2, canaries) if one_run_epsilon(canaries, canaries, hits) > 0)
+    assert 0.03 < binom.sf(least - 1, canaries, 0.5) <= 0.05  # the share of audits whose coins alone give so many right
+
+
 def test_ties_are_never_broken_in_favour_of_a_leak() -> None:
     members = np.random.default_rng(0).permutation(halves(500))
     constant = np.zeros(1000)

@@ -53,8 +53,8 @@ def audit_scores(
     halves that no model made. `ids` (n,) guards against records on both sides, and `seen_ids` (k,), the records on
     which anything was chosen (early stopping, settings), against non-members that the models have seen after all.
     `endpoint` is the primary one, declared beforehand (default: AUC of the first attack on clean records); it has half of the
-    error 1 - confidence, and AUC and TPR at 1 % FPR of all attacks on a target share the rest by Holm's method. Raises
-    AuditInputError.
+    error 1 - confidence, and AUC and TPR at 1 % FPR of all attacks on a target share the rest by Holm's method. LEAKS is said
+    below four fifths of that error, which leaves room for approximations. Raises AuditInputError.
     """
     _check_plan(folds, confidence)
     check_targets(targets, folds=folds, images=images, ids=ids, seen_ids=seen_ids)

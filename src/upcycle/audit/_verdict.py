@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from upcycle.audit._controls import Control
-from upcycle.audit._multiplicity import PRIMARY_SHARE, Endpoint
+from upcycle.audit._multiplicity import PRIMARY_SHARE, Endpoint, leak_level
 from upcycle.audit._normal import NotResolvable, Rate
 from upcycle.audit._power import detectable_auc, detectable_tpr, records_for_margin, records_needed
 
@@ -79,8 +79,8 @@ class Evidence:
 def judge(evidence: Evidence, controls: Sequence[Control], confidence: float) -> Verdict:
     """The verdict on one target.
 
-    INVALID: a negative control failed. LEAKS: an adjusted p is below 1 - confidence, that is, some lower limit is above
-    chance after correction. NO LEAK FOUND: the upper limit of the primary endpoint is below its margin and the teacher's
+    INVALID: a negative control failed. LEAKS: an adjusted p is below `leak_level(confidence)`, four fifths of the error
+    1 - confidence. NO LEAK FOUND: the upper limit of the primary endpoint is below its margin and the teacher's
     lower limit is above it. INCONCLUSIVE: everything else.
     """
     scope = _SCOPES["clean" if evidence.own and evidence.endpoint.population == "clean" else ""]
@@ -89,7 +89,7 @@ def judge(evidence: Evidence, controls: Sequence[Control], confidence: float) ->
         line = f"INVALID: {len(failed)} control(s) failed"
         return Verdict(evidence.target, "INVALID", f"{_failure(failed)} {scope}", line)
     power = f"{_power(evidence, confidence)} {scope}"
-    if evidence.best.p < 1 - confidence:
+    if evidence.best.p < leak_level(confidence):
         return Verdict(evidence.target, "LEAKS", f"{_leak(evidence)} {power}", "LEAKS")
     clean = isinstance(evidence.primary, Rate) and evidence.primary.high < evidence.endpoint.margin
     if evidence.shown and clean:
@@ -123,14 +123,18 @@ def _leak(e: Evidence) -> str:
 def _clean(e: Evidence, confidence: float) -> str:
     return (
         f"{e.named[0].upper()}{e.named[1:]} {e.primary} ({confidence:.0%} interval), below the margin of "
-        f"{e.endpoint.margin}; none of {e.tests} tests was significant (smallest Holm-adjusted {_p(e.best.p)})."
+        f"{e.endpoint.margin}; none of {e.tests} tests showed a leak ({_smallest(e, confidence)})."
     )
 
 
 def _open(e: Evidence, confidence: float, reasons: list[tuple[str, str]]) -> str:
     start = f"{e.named[0].upper()}{e.named[1:]} {e.primary} ({confidence:.0%} interval)"
     told = ", and ".join(text for _, text in reasons)
-    return f"{start}; smallest Holm-adjusted {_p(e.best.p)}. Open because {told}."
+    return f"{start}; {_smallest(e, confidence)}. Open because {told}."
+
+
+def _smallest(e: Evidence, confidence: float) -> str:
+    return f"smallest Holm-adjusted {_p(e.best.p)}, LEAKS needs less than {leak_level(confidence):.2g}"
 
 
 def _reasons(e: Evidence, confidence: float, clean: bool) -> list[tuple[str, str]]:
@@ -180,7 +184,7 @@ def _for_teacher(e: Evidence, confidence: float) -> tuple[str, str]:
 
 
 def _detectable(e: Evidence, confidence: float) -> float:
-    alpha = (1 - confidence) * (PRIMARY_SHARE if e.tests > 1 else 1.0)
+    alpha = leak_level(confidence) * (PRIMARY_SHARE if e.tests > 1 else 1.0)
     if e.endpoint.statistic == "AUC":
         return detectable_auc(*e.units, alpha)
     return detectable_tpr(*e.units, e.endpoint.chance, alpha)

@@ -1,0 +1,22 @@
+"""The table of how often bounds and verdicts err where nothing leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def false_alarms(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line per statistic, a column per number of members and of non-members."""
+    sizes = sorted({row["n"] for row in rows})
+    found = {(row["statistic"], row["n"]): row for row in rows}
+    heads = " | ".join(f"n = {n:,}" for n in sizes)
+    lines = [f"| statistic | declared | {heads} |", "| --- |" + " --- |" * (1 + len(sizes))]
+    for name, declared in {row["statistic"]: row["declared"] for row in rows}.items():
+        cells = " | ".join(_share(found.get((name, n))) for n in sizes)
+        lines.append(f"| {name} | {100 * declared:.3g} % | {cells} |")
+    return "\n".join(lines)
+
+
+def _share(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None else f"{100 * row['share']:.1f} % of {row['audits']:,}"
