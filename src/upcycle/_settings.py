@@ -67,10 +67,14 @@ def to_yaml(config: Config) -> str:
 
 def differences(old: Config, new: Config) -> list[str]:
     """One line `name: old -> new` for every setting that differs."""
+    return [f"{name}: {before} -> {after}" for name, (before, after) in changes(old, new).items()]
+
+
+def changes(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """(old, new) of every setting that differs, by its dotted name; "none" where a family of generators lacks it."""
     before, after = dict(_flat(old.model_dump())), dict(_flat(new.model_dump()))
-    names = dict.fromkeys([*before, *after])  # families of generators differ in their settings
-    changed = [name for name in names if before.get(name, "none") != after.get(name, "none")]
-    return [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
+    both = {name: (before.get(name, "none"), after.get(name, "none")) for name in [*before, *after]}
+    return {name: (was, now) for name, (was, now) in both.items() if was != now}
 
 
 def setting_names(config: Config | None = None) -> list[str]:

@@ -68,7 +68,8 @@ def test_two_sets_of_one_name_are_refused_before_any_work(tmp_path: Path) -> Non
 def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path: Path) -> None:
     from upcycle.cli.study import study as command
 
-    arguments = ["digits", "--seeds", "1", "--preset", "smoke", "--set", "threads=1", "--out", str(tmp_path / "out"), "--json"]
+    settings = ["--set", "threads=1", "--set", "teachers=2"]
+    arguments = ["digits", "--seeds", "1", "--preset", "smoke", *settings, "--out", str(tmp_path / "out"), "--json"]
     first = CliRunner().invoke(command, arguments, catch_exceptions=False)
     document = json.loads(first.stdout)
     (row,) = document["rows"]
@@ -76,6 +77,8 @@ def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path:
     assert row["gap_points"] == pytest.approx(100 * (row["student_accuracy"] - row["baseline_accuracy"]))
     assert row["figures"]["student"]["accuracy"] == pytest.approx(row["student_accuracy"])
     assert document["gaps"][-1]["gap"] == pytest.approx(row["gap_points"])
-    assert "| digits | 1 |" in (tmp_path / "out" / "study.md").read_text()
+    assert row["settings"] == {"teachers": 2}  # a table says what its runs changed of the preset
+    told = (tmp_path / "out" / "study.md").read_text()
+    assert "| digits | 1 |" in told and "Beyond the preset: teachers=2 (data set and seed: digits 0)." in told
     again = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert json.loads(again.stdout) == document

@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from upcycle._presets import PRESETS
+from upcycle._settings import changes
 from upcycle.audit import aop
 from upcycle.config import Config
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.report import scores
 from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._facts import Measured, read_run
-from upcycle.runs._folder import write_json
+from upcycle.runs._folder import read_config, write_json
 from upcycle.runs._pipeline import run
 
 Row = dict[str, Any]
 SCHEMA_VERSION = 1
+_NO_RECIPE = frozenset({"seed", "plain", "device", "threads", "watts"})
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,15 @@ def row_of(folder: Path, dataset: str) -> Row:
         "attack_tpr_at_1pct": {name: _limits(leak.tpr_at_1pct) for name, leak in facts.leakage.items()},
         "aop": {name: aop(accuracy[name], leak.auc.value) for name, leak in facts.leakage.items() if name in accuracy},
         "audit_verdict": facts.verdict,
+        "settings": _settings(folder),
         "tuned": _tuned(folder),
     }
+
+
+def _settings(folder: Path) -> Row:
+    """What the run's recipe changes of its preset."""
+    config = read_config(folder / "config.yaml")
+    return {name: new for name, (_, new) in changes(PRESETS[config.preset], config).items() if name not in _NO_RECIPE}
 
 
 def _limits(found: Measured | None) -> list[float] | None:
@@ -177,7 +187,8 @@ def write_study(out: Path, rows: Sequence[Row]) -> None:
     summaries = summarise(rows)
     document = {"schema_version": SCHEMA_VERSION, "rows": list(rows), "gaps": [s.__dict__ for s in summaries]}
     write_json(out / "study.json", document)
-    (out / "study.md").write_text("\n".join(table(rows, summaries)) + "\n", encoding="utf-8")
+    lines = [*table(rows, summaries), "", settings_line(rows)]
+    (out / "study.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
 def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
@@ -191,6 +202,16 @@ def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
         lines.append(_line([row for row in rows if row["dataset"] == summary.name], summary))
     last = summaries[-1]
     return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} | | | | | | | |"]
+
+
+def settings_line(rows: Sequence[Row]) -> str:
+    """What the runs of a table changed of their preset, by data set and seed; "" where nothing."""
+    runs: dict[str, list[str]] = {}
+    for row in rows:
+        if recipe := ", ".join(f"{name}={value}" for name, value in row.get("settings", {}).items()):
+            runs.setdefault(recipe, []).append(f"{row['dataset']} {row['seed']}")
+    told = "; ".join(f"{recipe} (data set and seed: {', '.join(names)})" for recipe, names in runs.items())
+    return f"Beyond the preset: {told}." if told else ""
 
 
 def _line(rows: Sequence[Row], summary: GapSummary) -> str:
