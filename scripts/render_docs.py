@@ -315,7 +315,7 @@ def _false_alarms() -> str:
         "## How often an audit errs where nothing leaks\n\nSimulated audits of n members and n non-members whose scores know "
         "nothing: the share in which a bound, a p-value or a verdict says otherwise, beside what it declares. p-values, 95 % "
         "intervals and the one-run bound at a threshold fixed beforehand are exact or nearly so and scatter about 5 % (that "
-        "bound rings in 4.7 to 4.95 % exactly: a test computes it); the other bounds and the verdicts stay below."
+        "bound rings in 4.7 to 4.95 % exactly: a test computes it); the other bounds and the word LEAKS stay below."
     )
     return f"{about}\n\n{false_alarms(result['rows'])}\n\n{_source(result, 'calibration.json')}"
 
