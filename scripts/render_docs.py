@@ -190,7 +190,8 @@ def _study() -> str:
     lines = table(result["rows"], [GapSummary(**gap) for gap in result["gaps"]])
     note = (
         "Preset quick. Means over seeds; brackets are 95 % intervals over seeds and test images; b baseline, s student."
-        " Every test split was read once. Minutes are those of one core beside other work."
+        " Every run read its test split once; earlier recipes and what they gave are in docs/log.md."
+        " Minutes are those of one core beside other work."
     )
     if len({row["commit"] for row in result["rows"]}) > 1:
         note += " The rows are of several commits, whose presets differ (docs/log.md), so their mean is not that of one recipe."
