@@ -304,7 +304,7 @@ def leakage() -> str:
         "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` would say of such recipes. "
         "[sharp-edges.md](sharp-edges.md) says what follows from it."
     )
-    parts = [f"# What our audits found of our own students\n\n{_NOTICE}", about, _audit(), _false_alarms()]
+    parts = [f"# What our audits found of our own students\n\n{_NOTICE}\n{about}", _audit(), _false_alarms()]
     return "\n\n".join(filter(None, parts)).replace("](bench", "](../bench") + "\n"
 
 

@@ -27,7 +27,7 @@ from upcycle.runs._pipeline import run
 
 Row = dict[str, Any]
 SCHEMA_VERSION = 1
-_NO_RECIPE = frozenset({"seed", "plain", "device", "threads", "watts"})
+_NO_RECIPE = frozenset({"seed", "plain", "device", "threads", "watts"})  # given by the study itself, or by the machine
 
 
 @dataclass(frozen=True)
