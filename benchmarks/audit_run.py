@@ -77,7 +77,7 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
         {
             **same,
             "kind": "pipelines",
-            "announced": said[0],
+            "announced": said[1],
             "took": said[-1],
             **{k: round(v, 4) for k, v in found.facts.items()},
         },

@@ -87,8 +87,9 @@ def test_a_run_is_audited_and_says_its_cost_first_and_what_it_took_last(
     audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path
 ) -> None:
     found, said, _ = audited
-    assert re.fullmatch(r"audit quick: 1 pipelines \(0 kept from before\), 1 at a time, \d+ s each: about [\d.]+ min", said[0])
-    assert said[1].startswith("pipeline 1 of 1")
+    assert said[0] == "measuring what a pipeline costs on this machine", "which takes a while in which nothing else is said"
+    assert re.fullmatch(r"audit quick: 1 pipelines \(0 kept from before\), 1 at a time, \d+ s each: about [\d.]+ min", said[1])
+    assert said[2].startswith("pipeline 1 of 1")
     assert "expected" in said[-1]
     targets = {row.target for row in found.rows}
     assert {"teacher", "baseline", "student", "student, hard labels", "student, temperature 4"} <= targets

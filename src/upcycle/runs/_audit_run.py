@@ -29,8 +29,9 @@ from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
 from upcycle.runs._stages import MANIFEST
 
 Say = Callable[[str], None]
-_SHARES = (0.03, 0.12)  # of a pipeline's budgets, run to measure what a whole one costs
-_TURNS = 3  # of either share: one turn alone scatters by 10 % with the machine's speed
+_SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
+_TURNS = 3  # of either share where that is a small part of the audit: a machine's speed drifts by 10 % from minute to minute
+_FEW = 8  # pipelines per worker below which one turn has to do
 _ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
 _ALONE_SECONDS = 7.5e-3  # per record; all attacks on all targets of a single pipeline
 PAGE = "pipeline.html"  # beside its JSON in private/audit
@@ -111,6 +112,7 @@ def _publish(root: Path) -> None:
 
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
     """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
+    say("measuring what a pipeline costs on this machine")
     cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")
@@ -138,9 +140,10 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     if not pending:
         return Cost(len(paths), 0, workers, 0.0, attacks)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
+    turns = _TURNS if pending >= _FEW * workers else 1
     with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
         training, asking = [], 0.0
-        for turn, share in enumerate((_SHARES[0], *_SHARES * _TURNS)):  # the first one wakes the workers up
+        for turn, share in enumerate((_SHARES[0], *_SHARES * turns)):  # the first one wakes the workers up
             asks = turn == 1
             tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan, asks) for k in range(workers)]
             seconds, questions = np.mean(parallel(tasks), axis=0)
