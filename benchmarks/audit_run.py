@@ -64,14 +64,15 @@ def prepared(data: str, overrides: Sequence[str] = ()) -> tuple[Dataset, ShadowP
 
 
 def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One row per target, threat model, population and attack, one per control, and one of what the audit `said` it would
-    take and took."""
+    """One row per target, threat model, population and attack, one per control, one per accuracy without canaries, and one of
+    what the audit `said` it would take and took."""
     same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
     same |= {"overrides": " ".join(overrides)} if overrides else {}
     tests = {test.target: test for test in reversed(found.permutation)}  # one a target: of its own answers, where it gives any
     rows = [{**same, "kind": "attack", **asdict(row)} for row in found.rows]
     rows += [{**same, "kind": "control", **asdict(control)} for control in found.controls]
     rows += [{**same, "kind": "label permutation", **test.to_json()} for test in tests.values()]
+    rows += [{**same, "kind": "canary cost", **asdict(cost)} for cost in found.canary_costs]
     return [
         *rows,
         {
@@ -99,7 +100,7 @@ def plain_students(data: str, count: int) -> int:
 def throughput(data: str, pipelines: int) -> dict[str, Any]:
     """Students per CPU-hour of the fan-out and of the plain loop, one after the other on the same machine."""
     dataset, pipeline = prepared(data)
-    plan = plan_for("standard", pipelines=pipelines, seed=SEED)
+    plan = plan_for("standard", pipelines=pipelines, seed=SEED, without_canaries=0)
     design = make_design(dataset.train, plan)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     shadows = run_shadows(pipeline, design, plan)

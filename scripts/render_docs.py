@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from _false_alarms import false_alarms
+from _leakage_tables import canary_costs, false_alarms
 from _reference import api, json_fields
 from pydantic import BaseModel
 
@@ -304,8 +304,18 @@ def leakage() -> str:
         "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` would say of such recipes. "
         "[sharp-edges.md](sharp-edges.md) says what follows from it."
     )
-    parts = [f"# What our audits found of our own students\n\n{_NOTICE}\n{about}", _audit(), _false_alarms()]
+    parts = [f"# What our audits found of our own students\n\n{_NOTICE}\n{about}", _audit(), _canary_costs(), _false_alarms()]
     return "\n\n".join(filter(None, parts)).replace("](bench", "](../bench") + "\n"
+
+
+def _canary_costs() -> str:
+    result = _result("audit.json")
+    table = "" if result is None else canary_costs(result["rows"])
+    about = (
+        "## What the canaries cost\n\nAccuracy on real records left out, of the first two pipelines with canaries and again "
+        "without, same records and seeds. Differences below the scatter, a standard deviation over all pipelines, say nothing."
+    )
+    return table and f"{about}\n\n{table}"
 
 
 def _false_alarms() -> str:

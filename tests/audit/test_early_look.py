@@ -18,7 +18,9 @@ from upcycle.cli._group import cli
 from upcycle.errors import ConfigError
 from upcycle.runs._audit_run import Cost
 
-PLAN = plan_for("standard", pipelines=12, look=6, canaries=CanaryCounts(150, 0, 0), views=1, synthetic=40, n_jobs=1, seed=3)
+PLAN = plan_for(
+    "standard", pipelines=12, look=6, canaries=CanaryCounts(150), views=1, synthetic=40, n_jobs=1, seed=3, without_canaries=0
+)
 
 
 def test_a_student_that_leaks_at_the_look_costs_half_of_the_pipelines(tmp_path: Path) -> None:

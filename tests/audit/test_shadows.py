@@ -18,7 +18,9 @@ from tests.audit.test_canaries import pool
 from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for, run_paths, run_shadows
 from upcycle.audit._code_version import UNKNOWN, code_version, sources_hash
 
-PLAN = plan_for("standard", pipelines=4, canaries=CanaryCounts(8, 4, 2), views=2, synthetic=50, n_jobs=1, seed=7)
+PLAN = plan_for(
+    "standard", pipelines=4, canaries=CanaryCounts(8, 4, 2), views=2, synthetic=50, n_jobs=1, seed=7, without_canaries=0
+)
 
 
 def calls(folder: Path) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
-from upcycle.audit._canaries import Records, natural_outliers, plant
+from upcycle.audit._canaries import Records, natural_outliers, plant, without_canaries
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._near_copies import near_copies
 from upcycle.audit._plan import AuditPlan
@@ -25,13 +25,15 @@ LEAST_RECORDS, LEAST_UNITS = 32, 16
 class Design:
     """`members` bool (pipelines, records); rows 2k and 2k + 1 are complements, so every record is in exactly half of the
     pipelines. `units` int64 (records,): records with equal numbers share their coin. `seeds`: one per pipeline. `near`: the
-    share of the records that have a near copy in another unit."""
+    share of the records that have a near copy in another unit. `plain`: the records as they were before canaries took the
+    places of some; None where there is no canary."""
 
     records: Records
     members: np.ndarray
     units: np.ndarray
     seeds: tuple[int, ...]
     near: float = 0.0
+    plain: Records | None = None
 
     @property
     def pairs(self) -> np.ndarray:
@@ -72,7 +74,8 @@ def make_design(data: ImageSet, plan: AuditPlan) -> Design:
         )
     members = complementary_halves(unit, records, plan.pipelines, plan.seed)
     seeds = tuple(derive_seed(plan.seed, "pipeline", k) for k in range(plan.pipelines))
-    return Design(records, members, unit, seeds, near_copies(records.images, unit))
+    plain = without_canaries(data) if records.canary.any() else None
+    return Design(records, members, unit, seeds, near_copies(records.images, unit), plain)
 
 
 def complementary_halves(unit: np.ndarray, records: Records, pipelines: int, seed: int) -> np.ndarray:
@@ -125,5 +128,9 @@ def _check(data: ImageSet, plan: AuditPlan) -> None:
         )
     if plan.pipelines != 1 and plan.pipelines % 2:
         problems.append(f"pipelines must be 1 or even, being complementary pairs. Got {plan.pipelines}. Add one.")
+    if not 0 <= plan.without_canaries <= plan.pipelines:
+        problems.append(
+            f"without_canaries must be from 0 to the {plan.pipelines} pipelines. Got {plan.without_canaries}. Two tell enough."
+        )
     if problems:
         raise AuditInputError(*problems)

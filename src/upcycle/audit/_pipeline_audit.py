@@ -12,6 +12,7 @@ from upcycle._small_cell import SMALL_CELL
 from upcycle.audit import _plan as names
 from upcycle.audit._canaries import KINDS
 from upcycle.audit._canary_bound import canary_bounds
+from upcycle.audit._canary_cost import canary_costs
 from upcycle.audit._design import make_design
 from upcycle.audit._label_test import LabelTest, label_test
 from upcycle.audit._owners import set_shares
@@ -83,6 +84,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, Sh
         sets=set_shares(done, shadows.design, primary_attack(plan), plan.seed, plan.confidence),
         notes=(*shadows.design.notes, *faults, *notes),
         risk=risk,
+        canary_costs=canary_costs(shadows),
     )
 
 

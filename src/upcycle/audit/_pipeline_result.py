@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.audit._canary_bound import CanaryBound
+from upcycle.audit._canary_cost import CanaryCost
 from upcycle.audit._card import AttackCard
 from upcycle.audit._controls import Control
 from upcycle.audit._dp_comparator import dp_comparator
@@ -48,7 +49,8 @@ class PipelineAudit:
     scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself; `one_run`:
     lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests; `sets`: how many records of one
     owner give it away; `notes`: what could not be judged or is out of the ordinary, and why; `risk`: which records the student
-    gives away, of 8 pipelines or more; only its `facts` ever leave."""
+    gives away, of 8 pipelines or more; only its `facts` ever leave; `canary_costs`: what canaries cost in accuracy, where some
+    pipelines ran without them, too."""
 
     plan: AuditPlan
     rows: tuple[PipelineRow, ...]
@@ -63,6 +65,7 @@ class PipelineAudit:
     sets: tuple[SetShare, ...] = ()
     notes: tuple[str, ...] = ()
     risk: StudentRisk | None = field(default=None, repr=False)
+    canary_costs: tuple[CanaryCost, ...] = ()
 
     @property
     def headline(self) -> Verdict:
@@ -110,6 +113,7 @@ class PipelineAudit:
             "one_run": [bound.to_json() for bound in self.one_run],
             "sets": [share.to_json() for share in self.sets],
             "facts": dict(self.facts),
+            "canary_costs": [asdict(cost) for cost in self.canary_costs],
             "notes": list(self.notes),
             "attacks": [asdict(card) for card in self.cards],
         }

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from upcycle.audit._canaries import CanaryCounts
 from upcycle.audit._canary_bound import CanaryBound
+from upcycle.audit._canary_cost import CanaryCost
 from upcycle.audit._document import Strict, common_fields, from_dataclass, model
 from upcycle.audit._dp_comparator import DpComparator
 from upcycle.audit._label_test import LabelTest
@@ -17,6 +18,7 @@ from upcycle.audit._pipeline_result import SCHEMA, PipelineRow
 from upcycle.audit._plan import AuditPlan
 from upcycle.audit._verdict import Word
 
+_YOUNGER: dict[str, Any] = {"look": (int, 0), "without_canaries": (int, 0)}  # than the first documents, which lack them
 KEPT_INSIDE = ("seed", "backend", "n_jobs")  # of a plan: with the seed canaries and members could be drawn again
 
 
@@ -44,7 +46,7 @@ def plan_document(*, public: bool) -> type[BaseModel]:
     """What was declared before the first pipeline ran."""
     canaries = from_dataclass(CanaryCounts, "CanaryCountsDocument")
     name, without = ("PublicPipelinePlanDocument", KEPT_INSIDE) if public else ("PipelinePlanDocument", ())
-    return from_dataclass(AuditPlan, name, without=without, canaries=(canaries | None, ...), look=(int, 0))  # younger
+    return from_dataclass(AuditPlan, name, without=without, canaries=(canaries | None, ...), **_YOUNGER)
 
 
 @cache
@@ -54,6 +56,7 @@ def _document(public: bool) -> type[BaseModel]:
         **pipeline_fields(plan_document(public=public)),
         "one_run": (list[from_dataclass(CanaryBound, "CanaryBoundDocument")], ...),  # type: ignore[misc]
         "sets": (list[from_dataclass(SetShare, "SetShareDocument")], ...),  # type: ignore[misc]
+        "canary_costs": (list[from_dataclass(CanaryCost, "CanaryCostDocument")], Field([], description="both accuracies")),  # type: ignore[misc]
         "notes": (list[str], Field([], description="what could not be judged or is out of the ordinary, and why")),
         "dp_comparator": (comparator | None, None),
     }

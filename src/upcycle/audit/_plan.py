@@ -42,8 +42,9 @@ class AuditPlan:
     `views`: queries per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search
     for each: the distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws
     canaries and membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker
-    per physical core. `look`: after how many pipelines to look once and stop if the student LEAKS already, 0 for never; the
-    look spends a tenth of the error 1 - confidence, the end the rest."""
+    per physical core. `without_canaries`: how many of the pipelines are run again on the records as they are, only to see what
+    canaries cost in accuracy. `look`: after how many pipelines to look once and stop if the student LEAKS already, 0 for
+    never; the look spends a tenth of the error 1 - confidence, the end the rest."""
 
     budget: str = "standard"
     pipelines: int = 32
@@ -58,6 +59,7 @@ class AuditPlan:
     backend: str = "loky"
     n_jobs: int = 0
     look: int = 0
+    without_canaries: int = 0
 
     @property
     def shadows(self) -> int:
@@ -92,8 +94,8 @@ BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
     {
         "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
         "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
-        "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION)),
-        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6, searched=200),
+        "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION), without_canaries=2),
+        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6, searched=200, without_canaries=2),
     }
 )
 

@@ -30,6 +30,7 @@ COPYING: Final = "control: copying generator"
 PLANTED: Final = "control: planted near-duplicates"
 PLANTED_FLAG: Final = "control: planted"
 CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)  # scores that no attack reads
+ACCURACY: Final = "accuracy of "  # facts that begin so, each of one classifier
 _FEW, _BLOCK, _HIDDEN = 10, 512, 512
 
 
@@ -89,6 +90,13 @@ def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synt
         {name: s.astype(np.float32) for name, s in scores.items()},
         {**parts.facts, **_accuracies(logits, records, members)},
     )
+
+
+def ask_accuracies(parts: Parts, records: Records, members: np.ndarray) -> Answers:
+    """Nothing but the accuracy of every classifier, on the same real records as in the facts of `ask`."""
+    classes = int(records.true_labels.max()) + 1
+    logits = {name: _logits(predict, [records.images], classes) for name, predict in parts.classifiers().items()}
+    return Answers({}, {}, _accuracies(logits, records, members))
 
 
 def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarray:
@@ -202,7 +210,7 @@ def _one_each(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 
 def _accuracies(logits: dict[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:
-    """Accuracy of every classifier on the real records that it was not given."""
+    """Accuracy of every classifier, given logits (records, views, classes), on the real records that it was not given."""
     fresh = ~members & ~records.canary
     right = {name: found[fresh, 0].argmax(1) == records.true_labels[fresh] for name, found in logits.items()}
-    return {f"accuracy of {name}": float(hits.mean()) for name, hits in right.items()}
+    return {f"{ACCURACY}{name}": float(hits.mean()) for name, hits in right.items()}

@@ -14,7 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from upcycle.audit._design import Design
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._pipelines import Pipeline
 from upcycle.audit._plan import AuditPlan
-from upcycle.audit._questions import Answers, ask
+from upcycle.audit._questions import Answers, ask, ask_accuracies
 from upcycle.audit._shadow_set import ShadowSet
 
 FORMAT = 2  # of the questions and of the files; another number makes old files strangers
@@ -37,17 +37,31 @@ Report = Callable[[int, int, float], None]
 class Shadows:
     """The answers of all pipelines of a design, in its order. `logits` float32 (pipelines, records, views, classes) and
     `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline, also of the code that made it;
-    `seconds` (pipelines,)."""
+    `seconds` (pipelines,); `without_canaries`: the accuracies among the facts once more, of the first pipelines run again on
+    the records as they are."""
 
     design: Design
     logits: Mapping[str, np.ndarray]
     scores: Mapping[str, np.ndarray]
     facts: Mapping[str, np.ndarray]
     seconds: np.ndarray
+    without_canaries: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def shadow_set(self, name: str) -> ShadowSet:
         """One classifier's answers, as attacks with shadow models take them."""
         return ShadowSet(self.logits[name], self.design.members, self.design.records.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One run to make: the pipeline is given the `members` of `given`, and what it leaves is asked about `records`; for its
+    accuracies only where it is `plain`."""
+
+    given: Records
+    records: Records
+    members: np.ndarray
+    seed: int
+    plain: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,20 +100,34 @@ def kept_runs(pipeline: Pipeline, cache: Path | None) -> Iterator[Path]:
 
 
 def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) -> list[Path]:
-    """Where the answers of every pipeline are kept: a hash of records, coin flips, seed, questions and the pipeline's key."""
-    records = design.records
+    """Where the answers of every run are kept, those without canaries last: a hash of records, coin flips, seed, questions and
+    the pipeline's key."""
+    asked = [plan.views, plan.synthetic, *([plan.searched] if plan.searched else [])]  # what was kept before stays readable
+    base = json.dumps([FORMAT, str(getattr(pipeline, "key", "")), *asked]).encode()
+    hashes = {plain: _hash_of(given, base) for given, plain in ((design.records, False), (design.plain, True)) if given}
+    paths = []
+    for run in _runs(design, plan):
+        own = hashes[run.plain].copy()
+        own.update(np.packbits(run.members).data)
+        own.update(str(run.seed).encode())
+        paths.append(cache / f"{own.hexdigest()}.npz")
+    return paths
+
+
+def _hash_of(records: Records, asked: bytes) -> hashlib.blake2b:
     shared = hashlib.blake2b(digest_size=16)
     for array in (records.images, records.labels, records.copies, records.true_labels):
         shared.update(np.ascontiguousarray(array).data)
-    asked = [plan.views, plan.synthetic, *([plan.searched] if plan.searched else [])]  # what was kept before stays readable
-    shared.update(json.dumps([FORMAT, str(getattr(pipeline, "key", "")), *asked]).encode())
-    paths = []
-    for members, seed in zip(design.members, design.seeds, strict=True):
-        own = shared.copy()
-        own.update(np.packbits(members).data)
-        own.update(str(seed).encode())
-        paths.append(cache / f"{own.hexdigest()}.npz")
-    return paths
+    shared.update(asked)
+    return shared
+
+
+def _runs(design: Design, plan: AuditPlan) -> list[_Run]:
+    """The pipelines of a design in its order, and then the first ones again without canaries, where there are some."""
+    whole = [_Run(design.records, design.records, *own) for own in zip(design.members, design.seeds, strict=True)]
+    if design.plain is None:
+        return whole
+    return whole + [replace(run, given=design.plain, plain=True) for run in whole[: plan.without_canaries]]
 
 
 def read_answers(path: Path) -> KeptRun | None:
@@ -118,10 +146,10 @@ def read_answers(path: Path) -> KeptRun | None:
 
 def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, report: Report | None = None) -> Shadows:
     """`run_shadows` with its runs in the folder `cache`."""
-    paths = run_paths(pipeline, design, plan, cache)
+    runs, paths = _runs(design, plan), run_paths(pipeline, design, plan, cache)
     missing = [k for k, path in enumerate(paths) if read_answers(path) is None]
     done = len(paths) - len(missing)
-    tasks = [(pipeline, design.records, design.members[k], design.seeds[k], plan, paths[k]) for k in missing]
+    tasks = [(pipeline, runs[k], plan, paths[k]) for k in missing]
     for number, seconds in enumerate(_fan_out(tasks, plan), done + 1):
         if report is not None:
             report(number, len(paths), seconds)
@@ -134,7 +162,7 @@ def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, rep
     return _gather(design, whole)
 
 
-def _fan_out(tasks: Sequence[tuple[Pipeline, Records, np.ndarray, int, AuditPlan, Path]], plan: AuditPlan) -> Iterator[float]:
+def _fan_out(tasks: Sequence[tuple[Pipeline, _Run, AuditPlan, Path]], plan: AuditPlan) -> Iterator[float]:
     """Seconds of work of every task, as they finish. On a backend without streams, all at the end; files are written anyway."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
@@ -149,12 +177,15 @@ def _fan_out(tasks: Sequence[tuple[Pipeline, Records, np.ndarray, int, AuditPlan
         yield from found
 
 
-def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, plan: AuditPlan, path: Path) -> float:
+def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, path: Path) -> float:
     """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
     start, code = time.monotonic(), code_version()  # read beside the modules that do the work, not when it is over
-    images, labels = records.given(members)
-    parts = pipeline(images, labels, seed=seed)
-    answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
+    records, members, seed = run.records, run.members, run.seed
+    parts = pipeline(*run.given.given(members), seed=seed)
+    if run.plain:
+        answers = ask_accuracies(parts, records, members)
+    else:
+        answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
     seconds = time.monotonic() - start
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
     partial = path.with_suffix(f".{os.getpid()}.partial")
@@ -165,6 +196,7 @@ def _one(pipeline: Pipeline, records: Records, members: np.ndarray, seed: int, p
 
 
 def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
+    found, plain = found[: len(design.members)], [run.answers.facts for run in found[len(design.members) :]]
     whole = [run.answers for run in found]
     first = whole[0]
     for answers in whole:
@@ -179,4 +211,5 @@ def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
         {name: np.stack([a.scores[name] for a in whole]) for name in first.scores},
         {name: np.array([a.facts[name] for a in whole]) for name in first.facts} | code_facts([run.code for run in found]),
         np.array([run.seconds for run in found]),
+        {name: np.array([facts[name] for facts in plain]) for name in (plain[0] if plain else ())},
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from upcycle.errors import DataError
 from upcycle.report._attacks import ControlRow, attack_rows, control_rows, mappings, number
-from upcycle.report._flat_table import flat_table, plain, set_table
+from upcycle.report._flat_table import FlatTable, flat_table, plain, set_table
 from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
 from upcycle.report._leaks import canary_forest
 from upcycle.report._page import environment
@@ -106,6 +106,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
             controls=control_rows(audit),
             kinds=_kinds(control_rows(audit)),
             accuracies=_accuracies(audit),
+            costs=_canary_costs(audit),
             facts=_others(audit),
             plan=_plan(audit),
             pipelines=_count(_mapping(audit, "plan").get("pipelines")),
@@ -214,6 +215,19 @@ def _accuracies(audit: Mapping[str, Any]) -> list[_Fact]:
         for name, value in facts.items()
         if name.startswith(_ACCURACY) and value is not None
     ]
+
+
+def _canary_costs(audit: Mapping[str, Any]) -> FlatTable | None:
+    """Accuracy with and without canaries of the pipelines that ran twice; None where none did."""
+
+    def percent(value: object) -> str:
+        known = number(value)
+        return "–" if known is None else f"{100 * known:.1f} %"
+
+    found = mappings(audit, "canary_costs")
+    texts = ("classifier", "with_canaries", "without_canaries", "spread")
+    rows = tuple((str(row.get(texts[0])), *(percent(row.get(key)) for key in texts[1:])) for row in found)
+    return FlatTable(("model", "with canaries", "without", "scatter of all pipelines"), rows) if rows else None
 
 
 def _others(audit: Mapping[str, Any]) -> list[_Fact]:

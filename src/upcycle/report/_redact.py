@@ -29,6 +29,7 @@ _PIPELINE_PLAN = (
     "guessed",
     "confidence",
     "look",
+    "without_canaries",
 )
 _PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated", "code versions")
 _MARGINS = ("auc", "tpr_at_1pct")

@@ -39,22 +39,23 @@ PAGE = "pipeline.html"  # beside its JSON in private/audit
 
 @dataclass(frozen=True)
 class Cost:
-    """What an audit will take on this machine."""
+    """What an audit will take on this machine; `plain` of its pipelines run without canaries."""
 
     pipelines: int
     pending: int
     workers: int
     seconds_per_pipeline: float
     seconds_of_attacks: float
+    plain: int = 0
 
     @property
     def minutes(self) -> float:
         return (math.ceil(self.pending / self.workers) * self.seconds_per_pipeline + self.seconds_of_attacks) / 60
 
     def __str__(self) -> str:
-        kept = self.pipelines - self.pending
+        kept, plain = self.pipelines - self.pending, f", {self.plain} of them without canaries" if self.plain else ""
         return (
-            f"{self.pipelines} pipelines ({kept} kept from before), {self.workers} at a time, "
+            f"{self.pipelines} pipelines{plain} ({kept} kept from before), {self.workers} at a time, "
             f"{self.seconds_per_pipeline:.0f} s each: about {self.minutes:.1f} min"
         )
 
@@ -121,7 +122,7 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
     def report(*_: float) -> None:
         made = next(fresh)
         left = (time.monotonic() - start) / made * (cost.pending - made) / 60
-        say(f"pipeline {plan.pipelines - cost.pending + made} of {plan.pipelines}, {left:.1f} min left")
+        say(f"pipeline {cost.pipelines - cost.pending + made} of {cost.pipelines}, {left:.1f} min left")
 
     found = audit(pipeline, pool, plan, cache=cache, report=report)
     say(f"took {(time.monotonic() - start) / 60:.1f} min, expected {cost.minutes:.1f}")
@@ -135,21 +136,24 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
 
     paths = run_paths(pipeline, design, plan, cache)
     pending = sum(read_answers(path) is None for path in paths)
+    plain = len(paths) - len(design.members)
     workers = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending))
     attacks = _seconds_of_attacks(design, plan)
     if not pending:
-        return Cost(len(paths), 0, workers, 0.0, attacks)
+        return Cost(len(paths), 0, workers, 0.0, attacks, plain)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
     turns = _TURNS if pending >= _FEW * workers else 1
     with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
         training, asking = [], 0.0
         for turn, share in enumerate((_SHARES[0], *_SHARES * turns)):  # the first one wakes the workers up
             asks = turn == 1
-            tasks = [delayed(_timed)(pipeline.scaled(share), design, k % len(paths), plan, asks) for k in range(workers)]
+            tasks = [
+                delayed(_timed)(pipeline.scaled(share), design, k % len(design.members), plan, asks) for k in range(workers)
+            ]
             seconds, questions = np.mean(parallel(tasks), axis=0)
             training.append(float(seconds))
             asking += float(questions)
-    return Cost(len(paths), pending, workers, _whole(training[1:]) + asking, attacks)
+    return Cost(len(paths), pending, workers, _whole(training[1:]) + asking, attacks, plain)
 
 
 def _seconds_of_attacks(design: Design, plan: AuditPlan) -> float:

@@ -1,9 +1,24 @@
-"""The table of how often bounds and verdicts err where nothing leaks."""
+"""The tables beside the audits themselves: what canaries cost, and how often bounds and verdicts err where nothing leaks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+
+def canary_costs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line per data set and classifier; nothing where no pipeline ran without canaries."""
+    found = [row for row in rows if row["kind"] == "canary cost"]
+    lines = ["| data | budget | classifier | with canaries | without | scatter |", "| --- |" + " --- |" * 5]
+    for row in found:
+        cells = " | ".join(_percent(row[key]) for key in ("with_canaries", "without_canaries", "spread"))
+        budget = f"{row['budget']} {row.get('overrides') or ''}".strip()
+        lines.append(f"| {row['dataset']} | {budget} | {row['classifier']} | {cells} |")
+    return "\n".join(lines) if found else ""
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def false_alarms(rows: Sequence[Mapping[str, Any]]) -> str:
