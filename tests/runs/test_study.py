@@ -82,3 +82,25 @@ def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path:
     assert "| digits | 1 |" in told and "Beyond the preset: teachers=2 (data set and seed: digits 0)." in told
     again = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert json.loads(again.stdout) == document
+
+
+@pytest.mark.parametrize(("given", "seeds"), [("3", [0, 1, 2]), ("1-2", [1, 2]), ("2-2", [2])])
+def test_seeds_of_a_study_may_be_run_apart(
+    given: str, seeds: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from upcycle import runs
+    from upcycle.cli.study import study as command
+
+    asked: list[int] = []
+    monkeypatch.setattr(runs, "study", lambda data, out, config_of, seeds, **_: asked.extend(seeds) or ())
+    (tmp_path / "study.md").write_text("")
+    CliRunner().invoke(command, ["digits", "--seeds", given, "--out", str(tmp_path)], catch_exceptions=False)
+    assert asked == seeds
+
+
+@pytest.mark.parametrize("given", ["0", "2-1", "x", "1-", "-1"])
+def test_seeds_that_are_none_are_refused_with_an_example(given: str, tmp_path: Path) -> None:
+    from upcycle.cli.study import study as command
+
+    result = CliRunner().invoke(command, ["digits", f"--seeds={given}", "--out", str(tmp_path)])
+    assert result.exit_code == 2 and f"Got {given}. Give 3 for 0 to 2, or 1-2." in " ".join(result.output.split())

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import click
 
 
+def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
+    """N for the seeds 0 to N - 1, or FIRST-LAST."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)", value)
+    first, end = (0, 0) if found is None else (int(found[1] or 0), int(found[2]) + (found[1] is not None))
+    if first >= end:
+        raise click.BadParameter(f"seeds must be a number from 1, or FIRST-LAST. Got {value}. Give 3 for 0 to 2, or 1-2.")
+    return range(first, end)
+
+
 @click.command()
 @click.argument("datasets", nargs=-1, required=True, metavar="DATA...")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs per data set, seeds 0, 1, 2 ...")
+@click.option(
+    "--seeds",
+    callback=_seeds,
+    default="3",
+    show_default=True,
+    metavar="N|FIRST-LAST",
+    help="Seeds of each set: 3 for 0 to 2.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs, study.json and study.md.")
 @click.option("--preset", help="quick, standard or best.  [default: quick]")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
@@ -19,7 +36,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
 def study(
     datasets: tuple[str, ...],
-    seeds: int,
+    seeds: range,
     out: Path,
     preset: str | None,
     config: Path | None,
@@ -30,6 +47,7 @@ def study(
     """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
 
     Every row is a run of its own in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are whole after each.
+    Seeds may be run apart, also on several machines that share OUT; a last call with all of them gathers their rows.
     """
     from upcycle._settings import resolve
     from upcycle.config import Config
@@ -41,7 +59,7 @@ def study(
     def config_of(seed: int) -> Config:
         return resolve(preset, config_file=config, overrides=given, seed=seed)
 
-    for row in walk(datasets, out, config_of, range(seeds), display=PlainDisplay(sys.stderr)):
+    for row in walk(datasets, out, config_of, seeds, display=PlainDisplay(sys.stderr)):
         line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"
         click.echo(line, err=True)
     click.echo((out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8"), nl=False)
