@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,18 @@ def test_an_audit_of_kept_runs_still_announces_its_attacks(tmp_path: Path) -> No
         run_shadows(Memory(1.0, 3), design, plan, cache=tmp_path)
         cost = module.measure_cost(Memory(1.0, 3), design, plan, tmp_path)  # type: ignore[arg-type]
         assert cost.pending == 0 and cost.minutes == cost.seconds_of_attacks / 60 > 0
+
+
+def test_minutes_left_count_the_pipelines_that_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first of two it said twice as many minutes as were left: the other one was all but finished, too."""
+
+    def two_at_a_time(*_: object, report: Callable[[int, int, float], None], **__: object) -> None:
+        for made in (1, 2, 3):
+            report(made, 4, 60.0)
+
+    images, labels = blobs(300)
+    monkeypatch.setattr(module, "measure_cost", lambda *_: module.Cost(5, 4, 2, 60.0, 6.0))
+    monkeypatch.setattr(module, "audit", two_at_a_time)
+    said: list[str] = []
+    module.audit_pool(Memory(1.0, 3), ImageSet(images[..., None], labels), plan_for("smoke"), tmp_path, said.append)  # type: ignore[arg-type]
+    assert said[2:-1] == [f"pipeline {k} of 5, {left} min left" for k, left in ((2, 1.6), (3, 1.1), (4, 0.6))]

@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -117,12 +116,13 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
     cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")
-    start, fresh = time.monotonic(), count(1)  # a look reports its own pipelines only, and some of the others may be kept
+    start, worked = time.monotonic(), list[float]()  # a look reports its own pipelines only, and some of them may be kept
 
-    def report(*_: float) -> None:
-        made = next(fresh)
-        left = (time.monotonic() - start) / made * (cost.pending - made) / 60
-        say(f"pipeline {cost.pipelines - cost.pending + made} of {cost.pipelines}, {left:.1f} min left")
+    def report(_: int, __: int, seconds: float) -> None:
+        worked.append(seconds)
+        left = cost.pending - len(worked)
+        minutes = (float(np.mean(worked)) * left / cost.workers + cost.seconds_of_attacks) / 60
+        say(f"pipeline {cost.pipelines - left} of {cost.pipelines}, {minutes:.1f} min left")
 
     found = audit(pipeline, pool, plan, cache=cache, report=report)
     say(f"took {(time.monotonic() - start) / 60:.1f} min, expected {cost.minutes:.1f}")
