@@ -78,7 +78,7 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
         {
             **same,
             "kind": "pipelines",
-            "announced": said[1],
+            "announced": next(line for line in said if line.startswith("audit ")),
             "took": said[-1],
             **{k: round(v, 4) for k, v in found.facts.items()},
         },

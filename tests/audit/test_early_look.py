@@ -62,8 +62,8 @@ def test_a_look_at_runs_that_are_mostly_kept_counts_the_missing_ones_only(
     monkeypatch.setattr(runs, "measure_cost", lambda *_: Cost(12, 1, 1, 0.0, 0.0))
     said: list[str] = []
     runs.audit_pool(memory, pool(600), PLAN, tmp_path, said.append)  # type: ignore[arg-type]
-    assert "or half of it if 6 pipelines show a leak" in said[1]
-    assert said[2:-1] == ["pipeline 12 of 12, 0.0 min left"]
+    assert "or half of it if 6 pipelines show a leak" in said[0]
+    assert said[1:-1] == ["pipeline 12 of 12, 0.0 min left"]
 
 
 def test_the_option_stands_beside_a_budget_that_has_shadow_pipelines(tmp_path: Path) -> None:

@@ -229,4 +229,4 @@ def test_minutes_left_count_the_pipelines_that_run_side_by_side(tmp_path: Path, 
     monkeypatch.setattr(module, "audit", two_at_a_time)
     said: list[str] = []
     module.audit_pool(Memory(1.0, 3), ImageSet(images[..., None], labels), plan_for("smoke"), tmp_path, said.append)  # type: ignore[arg-type]
-    assert said[2:-1] == [f"pipeline {k} of 5, {left} min left" for k, left in ((2, 1.6), (3, 1.1), (4, 0.6))]
+    assert said[1:-1] == [f"pipeline {k} of 5, {left} min left" for k, left in ((2, 1.6), (3, 1.1), (4, 0.6))]

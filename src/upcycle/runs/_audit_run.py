@@ -30,6 +30,7 @@ from upcycle.runs._stages import MANIFEST
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
 _TURNS = 3  # of either share where that is a small part of the audit: a machine's speed drifts by 10 % from minute to minute
+_SUSTAINED = 1.06  # whole pipelines side by side for half an hour against short ones: nine audits (docs/log.md, 2026-11-26)
 _FEW = 8  # pipelines per worker below which one turn has to do
 _ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
 _ALONE_SECONDS = 7.5e-3  # per record; all attacks on all targets of a single pipeline
@@ -112,8 +113,7 @@ def _publish(root: Path) -> None:
 
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
     """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
-    say("measuring what a pipeline costs on this machine")
-    cost = measure_cost(pipeline, make_design(pool, plan), plan, cache)
+    cost = measure_cost(pipeline, make_design(pool, plan), plan, cache, say)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")
     start, worked = time.monotonic(), list[float]()  # a look reports its own pipelines only, and some of them may be kept
@@ -129,7 +129,7 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
     return found
 
 
-def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path) -> Cost:
+def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path, say: Say = lambda _: None) -> Cost:
     """What the missing pipelines cost, from short ones of two lengths per worker, in turns and side by side: medians of the
     turns, extended linearly, and the questions asked once, whose number no length changes."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -142,6 +142,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     if not pending:
         return Cost(len(paths), 0, workers, 0.0, attacks, plain)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
+    say("measuring what a pipeline costs on this machine")
     turns = _TURNS if pending >= _FEW * workers else 1
     with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
         training, asking = [], 0.0
@@ -153,7 +154,8 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
             seconds, questions = np.mean(parallel(tasks), axis=0)
             training.append(float(seconds))
             asking += float(questions)
-    return Cost(len(paths), pending, workers, _whole(training[1:]) + asking, attacks, plain)
+    whole = _whole(training[1:]) * (_SUSTAINED if turns > 1 else 1.0)
+    return Cost(len(paths), pending, workers, whole + asking, attacks, plain)
 
 
 def _seconds_of_attacks(design: Design, plan: AuditPlan) -> float:
