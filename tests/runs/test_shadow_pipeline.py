@@ -33,7 +33,7 @@ from upcycle.recycle import (
     train_student,
     try_flips,
 )
-from upcycle.runs._shadow_pipeline import ShadowPipeline, choices_inside, shadow_config
+from upcycle.runs._shadow_pipeline import ShadowPipeline, _threads, choices_inside, shadow_config
 
 EVERYTHING = (
     "tuning.strategy=halving",
@@ -100,6 +100,14 @@ def test_kept_runs_of_the_default_recipe_stay_readable() -> None:
     assert keys == KEYS
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a pipeline, whatever tests before this one left: sums over two threads have other last bits."""
+    with _threads(1):
+        yield
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_the_default_recipe_gives_the_bits_of_its_parts_called_one_by_one(
     data: tuple[ImageSet, ImageSet], default: Parts, tmp_path: Path
 ) -> None:
