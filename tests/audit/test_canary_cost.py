@@ -89,3 +89,13 @@ def test_budgets_with_many_pipelines_say_what_canaries_cost() -> None:
         "standard": 2,
         "full": 2,
     }
+
+
+def test_a_pipeline_that_leaves_other_classifiers_without_canaries_is_a_named_error() -> None:
+    class Moody(Upset):
+        def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+            parts = super().__call__(images, labels, seed=seed)
+            return replace(parts, teacher=parts.student) if len(self.given) > 4 else parts
+
+    with pytest.raises(AuditInputError, match="the same classifiers without canaries"):
+        run_shadows(Moody(), make_design(pool(), PLAN), PLAN)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from upcycle.audit._binomial import clopper_pearson
+from upcycle.audit._questions import ACCURACY
 from upcycle.audit._result import AuditRow
 
 DP_MODEL: Final = "DP-SGD, noise "
@@ -52,7 +53,7 @@ def dp_comparator(rows: Sequence[AuditRow], facts: Mapping[str, float], pipeline
     The accuracy interval is Clopper-Pearson's over the real records that some pipeline left out, each counted once.
     """
     names = [row.target for row in rows if row.target.startswith(DP_MODEL)]
-    accuracy = {name: facts[f"accuracy of {name}"] for name in dict.fromkeys([*names, "student"]) if _known(name, facts)}
+    accuracy = {name: facts[f"{ACCURACY}{name}"] for name in dict.fromkeys([*names, "student"]) if _known(name, facts)}
     if not names or "student" not in accuracy:
         return None
     student = accuracy.pop("student")
@@ -75,7 +76,7 @@ def dp_comparator(rows: Sequence[AuditRow], facts: Mapping[str, float], pipeline
 
 
 def _known(name: str, facts: Mapping[str, float]) -> bool:
-    return f"accuracy of {name}" in facts
+    return f"{ACCURACY}{name}" in facts
 
 
 def _canaries(rows: Sequence[AuditRow], target: str) -> tuple[float, float, float] | None:

@@ -205,6 +205,10 @@ def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
                 "a pipeline must leave the same parts in every run. Got "
                 f"{sorted({*answers.logits, *answers.scores} ^ {*first.logits, *first.scores})} in some only."
             )
+    if other := {name for facts in plain for name in facts.keys() ^ plain[0].keys() | facts.keys() - first.facts.keys()}:
+        raise AuditInputError(
+            f"a pipeline must leave the same classifiers without canaries. Got {sorted(other)} in some runs only. Mend it."
+        )
     return Shadows(
         design,
         {name: np.stack([a.logits[name] for a in whole]) for name in first.logits},
