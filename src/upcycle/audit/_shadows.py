@@ -64,6 +64,9 @@ class _Run:
     plain: bool = False
 
 
+_Task = tuple[Pipeline, _Run, AuditPlan, Path]  # the last one is where the answers are kept
+
+
 @dataclass(frozen=True, eq=False)
 class KeptRun:
     """A finished run: its answers, seconds of work, and the version of the code that made it."""
@@ -146,11 +149,8 @@ def read_answers(path: Path) -> KeptRun | None:
 
 def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, report: Report | None = None) -> Shadows:
     """`run_shadows` with its runs in the folder `cache`."""
-    runs, paths = _runs(design, plan), run_paths(pipeline, design, plan, cache)
-    missing = [k for k, path in enumerate(paths) if read_answers(path) is None]
-    done = len(paths) - len(missing)
-    tasks = [(pipeline, runs[k], plan, paths[k]) for k in missing]
-    for number, seconds in enumerate(_fan_out(tasks, plan), done + 1):
+    paths, tasks = run_paths(pipeline, design, plan, cache), _missing(cache, pipeline, design, plan)
+    for number, seconds in enumerate(_fan_out(tasks, plan), len(paths) - len(tasks) + 1):
         if report is not None:
             report(number, len(paths), seconds)
     found = [read_answers(path) for path in paths]
@@ -162,7 +162,18 @@ def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, rep
     return _gather(design, whole)
 
 
-def _fan_out(tasks: Sequence[tuple[Pipeline, _Run, AuditPlan, Path]], plan: AuditPlan) -> Iterator[float]:
+def run_first(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, count: int) -> list[float]:
+    """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each."""
+    with kept_runs(pipeline, cache) as folder:
+        return list(_fan_out(_missing(folder, pipeline, design, plan)[:count], plan))
+
+
+def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan) -> list[_Task]:
+    every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache), strict=True)
+    return [(pipeline, run, plan, path) for run, path in every if read_answers(path) is None]
+
+
+def _fan_out(tasks: Sequence[_Task], plan: AuditPlan) -> Iterator[float]:
     """Seconds of work of every task, as they finish. On a backend without streams, all at the end; files are written anyway."""
     from joblib import Parallel, cpu_count, delayed, parallel_config
 

@@ -3,7 +3,8 @@ pipeline a target in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from upcycle.audit._alone import GAP_CARD, ONE_RUN_CARD, Alone, prepare, scores_
 from upcycle.audit._attacks import attack_cards
 from upcycle.audit._card import AttackCard
 from upcycle.audit._denoiser import DENOISER_CARDS
+from upcycle.audit._design import Design
 from upcycle.audit._difficulty import DIFFICULTY_CARDS
 from upcycle.audit._heads import HEAD_CARDS
 from upcycle.audit._label_only import LABEL_ONLY_CARDS
@@ -110,6 +112,16 @@ def _on_logits(
 def _on_its_own(alone: Alone, logits: np.ndarray, target: str, threat: str, plan: AuditPlan) -> Iterator[Attacked]:
     for attack, scores in scores_alone(alone, logits, plan):
         yield Attacked(target, _labels_only(target, threat) if attack == names.GAP else threat, attack, scores[None])
+
+
+def seconds_alone(logits: Mapping[str, np.ndarray], design: Design, plan: AuditPlan) -> float:
+    """What the attacks on a single pipeline take on this machine, from those on one of its classifiers, which are run.
+    `logits` float32 (records, views, classes) by classifier."""
+    start, alone = time.monotonic(), prepare(design, plan)
+    prepared, classifiers = time.monotonic(), [name for name in logits if place(name)[1] in _CLASSIFIERS]
+    for name in classifiers[:1]:
+        list(scores_alone(alone, logits[name][:, 0], plan))
+    return prepared - start + len(classifiers) * (time.monotonic() - prepared)
 
 
 def _labels_only(target: str, threat: str) -> str:

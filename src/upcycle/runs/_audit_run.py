@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from upcycle.audit import AuditPlan, Design, PipelineAudit, audit, check_pipeline_audit, make_design, plan_for, run_paths
-from upcycle.audit._questions import ask
-from upcycle.audit._shadows import read_answers
+from upcycle.audit._questions import Answers, ask
+from upcycle.audit._shadows import read_answers, run_first
+from upcycle.audit._streams import seconds_alone
 from upcycle.data import ImageSet, Store
 from upcycle.dp import DpSettings, need_extra
 from upcycle.errors import RunFolderError
@@ -29,11 +31,8 @@ from upcycle.runs._stages import MANIFEST
 
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
-_TURNS = 3  # of either share where that is a small part of the audit: a machine's speed drifts by 10 % from minute to minute
-_SUSTAINED = 1.06  # whole pipelines side by side for half an hour against short ones: nine audits (docs/log.md, 2026-11-26)
-_FEW = 8  # pipelines per worker below which one turn has to do
+_FEW = 8  # pipelines per worker below which whole ones are too large a part of the audit to measure with
 _ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
-_ALONE_SECONDS = 7.5e-3  # per record; all attacks on all targets of a single pipeline
 PAGE = "pipeline.html"  # beside its JSON in private/audit
 
 
@@ -55,7 +54,7 @@ class Cost:
     def __str__(self) -> str:
         kept, plain = self.pipelines - self.pending, f", {self.plain} of them without canaries" if self.plain else ""
         return (
-            f"{self.pipelines} pipelines{plain} ({kept} kept from before), {self.workers} at a time, "
+            f"{self.pipelines} pipelines{plain} ({kept} done), {self.workers} at a time, "
             f"{self.seconds_per_pipeline:.0f} s each: about {self.minutes:.1f} min"
         )
 
@@ -130,57 +129,77 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
 
 
 def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path, say: Say = lambda _: None) -> Cost:
-    """What the missing pipelines cost, from short ones of two lengths per worker, in turns and side by side: medians of the
-    turns, extended linearly, and the questions asked once, whose number no length changes."""
-    from joblib import Parallel, cpu_count, delayed, parallel_config
-
+    """What the missing pipelines cost. Of many, the first one of every worker is run and kept: nothing tells better what the
+    others will take. Of few, short ones tell."""
     paths = run_paths(pipeline, design, plan, cache)
     pending = sum(read_answers(path) is None for path in paths)
-    plain = len(paths) - len(design.members)
-    workers = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending))
-    attacks = _seconds_of_attacks(design, plan)
-    if not pending:
-        return Cost(len(paths), 0, workers, 0.0, attacks, plain)
-    backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
-    say("measuring what a pipeline costs on this machine")
-    turns = _TURNS if pending >= _FEW * workers else 1
-    with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
-        training, asking = [], 0.0
-        for turn, share in enumerate((_SHARES[0], *_SHARES * turns)):  # the first one wakes the workers up
-            asks = turn == 1
-            tasks = [
-                delayed(_timed)(pipeline.scaled(share), design, k % len(design.members), plan, asks) for k in range(workers)
-            ]
-            seconds, questions = np.mean(parallel(tasks), axis=0)
-            training.append(float(seconds))
-            asking += float(questions)
-    whole = _whole(training[1:]) * (_SUSTAINED if turns > 1 else 1.0)
-    return Cost(len(paths), pending, workers, whole + asking, attacks, plain)
+    workers, each = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending)), 0.0
+    answers: Answers | None = None
+    if pending >= _FEW * workers:
+        say(f"running the first {workers} of {pending} pipelines, to see what they cost on this machine")
+        each = float(np.mean(run_first(pipeline, design, plan, cache, workers)))
+        pending -= workers
+    elif pending:
+        say("measuring what a pipeline costs on this machine")
+        each, answers = _from_short_ones(pipeline, design, plan, workers)
+    attacks = _seconds_of_attacks(design, plan, answers or _first_kept(paths))
+    return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
 
 
-def _seconds_of_attacks(design: Design, plan: AuditPlan) -> float:
-    """What all attacks on all targets take once the pipelines are there; of two pipelines next to nothing."""
+def _first_kept(paths: Sequence[Path]) -> Answers | None:
+    kept = read_answers(paths[0])
+    return None if kept is None else kept.answers
+
+
+def _seconds_of_attacks(design: Design, plan: AuditPlan, answers: Answers | None) -> float:
+    """What all attacks on all targets take once the pipelines are there; of two pipelines next to nothing. `answers` of one
+    pipeline, whose first classifier is attacked where there is no other pipeline."""
     pipelines, records = len(design.members), len(design.records)
+    if pipelines == 1 and answers is not None:
+        return seconds_alone(answers.logits, design, plan)
     if pipelines <= 2:
-        return _ALONE_SECONDS * records * (pipelines == 1)
+        return 0.0
     return _ATTACK_SECONDS * pipelines**2 * records * plan.views * (int(design.records.true_labels.max()) + 1)
 
 
-def _whole(seconds: Sequence[float]) -> float:
-    """Seconds of a whole pipeline from those of short ones, _SHARES in turns."""
-    short, longer = (float(np.median(seconds[k::2])) for k in (0, 1))
+def _from_short_ones(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> tuple[float, Answers | None]:
+    """Seconds of a whole pipeline, from short ones of two lengths per worker, side by side: extended linearly, and the
+    questions, whose number no length changes, asked once. And the answers of one."""
+    backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
+    with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
+        turns = [
+            parallel(
+                delayed(_timed)(pipeline.scaled(share), design, k % len(design.members), plan, asks) for k in range(workers)
+            )
+            for share, asks in ((_SHARES[0], False), (_SHARES[0], False), (_SHARES[1], True))  # the first wakes the workers up
+        ]
+    short, longer = (float(np.mean([own.training for own in turn])) for turn in turns[1:])
+    return _whole(short, longer) + float(np.mean([own.asking for own in turns[-1]])), turns[-1][0].answers
+
+
+def _whole(short: float, longer: float) -> float:
+    """Seconds of a whole pipeline from those of two short ones, of _SHARES."""
     slope = max(longer - short, 0.0) / (_SHARES[1] - _SHARES[0])
     return longer + slope * (1 - _SHARES[1])
 
 
-def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan, asks: bool) -> tuple[float, float]:
-    """Seconds of a pipeline, and of all questions to what it leaves; 0 for these unless it `asks`."""
+@dataclass(frozen=True, eq=False)
+class _Timed:
+    """Seconds that a pipeline took and, where it was asked, all questions to what it left; and the answers."""
+
+    training: float
+    asking: float = 0.0
+    answers: Answers | None = None
+
+
+def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan, asks: bool) -> _Timed:
     start, members = time.monotonic(), design.members[number]
     parts = pipeline(*design.records.given(members), seed=design.seeds[number])
     trained = time.monotonic()
-    if asks:
-        ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0, few=plan.searched)
-    return trained - start, time.monotonic() - trained if asks else 0.0
+    if not asks:
+        return _Timed(trained - start)
+    answers = ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0, few=plan.searched)
+    return _Timed(trained - start, time.monotonic() - trained, answers)
 
 
 def run_pool(store: Store) -> ImageSet:
