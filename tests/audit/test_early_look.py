@@ -16,7 +16,7 @@ from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_desi
 from upcycle.audit._two_audits import _looked
 from upcycle.cli._group import cli
 from upcycle.errors import ConfigError
-from upcycle.runs._audit_run import Cost
+from upcycle.runs._audit_cost import Cost
 
 PLAN = plan_for(
     "standard", pipelines=12, look=6, canaries=CanaryCounts(150), views=1, synthetic=40, n_jobs=1, seed=3, without_canaries=0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import upcycle.runs._audit_cost as costs
 import upcycle.runs._audit_run as module
 from tests.audit.pipelines import Memory
 from tests.conftest import blobs
@@ -65,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def patch_scale() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ShadowPipeline", lambda *arguments: ShadowPipeline(*arguments, scale=0.02))
-        patch.setattr(module, "_SHARES", (0.5, 1.0))
+        patch.setattr(costs, "_SHARES", (0.5, 1.0))
         yield patch
 
 
@@ -202,8 +203,8 @@ def test_a_pipeline_depends_on_its_arguments_only_and_its_key_on_every_setting()
 
 
 def test_a_pipeline_of_a_fixed_and_a_growing_part_is_extended_to_its_whole_length() -> None:
-    short, longer, whole = (2 + 100 * share for share in (*module._SHARES, 1.0))
-    assert module._whole(short, longer) == pytest.approx(whole)
+    short, longer, whole = (2 + 100 * share for share in (*costs._SHARES, 1.0))
+    assert costs._whole(short, longer) == pytest.approx(whole)
 
 
 def test_pipelines_that_measure_the_cost_of_many_are_kept_and_not_run_again(tmp_path: Path) -> None:
@@ -211,9 +212,14 @@ def test_pipelines_that_measure_the_cost_of_many_are_kept_and_not_run_again(tmp_
     images, labels = blobs(300)
     said: list[str] = []
     plan = plan_for("standard", n_jobs=1)
+
+    class Scalable(Memory):
+        def scaled(self, _: float) -> Memory:
+            return Memory(self.sure, self.classes)
+
     calls, kept = tmp_path / "calls", tmp_path / "kept"
     calls.mkdir()
-    found = module.audit_pool(Memory(1.0, 3, calls), ImageSet(images[..., None], labels), plan, kept, said.append)  # type: ignore[arg-type]
+    found = module.audit_pool(Scalable(1.0, 3, calls), ImageSet(images[..., None], labels), plan, kept, said.append)  # type: ignore[arg-type]
     every = plan.pipelines + plan.without_canaries
     assert len(list(calls.iterdir())) == every
     assert said[0] == f"running the first 1 of {every} pipelines, to see what they cost on this machine"
@@ -229,7 +235,7 @@ def test_an_audit_of_kept_runs_still_announces_its_attacks(tmp_path: Path) -> No
     for plan in (plan_for("quick", n_jobs=1), plan_for("standard", pipelines=4, n_jobs=1)):
         design = make_design(data, plan)
         run_shadows(Memory(1.0, 3), design, plan, cache=tmp_path)
-        cost = module.measure_cost(Memory(1.0, 3), design, plan, tmp_path)  # type: ignore[arg-type]
+        cost = costs.measure_cost(Memory(1.0, 3), design, plan, tmp_path)  # type: ignore[arg-type]
         assert cost.pending == 0 and cost.minutes == cost.seconds_of_attacks / 60 > 0
 
 
@@ -241,7 +247,7 @@ def test_minutes_left_count_the_pipelines_that_run_side_by_side(tmp_path: Path, 
             report(made, 4, 60.0)
 
     images, labels = blobs(300)
-    monkeypatch.setattr(module, "measure_cost", lambda *_: module.Cost(5, 4, 2, 60.0, 6.0))
+    monkeypatch.setattr(module, "measure_cost", lambda *_: costs.Cost(5, 4, 2, 60.0, 6.0))
     monkeypatch.setattr(module, "audit", two_at_a_time)
     said: list[str] = []
     module.audit_pool(Memory(1.0, 3), ImageSet(images[..., None], labels), plan_for("smoke"), tmp_path, said.append)  # type: ignore[arg-type]
