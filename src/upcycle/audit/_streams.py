@@ -81,6 +81,25 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
             yield Attacked(target, threat, f"{name}, {names.RATIO}", _calibrated_where_asked(values, shadows.design.members))
 
 
+def seconds_of_attacks(
+    logits: Mapping[str, np.ndarray], design: Design, plan: AuditPlan, extra: Mapping[str, ShadowAttack]
+) -> float:
+    """What `attacked` will take on this machine. `logits` (records, views, classes) by classifier are those of one pipeline,
+    and its first classifier is attacked, as the only one, or as the first of several that are made up of it and noise."""
+    classifiers = [name for name in logits if place(name)[1] in _CLASSIFIERS]
+    answers, pipelines = logits[classifiers[0]], len(design.members)
+    start = time.monotonic()
+    if pipelines == 1:
+        alone, prepared = prepare(design, plan), time.monotonic()
+        list(scores_alone(alone, answers[:, 0], plan))
+        return prepared - start + len(classifiers) * (time.monotonic() - prepared)
+    noise = np.random.default_rng(0).normal(size=(pipelines, *answers.shape)).astype(np.float32)
+    made_up = Shadows(design, {classifiers[0]: answers + noise}, {}, {}, np.zeros(pipelines))
+    start = time.monotonic()
+    list(_on_logits(made_up, classifiers[0], *place(classifiers[0]), plan.attacks, dict(extra)))
+    return len(logits) * (time.monotonic() - start)
+
+
 def place(name: str) -> tuple[str, str]:
     """Target and threat model of a classifier's answers, by their name among `Shadows.logits`."""
     fixed = {"teacher": "T5", "baseline": "T1 baseline", PROBE: "T3", NEIGHBOURS: "T1+"}
@@ -112,16 +131,6 @@ def _on_logits(
 def _on_its_own(alone: Alone, logits: np.ndarray, target: str, threat: str, plan: AuditPlan) -> Iterator[Attacked]:
     for attack, scores in scores_alone(alone, logits, plan):
         yield Attacked(target, _labels_only(target, threat) if attack == names.GAP else threat, attack, scores[None])
-
-
-def seconds_alone(logits: Mapping[str, np.ndarray], design: Design, plan: AuditPlan) -> float:
-    """What the attacks on a single pipeline take on this machine, from those on one of its classifiers, which are run.
-    `logits` float32 (records, views, classes) by classifier."""
-    start, alone = time.monotonic(), prepare(design, plan)
-    prepared, classifiers = time.monotonic(), [name for name in logits if place(name)[1] in _CLASSIFIERS]
-    for name in classifiers[:1]:
-        list(scores_alone(alone, logits[name][:, 0], plan))
-    return prepared - start + len(classifiers) * (time.monotonic() - prepared)
 
 
 def _labels_only(target: str, threat: str) -> str:

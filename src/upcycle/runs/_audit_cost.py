@@ -13,14 +13,14 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from upcycle.audit import AuditPlan, Design, run_paths
 from upcycle.audit._questions import Answers, ask
+from upcycle.audit._shadow_attacks import shadow_attacks
 from upcycle.audit._shadows import read_answers, run_first
-from upcycle.audit._streams import seconds_alone
+from upcycle.audit._streams import seconds_of_attacks
 from upcycle.runs._shadow_pipeline import ShadowPipeline
 
 Say = Callable[[str], None]
 _SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
 _FEW = 8  # pipelines per worker below which whole ones are too large a part of the audit to measure with
-_ATTACK_SECONDS = 3.3e-7  # per pair of pipelines, record, view and class; all attacks on all targets
 
 
 @dataclass(frozen=True)
@@ -61,24 +61,14 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     elif pending:
         say("measuring what a pipeline costs on this machine")
         each, answers = _from_short_ones(pipeline, design, plan, workers)
-    attacks = _seconds_of_attacks(design, plan, answers or _first_kept(paths))
+    answers = answers or _first_kept(paths)
+    attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan, shadow_attacks())
     return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
 
 
 def _first_kept(paths: Sequence[Path]) -> Answers | None:
     kept = read_answers(paths[0])
     return None if kept is None else kept.answers
-
-
-def _seconds_of_attacks(design: Design, plan: AuditPlan, answers: Answers | None) -> float:
-    """What all attacks on all targets take once the pipelines are there; of two pipelines next to nothing. `answers` of one
-    pipeline, whose first classifier is attacked where there is no other pipeline."""
-    pipelines, records = len(design.members), len(design.records)
-    if pipelines == 1 and answers is not None:
-        return seconds_alone(answers.logits, design, plan)
-    if pipelines <= 2:
-        return 0.0
-    return _ATTACK_SECONDS * pipelines**2 * records * plan.views * (int(design.records.true_labels.max()) + 1)
 
 
 def _from_short_ones(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> tuple[float, Answers | None]:
