@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from upcycle.audit import (
     plan_for,
     run_shadows,
 )
+from upcycle.audit._shadow_attacks import shadow_attacks
+from upcycle.audit._streams import seconds_of_attacks
 from upcycle.cli._group import cli
 from upcycle.cli.audit import _lines
 from upcycle.data import ImageSet, Store, draw_members, from_arrays, write_store
@@ -237,6 +240,17 @@ def test_an_audit_of_kept_runs_still_announces_its_attacks(tmp_path: Path) -> No
         run_shadows(Memory(1.0, 3), design, plan, cache=tmp_path)
         cost = costs.measure_cost(Memory(1.0, 3), design, plan, tmp_path)  # type: ignore[arg-type]
         assert cost.pending == 0 and cost.minutes == cost.seconds_of_attacks / 60 > 0
+
+
+@pytest.mark.parametrize("pipelines", [1, 2, 4, 8])
+def test_answers_that_are_no_numbers_or_all_the_same_do_not_stop_the_announcement(pipelines: int) -> None:
+    """The audit leaves such a classifier out by name; it never got there."""
+    images, labels = blobs(300)
+    plan = replace(plan_for("quick" if pipelines == 1 else "standard"), pipelines=pipelines, without_canaries=0)
+    design = make_design(ImageSet(images[..., None], labels), plan)
+    for value in (0.0, np.nan):
+        answers = {"teacher": np.full((len(design.records), plan.views, 3), value, dtype=np.float32)}
+        assert seconds_of_attacks(answers, design, plan, shadow_attacks()) > 0
 
 
 def test_minutes_left_count_the_pipelines_that_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
