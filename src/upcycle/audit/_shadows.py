@@ -163,12 +163,14 @@ def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, rep
 
 
 def run_first(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, count: int) -> list[float]:
-    """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each."""
+    """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each, as they
+    finish. Raises AuditInputError for a pipeline without a `key`."""
     with kept_runs(pipeline, cache) as folder:
         return list(_fan_out(_missing(folder, pipeline, design, plan)[:count], plan))
 
 
 def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan) -> list[_Task]:
+    """The runs whose answers are not in `cache`, in the order of `run_paths`."""
     every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache), strict=True)
     return [(pipeline, run, plan, path) for run, path in every if read_answers(path) is None]
 

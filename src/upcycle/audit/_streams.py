@@ -84,8 +84,9 @@ def attacked(shadows: Shadows, plan: AuditPlan, extra: dict[str, ShadowAttack]) 
 def seconds_of_attacks(
     logits: Mapping[str, np.ndarray], design: Design, plan: AuditPlan, extra: Mapping[str, ShadowAttack]
 ) -> float:
-    """What `attacked` will take on this machine. `logits` (records, views, classes) by classifier are those of one pipeline,
-    whose first classifier is attacked as if every pipeline had left it, but for a little noise: equal answers are a fault."""
+    """Seconds that `attacked` will take on this machine. `logits` float32 (records, views, classes) by classifier are those of
+    one pipeline, whose first classifier is attacked as if every pipeline of `design` had left it, but for a little noise:
+    equal answers are a fault. Attacks on scores, bounds and controls, which take seconds, are not counted."""
     classifiers = [name for name in logits if place(name)[1] in _CLASSIFIERS]
     first, pipelines = classifiers[0], len(design.members)
     noise = np.random.default_rng(0).normal(scale=1e-3, size=(pipelines, *logits[first].shape)).astype(np.float32)

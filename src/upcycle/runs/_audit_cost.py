@@ -1,4 +1,4 @@
-"""What an audit by shadow pipelines will take on this machine, measured before it starts."""
+"""What an audit by shadow pipelines will take on this machine, measured before it is announced."""
 
 from __future__ import annotations
 
