@@ -5,7 +5,8 @@
 
 Every generator is trained for the same minutes of processor time on the train split (its budget follows from a short
 measurement), then judged on the validation split by short proxy students: `validation_cas` from one fixed synthetic set and
-its hard labels, `validation_gkd` from the same set and a teacher's soft labels. The test split is never opened.
+its hard labels, `validation_gkd` from the same set and a teacher's soft labels, each as accuracy and as mean log-likelihood,
+which still tells students apart where nearly all are right. The test split is never opened.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +35,11 @@ from upcycle.recycle import (
     Fitted,
     Recipe,
     Sampler,
+    Score,
     TeacherLabels,
-    accuracy,
     choose_augmentation,
     label_prior,
+    score_on,
     train_classifier,
     train_student,
     try_flips,
@@ -64,7 +67,7 @@ class Judge:
         return cls(data, config, recipe, train_classifier(data.train, data.validation, recipe, seed=0), proxies)
 
     def score(self, generator: StoredGenerator, spread: float) -> dict[str, float]:
-        """Mean validation accuracy of the proxy students on one set, and how often the teacher agrees with the class."""
+        """Means of the proxy students of one set on the validation split, and how often the teacher agrees with the class."""
         prior = label_prior(self.data.train.labels, self.data.classes, self.config.bank.prior)
         size = max(len(self.data.train), 5_000)
         side, channels = self.data.size, self.data.channels
@@ -75,16 +78,18 @@ class Judge:
             hard, soft = [], []
             for seed in range(self.proxies):
                 fitted = train_classifier(drawn, self.data.validation, self.recipe, seed=seed, stage="plain")
-                hard.append(accuracy(fitted.net, self.data.validation, device))
+                hard.append(score_on(fitted.net, self.data.validation, device))
                 student = train_student(bank, TeacherLabels(self.teacher.net), self.recipe, Distillation(size, 0), seed=seed)
-                soft.append(accuracy(student.net, self.data.validation, device))
+                soft.append(score_on(student.net, self.data.validation, device))
             logits = predict_logits(self.teacher.net, torch.from_numpy(drawn.images), device)
         agreement = float((logits.argmax(1).numpy() == drawn.labels).mean())
-        return {
-            "validation_cas": round(statistics.mean(hard), 4),
-            "validation_gkd": round(statistics.mean(soft), 4),
-            "teacher_agreement": round(agreement, 4),
-        }
+        return {**_means("cas", hard), **_means("gkd", soft), "teacher_agreement": round(agreement, 4)}
+
+
+def _means(name: str, scores: Sequence[Score]) -> dict[str, float]:
+    accuracy = statistics.mean(score.accuracy for score in scores)
+    log_likelihood = statistics.mean(score.log_likelihood for score in scores)
+    return {f"validation_{name}": round(accuracy, 4), f"validation_{name}_log_likelihood": round(log_likelihood, 4)}
 
 
 def configured(preset: str, spec: str, overrides: list[str]) -> Config:

@@ -234,15 +234,21 @@ def _generators() -> str:
     if result is None:
         return ""
     head = (
-        "| data | preset | generator | CPU minutes | images/s drawn | validation accuracy, hard labels "
+        "| data | preset | generator | CPU minutes | images/s drawn | validation accuracy (log-likelihood), hard labels "
         "| soft labels | teacher agrees | teacher |"
     )
     lines = [head, "| --- | --- | --- |" + " ---: |" * 6]
     for row in result["rows"]:
         cells = [row["dataset"], row["preset"], row["generator"], row["cpu_minutes"], row["images_per_second_sample"]]
         scores = ("validation_cas", "validation_gkd", "teacher_agreement", "teacher_validation_accuracy")
-        lines.append(f"| {' | '.join(map(str, cells))} | {' | '.join(f'{row[name]:.3f}' for name in scores)} |")
+        lines.append(f"| {' | '.join(map(str, cells))} | {' | '.join(_with_likelihood(row, name) for name in scores)} |")
     return "\n".join([*lines, "", _source(result, "generators.json")])
+
+
+def _with_likelihood(row: dict[str, Any], name: str) -> str:
+    """A score, and the log-likelihood beside it where the row has one."""
+    likelihood = row.get(f"{name}_log_likelihood")
+    return f"{row[name]:.3f}" + (f" ({likelihood:.3f})" if likelihood is not None else "")
 
 
 def _utility() -> str:
