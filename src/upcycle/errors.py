@@ -15,6 +15,10 @@ class UpcycleError(Exception):
         super().__init__("\n".join(problems))
         self.problems: Sequence[str] = problems
 
+    def __reduce__(self) -> tuple[type[UpcycleError], tuple[str, ...]]:
+        """From another process too, the problems are told apart."""
+        return type(self), tuple(self.problems)
+
 
 class DataError(UpcycleError):
     """The images, labels, groups or splits cannot be used as they are."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from upcycle._settings import resolve
+from upcycle.cli.study import study as command
 from upcycle.errors import ConfigError
-from upcycle.runs import study
+from upcycle.runs import _study, study
 from upcycle.runs._study import _leak, _packed, dataset_name, gap_error, summarise
 
 
@@ -66,8 +70,6 @@ def test_two_sets_of_one_name_are_refused_before_any_work(tmp_path: Path) -> Non
 
 
 def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path: Path) -> None:
-    from upcycle.cli.study import study as command
-
     settings = ["--set", "threads=1", "--set", "teachers=2"]
     arguments = ["digits", "--seeds", "1", "--preset", "smoke", *settings, "--out", str(tmp_path / "out"), "--json"]
     first = CliRunner().invoke(command, arguments, catch_exceptions=False)
@@ -84,12 +86,53 @@ def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path:
     assert json.loads(again.stdout) == document
 
 
+def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(tmp_path: Path) -> None:
+    """In a process of its own, whose children inherit its standard error."""
+    arguments = [
+        "digits",
+        "--seeds",
+        "2",
+        "--jobs",
+        "2",
+        "--preset",
+        "smoke",
+        "--set",
+        "threads=1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    found = subprocess.run(
+        [sys.executable, "-m", "upcycle", "study", *arguments, "--json"], capture_output=True, text=True, check=True
+    )
+    rows = json.loads(found.stdout)["rows"]
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert all(f"digits-{seed}  teacher    finished in" in found.stderr for seed in (0, 1))
+    alone = CliRunner().invoke(
+        command, [*arguments, "--json"], catch_exceptions=False
+    )  # goes on with both, one after the other
+    assert json.loads(alone.stdout)["rows"] == rows
+
+
+def test_what_is_wrong_with_a_data_set_is_one_line_from_a_process_of_its_own_too(tmp_path: Path) -> None:
+    assert pickle.loads(pickle.dumps(ConfigError("a", "b"))).problems == ("a", "b")
+    missing = str(tmp_path / "missing.npz")
+    arguments = [missing, "digits", "--seeds", "1", "--jobs", "2", "--preset", "smoke", "--out", str(tmp_path / "out")]
+    found = subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, check=False)
+    assert found.returncode == 2 and "missing.npz" in found.stderr and "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(("jobs", "threads", "given"), [(1, 0, 0), (2, 0, 4), (3, 0, 2), (16, 0, 1), (2, 3, 3)])
+def test_runs_beside_one_another_share_the_cores(jobs: int, threads: int, given: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_study, "physical_cores", lambda: 8)
+    config = resolve("smoke", config_file=None, overrides=[f"threads={threads}"])
+    assert _study._sharing(config, jobs).threads == given
+
+
 @pytest.mark.parametrize(("given", "seeds"), [("3", [0, 1, 2]), ("1-2", [1, 2]), ("2-2", [2])])
 def test_seeds_of_a_study_may_be_run_apart(
     given: str, seeds: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from upcycle import runs
-    from upcycle.cli.study import study as command
 
     asked: list[int] = []
     monkeypatch.setattr(runs, "study", lambda data, out, config_of, seeds, **_: asked.extend(seeds) or ())
@@ -100,7 +143,5 @@ def test_seeds_of_a_study_may_be_run_apart(
 
 @pytest.mark.parametrize("given", ["0", "2-1", "x", "1-", "-1"])
 def test_seeds_that_are_none_are_refused_with_an_example(given: str, tmp_path: Path) -> None:
-    from upcycle.cli.study import study as command
-
     result = CliRunner().invoke(command, ["digits", f"--seeds={given}", "--out", str(tmp_path)])
     assert result.exit_code == 2 and f"Got {given}. Give 3 for 0 to 2, or 1-2." in " ".join(result.output.split())

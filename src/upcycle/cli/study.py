@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from upcycle.config import Config
+    from upcycle.runs._display import Display
 
 
 def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
@@ -28,38 +35,42 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
     metavar="N|FIRST-LAST",
     help="Seeds of each set: 3 for 0 to 2.",
 )
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time, each on its share of the cores."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs, study.json and study.md.")
 @click.option("--preset", help="quick, standard or best.  [default: quick]")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting of all runs; repeatable.")
 @click.option("--limit", type=float, metavar="MINUTES", help="Do less in runs that would take longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
-def study(
-    datasets: tuple[str, ...],
-    seeds: range,
-    out: Path,
-    preset: str | None,
-    config: Path | None,
-    overrides: tuple[str, ...],
-    limit: float | None,
-    as_json: bool,
-) -> None:
+def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json: bool, **settings: Any) -> None:
     """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
 
     Every row is a run of its own in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are whole after each.
     Seeds may be run apart, also on several machines that share OUT; a last call with all of them gathers their rows.
+    Small networks use two runs of one thread better than one run of two: --jobs 2 on two cores.
     """
-    from upcycle._settings import resolve
-    from upcycle.config import Config
     from upcycle.runs import study as walk
-    from upcycle.runs._display import PlainDisplay
 
-    given = ["plain=true", *overrides, *([] if limit is None else [f"minutes_limit={limit}"])]
-
-    def config_of(seed: int) -> Config:
-        return resolve(preset, config_file=config, overrides=given, seed=seed)
-
-    for row in walk(datasets, out, config_of, seeds, display=PlainDisplay(sys.stderr)):
+    config_of = partial(_config, **settings)
+    for row in walk(datasets, out, config_of, seeds, jobs=jobs, display_of=_named_lines):
         line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"
         click.echo(line, err=True)
     click.echo((out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8"), nl=False)
+
+
+def _config(
+    seed: int, *, preset: str | None, config_file: Path | None, overrides: Sequence[str], limit: float | None
+) -> Config:
+    from upcycle._settings import resolve
+
+    given = ["plain=true", *overrides, *([] if limit is None else [f"minutes_limit={limit}"])]
+    return resolve(preset, config_file=config_file, overrides=given, seed=seed)
+
+
+def _named_lines(name: str) -> Display:
+    """Lines on standard error behind the name of their run, several of which may be at work."""
+    from upcycle.runs._display import PlainDisplay
+
+    return PlainDisplay(sys.stderr, prefix=f"{name}  ")

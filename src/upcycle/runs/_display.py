@@ -59,12 +59,13 @@ class SilentDisplay:
 
 @final
 class PlainDisplay:
-    """One line at the start and end of a stage, and one a minute between. Off a terminal there are no pictures."""
+    """One line at the start and end of a stage, and one a minute between, each behind `prefix`. Off a terminal there are no
+    pictures."""
 
     wants_samples = False
 
-    def __init__(self, stream: TextIO, *, every: float = 60.0) -> None:
-        self._stream, self._every = stream, every
+    def __init__(self, stream: TextIO, *, every: float = 60.0, prefix: str = "") -> None:
+        self._stream, self._every, self._prefix = stream, every, prefix
         self._name, self._total, self._pace, self._started = "", 0, _Pace(), False
         self._last = time.monotonic()
 
@@ -96,7 +97,7 @@ class PlainDisplay:
     def close(self) -> None: ...
 
     def _say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        print(self._prefix + text, file=self._stream, flush=True)
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import statistics
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from upcycle._machine import physical_cores
 from upcycle._presets import PRESETS
 from upcycle._settings import changes
 from upcycle.audit import aop
@@ -42,30 +44,70 @@ class GapSummary:
     error: float
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One run of the table; `place` orders the rows."""
+
+    place: int
+    name: str
+    dataset: str
+    folder: Path
+    config: Config
+
+
 def study(
     datasets: Sequence[str],
     out: Path,
     config_of: Callable[[int], Config],
     seeds: Sequence[int],
     *,
-    display: Display | None = None,
+    jobs: int = 1,
+    display_of: Callable[[str], Display] = lambda _: SilentDisplay(),
 ) -> Iterator[Row]:
     """Do (or go on with) the run of every set and seed; yields each row when its run is over. The rows so far, with their
     summary, are in OUT/study.json and OUT/study.md at any moment.
 
-    `config_of` gives the configuration of a seed. Raises ConfigError where two data sets would share a name.
+    `config_of` gives the configuration of a seed. `jobs` runs go on at a time, each in a process of its own with its share of
+    the cores; their rows come as they finish. `display_of` makes the display of a run from its name, in the process of the
+    run. Raises ConfigError where two data sets would share a name.
     """
     names = [dataset_name(dataset) for dataset in datasets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"data sets must have different names. Got {', '.join(twice)} twice. Rename one of the files.")
-    rows: list[Row] = []
-    for seed in seeds:  # all sets once before any of them twice: an early stop leaves a whole table
-        for name, dataset in zip(names, datasets, strict=True):
-            folder = out / "runs" / f"{name}-{seed}"
-            run(dataset, folder, config_of(seed), display=display or SilentDisplay())
-            rows.append(row_of(folder, name))
-            write_study(out, rows)
-            yield rows[-1]
+    # all sets once before any of them twice: an early stop leaves a whole table
+    runs = [(seed, name, dataset) for seed in seeds for name, dataset in zip(names, datasets, strict=True)]
+    tasks = [
+        _Task(place, name, dataset, out / "runs" / f"{name}-{seed}", _sharing(config_of(seed), jobs))
+        for place, (seed, name, dataset) in enumerate(runs)
+    ]
+    rows: dict[int, Row] = {}
+    for task in _finished(tasks, jobs, display_of):
+        rows[task.place] = row_of(task.folder, task.name)
+        write_study(out, [rows[place] for place in sorted(rows)])
+        yield rows[task.place]
+
+
+def _sharing(config: Config, jobs: int) -> Config:
+    """The configuration of one of `jobs` runs beside one another: its share of the cores, unless it names its threads."""
+    if jobs == 1 or config.threads:
+        return config
+    return config.model_copy(update={"threads": max(1, physical_cores() // jobs)})
+
+
+def _finished(tasks: Sequence[_Task], jobs: int, display_of: Callable[[str], Display]) -> Iterator[_Task]:
+    """The tasks as their runs finish."""
+    if jobs == 1:  # in this process, where an interrupt ends the run at once
+        yield from (_do(task, display_of) for task in tasks)
+        return
+    from joblib import Parallel, delayed
+
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(_do)(task, display_of) for task in tasks)
+
+
+def _do(task: _Task, display_of: Callable[[str], Display]) -> _Task:
+    with contextlib.closing(display_of(task.folder.name)) as display:
+        run(task.dataset, task.folder, task.config, display=display)
+    return task
 
 
 def dataset_name(dataset: str) -> str:
