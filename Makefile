@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # 2.13.0 is the tested version; where it is not to be had, any supported torch will do.
 TORCH ?= torch==2.13.0
+# Processes of the tests: auto is one per core, 4 at most. A file's tests stay in one, so that they share its fixtures.
+WORKERS ?= auto
 
 .PHONY: demo test check format docs clean
 
@@ -13,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/upcycle demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks scripts examples
