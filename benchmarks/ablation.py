@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks._results import write
+from benchmarks._results import MEASURED, write
 from benchmarks._students import TalliedSampler, Tally, WholeStudent
 from benchmarks._teachers import TEACHINGS, taught
 from upcycle._settings import with_settings
@@ -197,6 +197,7 @@ def row(shop: Workshop, step: str, seed: int, images: int, banks: Banks) -> dict
         "changed": dict(prepared.changed),
         "seed": seed,
         "images": images,
+        "commit": MEASURED,
         **scores[0],
         **scores[1],
         "minutes": round(billed.learning + billed.drawing, 2),
@@ -230,7 +231,7 @@ def main() -> None:
             shelf = Banks(Path(banks))
             for step in arguments.steps:
                 found = row(shop, step, seed, images, shelf)
-                write("ablation.json", [found], same=("dataset", "step", "seed"))
+                write("ablation.json", [found], same=("dataset", "commit", "step", "seed"))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import inspect
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,20 +201,34 @@ def _study() -> str:
 
 
 def _ablation() -> str:
-    """Means over seeds, of all steps in their order."""
+    """Means over seeds, of all steps in their order; steps of one commit together, since they build on one another."""
     result = _result("ablation.json")
     if result is None:
         return ""
-    head = "| data | step | seeds | validation accuracy | log-likelihood | accuracy on non-members | log-likelihood |"
-    lines = [head, "| --- | --- |" + " ---: |" * 5]
-    places = dict.fromkeys((row["dataset"], row["step"]) for row in result["rows"])
-    for dataset, step in sorted(places, key=lambda place: place[0]):
-        mine = [row for row in result["rows"] if (row["dataset"], row["step"]) == (dataset, step)]
+    head = (
+        "| data | commit | step | seeds | validation accuracy | log-likelihood | accuracy on non-members | log-likelihood "
+        "| minutes |"
+    )
+    lines = [head, "| --- | --- | --- |" + " ---: |" * 6]
+    places = dict.fromkeys((row["dataset"], row["commit"], row["step"]) for row in result["rows"])
+    for place in sorted(places, key=lambda place: place[:2]):
+        mine = [row for row in result["rows"] if (row["dataset"], row["commit"], row["step"]) == place]
         keys = [f"{who}_{what}" for who in ("validation", "non_member") for what in ("accuracy", "log_likelihood")]
         cells = [f"{statistics.fmean(row[key] for row in mine):.4f}" if key in mine[0] else "-" for key in keys]
-        lines.append(f"| {dataset} | {step} | {len(mine)} | {' | '.join(cells)} |")
-    note = 'Steps with a "+" are added one by one to the last one without; the test split stays closed.'
+        lines.append(f"| {' | '.join(place)} | {len(mine)} | {' | '.join(cells)} | {_minutes(mine)} |")
+    note = (
+        'Steps with a "+" are added one by one to the last one without, of the same commit; the test split stays closed. '
+        "Minutes of one core: the student and its bank, and after the plus what has to be made beforehand."
+    )
     return "\n".join([*lines, "", f"{note} {_source(result, 'ablation.json')}"])
+
+
+def _minutes(rows: Sequence[dict[str, Any]]) -> str:
+    """Mean minutes of a step, those of preparing it apart; none of older rows, which shared banks without billing them."""
+    if "drawing_minutes" not in rows[0]:
+        return "-"
+    spent, before = (statistics.fmean(row[key] for row in rows) for key in ("minutes", "preparing_minutes"))
+    return f"{spent:.1f}" + (f" + {before:.1f}" if before else "")
 
 
 def _selection() -> str:
