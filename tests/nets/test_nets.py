@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from upcycle.config import ClassifierConfig
 from upcycle.nets import Augmentation, UNet, augment, classifier_factory, for_inference, parameter_count, to_input
+from upcycle.nets._classifier import ConvNorm
 from upcycle.nets._unet import dropout
 
 
@@ -16,6 +17,22 @@ from upcycle.nets._unet import dropout
 def test_classifier_takes_every_square_size(channels: int, size: int) -> None:
     net = classifier_factory(ClassifierConfig(width=8, blocks=1))(channels, 5, size)
     assert net(torch.randn(2, channels, size, size)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("inner", [4, 8])
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_strided_shortcut_is_the_convolution_that_it_says(inner: int, side: int) -> None:
+    """Also where a narrow one goes another way."""
+    shortcut, x = ConvNorm(inner, 2 * inner, 1, 2, norm=lambda _: torch.nn.Identity()), torch.randn(3, inner, side, side)
+    expected = torch.nn.functional.conv2d(x, shortcut.conv.weight, stride=2)
+    torch.testing.assert_close(shortcut(x), expected)
+
+
+@pytest.mark.parametrize("width", [4, 6, 7])
+def test_a_narrow_classifier_has_no_strided_1x1_convolution_which_corrupts_memory_on_some_processors(width: int) -> None:
+    net = classifier_factory(ClassifierConfig(width=width, blocks=2))(1, 3, 28)
+    convolutions = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (1, 1)]
+    assert convolutions and all(m.stride == (1, 1) for m in convolutions if m.in_channels < 8)
 
 
 @pytest.mark.parametrize(("size", "patch", "widths"), [(8, 1, (8, 16)), (27, 2, (8, 16)), (28, 2, (8, 16, 16)), (9, 3, (8,))])
