@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/upcycle demo
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks scripts examples
