@@ -88,29 +88,14 @@ def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path:
 
 def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(tmp_path: Path) -> None:
     """In a process of its own, whose children inherit its standard error."""
-    arguments = [
-        "digits",
-        "--seeds",
-        "2",
-        "--jobs",
-        "2",
-        "--preset",
-        "smoke",
-        "--set",
-        "threads=1",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    found = subprocess.run(
-        [sys.executable, "-m", "upcycle", "study", *arguments, "--json"], capture_output=True, text=True, check=True
-    )
+    given = "digits --seeds 2 --jobs 2 --preset smoke --set threads=1 --json --out"
+    arguments = [*given.split(), str(tmp_path / "out")]
+    found = subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, check=True)
     rows = json.loads(found.stdout)["rows"]
     assert [row["seed"] for row in rows] == [0, 1]
     assert all(f"digits-{seed}  teacher    finished in" in found.stderr for seed in (0, 1))
-    alone = CliRunner().invoke(
-        command, [*arguments, "--json"], catch_exceptions=False
-    )  # goes on with both, one after the other
-    assert json.loads(alone.stdout)["rows"] == rows
+    again = CliRunner().invoke(command, arguments, catch_exceptions=False)  # finds both finished
+    assert json.loads(again.stdout)["rows"] == rows
 
 
 def test_what_is_wrong_with_a_data_set_is_one_line_from_a_process_of_its_own_too(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def study(
         raise ConfigError(f"data sets must have different names. Got {', '.join(twice)} twice. Rename one of the files.")
     # all sets once before any of them twice: an early stop leaves a whole table
     runs = [(seed, name, dataset) for seed in seeds for name, dataset in zip(names, datasets, strict=True)]
+    jobs = min(jobs, len(runs))
     tasks = [
         _Task(place, name, dataset, out / "runs" / f"{name}-{seed}", _sharing(config_of(seed), jobs))
         for place, (seed, name, dataset) in enumerate(runs)
@@ -105,6 +106,7 @@ def _finished(tasks: Sequence[_Task], jobs: int, display_of: Callable[[str], Dis
 
 
 def _do(task: _Task, display_of: Callable[[str], Display]) -> _Task:
+    """Do the run of `task`, which comes back so that a stream in any order says whose it was."""
     with contextlib.closing(display_of(task.folder.name)) as display:
         run(task.dataset, task.folder, task.config, display=display)
     return task
