@@ -16,7 +16,7 @@ from upcycle._settings import resolve
 from upcycle.cli.study import study as command
 from upcycle.errors import ConfigError
 from upcycle.runs import _study, study
-from upcycle.runs._study import _leak, _packed, dataset_name, gap_error, summarise
+from upcycle.runs._study import _leak, _packed, dataset_name, gap_error, settings_line, summarise
 
 
 def test_one_seed_has_the_paired_error_of_its_test_images() -> None:
@@ -79,11 +79,25 @@ def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path:
     assert row["gap_points"] == pytest.approx(100 * (row["student_accuracy"] - row["baseline_accuracy"]))
     assert row["figures"]["student"]["accuracy"] == pytest.approx(row["student_accuracy"])
     assert document["gaps"][-1]["gap"] == pytest.approx(row["gap_points"])
+    assert row["recipe_share"] == 1
     assert row["settings"] == {"teachers": 2}  # a table says what its runs changed of the preset
     told = (tmp_path / "out" / "study.md").read_text()
-    assert "| digits | 1 |" in told and "Beyond the preset: teachers=2 (data set and seed: digits 0)." in told
+    assert "| digits | 1 |" in told and "Beyond the preset: teachers=2 (all)." in told
     again = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert json.loads(again.stdout) == document
+
+
+def test_a_table_says_which_of_its_runs_changed_what_and_which_were_cut_short() -> None:
+    recipes = [
+        ("a", 0, {"x": 1, "y": 2}, 1.0),
+        ("a", 1, {"x": 1, "y": 2}, 0.65),
+        ("b", 0, {"x": 1, "y": 3}, 1.0),
+        ("b", 1, {"x": 1}, 1.0),
+    ]
+    rows = [{"dataset": d, "seed": s, "settings": given, "recipe_share": share} for d, s, given, share in recipes]
+    told = "Beyond the preset: x=1 (all); y=2 (a); y=3 (b 0). Minutes allowed so much of the recipe: a 1 65%."
+    assert settings_line(rows) == told
+    assert settings_line([{**row, "settings": {}, "recipe_share": 1.0} for row in rows]) == ""
 
 
 def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(tmp_path: Path) -> None:

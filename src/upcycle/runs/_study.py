@@ -26,6 +26,7 @@ from upcycle.runs._display import Display, SilentDisplay
 from upcycle.runs._facts import Measured, read_run
 from upcycle.runs._folder import read_config, write_json
 from upcycle.runs._pipeline import run
+from upcycle.runs._stages import read_record
 
 Row = dict[str, Any]
 SCHEMA_VERSION = 1
@@ -148,6 +149,7 @@ def row_of(folder: Path, dataset: str) -> Row:
         "aop": {name: aop(accuracy[name], leak.auc.value) for name, leak in facts.leakage.items() if name in accuracy},
         "audit_verdict": facts.verdict,
         "settings": _settings(folder),
+        "recipe_share": _recipe_share(folder),
         "tuned": _tuned(folder),
     }
 
@@ -156,6 +158,12 @@ def _settings(folder: Path) -> Row:
     """What the run's recipe changes of its preset."""
     config = read_config(folder / "config.yaml")
     return {name: new for name, (_, new) in changes(PRESETS[config.preset], config).items() if name not in _NO_RECIPE}
+
+
+def _recipe_share(folder: Path) -> float:
+    """Images the run saw by those of its recipe: 1 but where minutes, or a limit of them, are set."""
+    plan = read_record(folder / "private" / "plan")
+    return 1.0 if plan is None else round(float(plan.facts["scale"]), 3)
 
 
 def _limits(found: Measured | None) -> list[float] | None:
@@ -249,13 +257,25 @@ def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
 
 
 def settings_line(rows: Sequence[Row]) -> str:
-    """What the runs of a table changed of their preset, by data set and seed; "" where nothing."""
-    runs: dict[str, list[str]] = {}
+    """What the runs of a table changed of their preset, setting by setting, and what a limit left of it; "" where nothing."""
+    having: dict[str, list[Row]] = {}
     for row in rows:
-        if recipe := ", ".join(f"{name}={value}" for name, value in row.get("settings", {}).items()):
-            runs.setdefault(recipe, []).append(f"{row['dataset']} {row['seed']}")
-    told = "; ".join(f"{recipe} (data set and seed: {', '.join(names)})" for recipe, names in runs.items())
-    return f"Beyond the preset: {told}." if told else ""
+        for name, value in row.get("settings", {}).items():
+            having.setdefault(f"{name}={value}", []).append(row)
+    told = "; ".join(f"{setting} ({_runs(some, rows)})" for setting, some in having.items())
+    shares = [(f"{row['dataset']} {row['seed']}", row.get("recipe_share", 1)) for row in rows]
+    scaled = ", ".join(f"{name} {share:.0%}" for name, share in shares if share != 1)
+    lines = [f"Beyond the preset: {told}."] if told else []
+    return " ".join([*lines, f"Minutes allowed so much of the recipe: {scaled}."] if scaled else lines)
+
+
+def _runs(some: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Names of `some` of the `rows`: "all", or data sets, with seeds where it is not all of a set."""
+    if len(some) == len(rows):
+        return "all"
+    names = dict.fromkeys(row["dataset"] for row in some)
+    seeds = {name: [[r["seed"] for r in group if r["dataset"] == name] for group in (some, rows)] for name in names}
+    return ", ".join(name if mine == every else f"{name} {'+'.join(map(str, mine))}" for name, (mine, every) in seeds.items())
 
 
 def _line(rows: Sequence[Row], summary: GapSummary) -> str:
