@@ -30,7 +30,8 @@ from upcycle.runs._stages import read_record
 
 Row = dict[str, Any]
 SCHEMA_VERSION = 1
-_NO_RECIPE = frozenset({"seed", "plain", "device", "threads", "watts"})  # given by the study itself, or by the machine
+# given by the study itself or by the machine; what a limit did is in recipe_share
+_NO_RECIPE = frozenset({"seed", "plain", "device", "threads", "watts", "minutes_limit"})
 
 
 @dataclass(frozen=True)
