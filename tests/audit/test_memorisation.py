@@ -91,6 +91,12 @@ def test_images_farther_than_held_out_records_are_no_alarm() -> None:
     assert found.c_t is not None and found.c_t > 5 and found.near_p_value is not None and found.near_p_value > 0.5
 
 
+def test_images_farther_than_every_held_out_record_of_a_large_set_are_a_p_value_of_one() -> None:
+    synthetic, members, held_out = _triple(1, 8, (600, 100, 600))
+    found = memorisation((synthetic[0] * 100, synthetic[1]), members[0], held_out)
+    assert found.c_t_worst is not None and found.c_t_worst > 9 and found.c_t_worst_p_value == 1
+
+
 def test_numbers_equal_those_of_a_plain_computation() -> None:
     synthetic, members, held_out = _triple(5, 3, classes=1)
     found = memorisation(synthetic, members[0], held_out)
