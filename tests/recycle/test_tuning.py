@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from tests.recycle.test_training import stripes
 from upcycle.config import ClassifierConfig
 from upcycle.generators import Snapshot, nearest_snapshot
+from upcycle.generators._stored import SAMPLE_BATCH
 from upcycle.nets import classifier_factory
 from upcycle.recycle import (
     Candidate,
@@ -92,6 +94,35 @@ def test_a_class_the_generator_cannot_draw_neither_hangs_the_filter_nor_loses_it
     images, asked = _sampler(0.0, collapsed=1).draw(np.arange(300))
     assert np.array_equal(asked, _sampler(None).draw(np.arange(300))[1])
     assert (_shown(images)[asked == 1] == 0).all()
+
+
+def _one_by_one(sampler: Sampler, draws: np.ndarray) -> np.ndarray:
+    """What the filter means: attempt after attempt of each draw alone, the first where none is good."""
+    kept = []
+    for draw, label in zip(draws, sampler.labels(draws), strict=True):
+        attempts = [sampler._sample(np.array([label]), np.array([draw + k * 2**44])) for k in range(sampler.redraws + 1)]
+        good = (image for image in attempts if sampler.accept is None or sampler.accept(image, np.array([label]))[0])
+        kept.append(next(good, attempts[0]))
+    return np.concatenate(kept)
+
+
+class Coins(NoisyPainter):
+    """Every attempt is right with probability a half; counts the batches it draws."""
+
+    batches = 0
+
+    def sample(self, labels: np.ndarray, *, indices: np.ndarray | None = None, **_: object) -> np.ndarray:
+        self.batches += -(-len(labels) // SAMPLE_BATCH)
+        coins = np.array([np.random.default_rng(int(row)).integers(2) for row in np.atleast_1d(indices)])
+        return super().sample(labels, seed=0, indices=np.where(coins == 0, 0, 1))
+
+
+@pytest.mark.parametrize(("redraws", "batches"), [(0, 2), (1, 3), (3, 4), (10, 6)])
+def test_attempts_that_share_a_batch_give_what_attempts_one_by_one_give_in_fewer_batches(redraws: int, batches: int) -> None:
+    sampler = replace(_sampler(0.0), generator=Coins(), redraws=redraws)
+    images, _ = sampler.draw(np.arange(500))
+    assert sampler.generator.batches <= batches  # two of first attempts; one by one, ten more would be twelve
+    assert np.array_equal(images, _one_by_one(sampler, np.arange(500)))
 
 
 def test_filter_threshold_is_the_probability_of_the_class_asked_for() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.config import BankConfig
 from upcycle.generators import Generator, Interpolates, Snapshot
+from upcycle.generators._stored import SAMPLE_BATCH
 
 _CHUNK = 1024
 _FAR = 2**44  # between the attempts of a draw: further than bank and released set reach
@@ -71,16 +72,22 @@ class Sampler:
         return images, labels
 
     def draw_classes(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """uint8 images (n, height, width, channels) of the classes `labels` (n,), whatever the prior."""
+        """uint8 images (n, height, width, channels) of the classes `labels` (n,), whatever the prior.
+
+        Where few wait for another attempt, several of their attempts share a batch; the first good one counts, as if they had
+        come one by one.
+        """
         images = self._sample(labels, draws)
         waiting = np.zeros(0, np.int64) if self.accept is None else np.flatnonzero(~self.accept(images, labels))
-        for attempt in range(1, self.redraws + 1):
-            if not len(waiting) or self.accept is None:
-                break
-            again = self._sample(labels[waiting], draws[waiting] + attempt * _FAR)
-            good = self.accept(again, labels[waiting])
-            images[waiting[good]] = again[good]
-            waiting = waiting[~good]
+        done = 0
+        while len(waiting) and done < self.redraws and self.accept is not None:
+            attempts = np.arange(done, min(done + max(1, SAMPLE_BATCH // len(waiting)), self.redraws)) + 1
+            rows = np.tile(waiting, len(attempts))
+            again = self._sample(labels[rows], draws[rows] + attempts.repeat(len(waiting)) * _FAR)
+            good = self.accept(again, labels[rows]).reshape(len(attempts), -1)
+            found = np.flatnonzero(good.any(0))
+            images[waiting[found]] = again[good.argmax(0)[found] * len(waiting) + found]
+            waiting, done = np.delete(waiting, found), done + len(attempts)
         return images
 
     def _draw_between(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
