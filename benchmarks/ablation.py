@@ -57,6 +57,7 @@ STEPS: Mapping[str, Settings] = {
     "+ blended views (all)": {**WARM, "student.mix": 1.0},
     "+ filter": {**WARM, "sampler.threshold": 0.0},
     "+ spread 1.1": {**WARM, "sampler.spread": 1.1},
+    "+ filter and spread 1.25": {**WARM, "sampler.threshold": 0.0, "sampler.spread": 1.25},
     "+ weight average": {**WARM, "student.ema": 0.05},
     "+ label smoothing 0.1": {**WARM, "student.label_smoothing": 0.1},
     "+ a tenth between classes": {**WARM, "bank.between": 0.1},
