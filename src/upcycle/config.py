@@ -84,7 +84,9 @@ class EdmConfig(_Section):
     family: Literal["edm"] = Field("edm", description="edm, gan, biggan or mix; another one starts from its own defaults")
     channels: tuple[int, ...] = Field((48, 96), min_length=1, description="channels at each resolution")
     blocks: int = Field(1, ge=1, description="residual blocks per resolution")
-    patch: int = Field(0, ge=0, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
+    patch: int = Field(
+        0, ge=0, description="side of the patches folded into channels; 0 = 1, 2 or 4, as suits size and channels"
+    )
     dropout: float = Field(0.05, ge=0, lt=1)
     images: int = Field(400_000, ge=1, description="images seen in training")
     batch: int = Field(128, ge=2)

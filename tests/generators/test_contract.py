@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from upcycle.config import BigGanConfig, EdmConfig, GanConfig, GeneratorConfig, MixConfig, MixMember, SamplerConfig
-from upcycle.generators import ImageShape, StoredGenerator, check_generator, make_generator
+from upcycle.generators import ImageShape, StoredGenerator, check_generator, make_generator, training_bytes
 
 GAN = GanConfig(width=4, d_width=4, latent=4, embedding=4, batch=8, images=8, snapshots=2)
 EDM = EdmConfig(channels=(4, 4), batch=8, warmup_images=8, images=8, snapshots=2, dropout=0)
@@ -31,3 +31,20 @@ def test_family_keeps_the_contract(family: str, channels: int, size: int) -> Non
         return make_generator(ImageShape(channels, size, classes), config, SamplerConfig(steps=2))
 
     check_generator(make, channels=channels, size=size, budget=16)
+
+
+def test_images_of_64_pixels_cost_a_default_unet_little_more_than_those_of_28() -> None:
+    small, large = (training_bytes(ImageShape(1, size, 2), EdmConfig()) for size in (28, 64))
+    assert large == pytest.approx(small * (16 / 14) ** 2, rel=1e-6)
+    assert training_bytes(ImageShape(1, 64, 2), EdmConfig(patch=2)) == pytest.approx(4 * large, rel=1e-6)
+    deep = EdmConfig(channels=(8, 8, 8))  # its third resolution makes the coarsest grid small enough
+    assert training_bytes(ImageShape(1, 64, 2), deep) == training_bytes(
+        ImageShape(1, 64, 2), deep.model_copy(update={"patch": 2})
+    )
+
+
+@pytest.mark.parametrize(("size", "side"), [(8, 8), (15, 15), (16, 8), (47, 23.5), (48, 12), (64, 16)])
+def test_unets_fold_patches_that_suit_the_size(size: int, side: float) -> None:
+    folded, pixels = EdmConfig(), EdmConfig(patch=1)
+    shares = training_bytes(ImageShape(1, size, 2), folded) / training_bytes(ImageShape(1, size, 2), pixels)
+    assert shares == pytest.approx((side / size) ** 2, rel=1e-6)
