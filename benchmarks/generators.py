@@ -45,6 +45,8 @@ from upcycle.recycle import (
     try_flips,
 )
 
+_SAME = ("dataset", "generator", "seed", "preset", "spread", "proxy_images")  # what is measured anew takes their place
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -162,7 +164,7 @@ def main() -> None:
                     scored = {**row, "spread": spread, **judge.score(generator, spread)}
                     print(scored, flush=True)
                     if not arguments.dry_run:
-                        write("generators.json", [scored], same=("dataset", "generator", "seed", "preset", "spread"))
+                        write("generators.json", [scored], same=_SAME)
 
 
 if __name__ == "__main__":
