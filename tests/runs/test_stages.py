@@ -189,7 +189,9 @@ def test_larger_presets_and_images_are_planned_with_more_memory() -> None:
     quick, best = PRESETS["quick"], PRESETS["best"]
     assert 1e9 < memory_bytes(quick, small, 10**7) < 2e9
     assert memory_bytes(quick, small, 10**7) < memory_bytes(best, small, 10**7)
-    assert memory_bytes(best, large, 10**7) > 64e9
+    fine = best.model_copy(update={"generator": best.generator.model_copy(update={"patch": 2})})
+    assert memory_bytes(best, large, 10**7) > 16e9
+    assert memory_bytes(fine, large, 10**7) > 64e9  # four times the positions
 
 
 @pytest.mark.parametrize("verdict", ["LEAKS", "INVALID"])
