@@ -195,7 +195,7 @@ def _study() -> str:
         " Minutes are those of one core beside other work."
     )
     if len({row["commit"] for row in result["rows"]}) > 1:
-        note += " The rows are of several commits, whose presets differ (docs/log.md), so their mean is not that of one recipe."
+        note += " The rows are of several commits; docs/log.md says what changed between them."
     note = f"{note} {settings_line(result['rows'])}".strip()
     return "\n".join([*lines, "", f"{note} {_source(result, 'study.json')} More: [docs/results.md](docs/results.md)."])
 

@@ -98,7 +98,7 @@ class EdmGenerator(StoredGenerator):
             self.shape.classes,
             widths=c.channels,
             blocks=c.blocks,
-            patch=patch_side(c, self.shape.size),
+            patch=patch_side(c.patch, self.shape.size, len(c.channels)),
             dropout=c.dropout,
         )
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -53,7 +53,7 @@ def build_generator(config: GanConfig | BigGanConfig, shape: ImageShape, *, trai
             latent=c.latent,
             embedding=c.embedding,
             blocks=c.blocks,
-            patch=patch_side(c, shape.size),
+            patch=patch_side(c.patch, shape.size),
         )
     return BigGanGenerator(
         (shape.channels, shape.classes, shape.size),
@@ -70,7 +70,7 @@ def build_discriminator(config: GanConfig | BigGanConfig, shape: ImageShape) -> 
     """A fresh discriminator of packs of images, stacked along their channels."""
     c, sizes = config, (shape.channels * config.pack, shape.classes, shape.size)
     if isinstance(c, GanConfig):
-        return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c, shape.size))
+        return ConvDiscriminator(*sizes, width=c.d_width, blocks=c.blocks, patch=patch_side(c.patch, shape.size))
     return BigGanDiscriminator(*sizes, width=c.d_width, depth=c.depth, attention=c.attention)
 
 

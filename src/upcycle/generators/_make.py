@@ -62,11 +62,11 @@ def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:
     if isinstance(config, MixConfig):
         return max(training_bytes(shape, member.generator) for member in config.members)
     if isinstance(config, EdmConfig):
-        side = shape.size / patch_side(config, shape.size)
+        side = shape.size / patch_side(config.patch, shape.size, len(config.channels))
         maps = sum(width / 4**level for level, width in enumerate(config.channels)) * (2 * config.blocks + 2) * 15
         return int(4 * config.batch * side**2 * maps)
     if isinstance(config, GanConfig):
-        side, blocks = shape.size / patch_side(config, shape.size), config.blocks
+        side, blocks = shape.size / patch_side(config.patch, shape.size), config.blocks
         width = config.width + 2 * config.d_width
     else:
         side, blocks, width = float(shape.size), config.depth, 4 * (config.width + 2 * config.d_width) // 2

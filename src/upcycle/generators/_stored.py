@@ -15,7 +15,6 @@ from torch import Tensor
 
 from upcycle._random import indexed_normal
 from upcycle._training import Report, silent
-from upcycle.config import EdmConfig, GanConfig
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 
@@ -156,16 +155,16 @@ def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
     path.with_suffix(".partial").replace(path)
 
 
-def patch_side(config: EdmConfig | GanConfig, size: int) -> int:
-    """Side of the patches that a network folds into channels: `patch`, or what suits images of `size` pixels where it is 0.
+def patch_side(patch: int, size: int, resolutions: int = 0) -> int:
+    """Side, in pixels, of the patches that a network folds into channels: `patch`, or what suits images of `size` pixels if 0.
 
-    A U-Net whose coarsest grid would be large folds 4 pixels instead of 2: a quarter of the work, and a better generator in the
-    same minutes (benchmarks/results/generators.json). For GANs that was not measured.
+    A U-Net of so many `resolutions`, each half of the one before, folds 4 pixels instead of 2 where its coarsest grid would be
+    large: a quarter of the work, and a better generator in the same minutes (benchmarks/results/generators.json). GANs, where
+    that was not measured, give no resolutions.
     """
-    if config.patch or size < 16:
-        return config.patch or 1
-    coarsest = size / 2 ** len(config.channels) if isinstance(config, EdmConfig) else 0
-    return 4 if coarsest >= _LARGE_GRID else 2
+    if patch or size < 16:
+        return patch or 1
+    return 4 if resolutions and size / 2**resolutions >= _LARGE_GRID else 2
 
 
 def in_batches(render: Render, noise_shape: tuple[int, ...], shape: ImageShape, device: torch.device) -> Draw:
