@@ -13,7 +13,7 @@ import upcycle.runs._audit_run as runs
 from tests.audit.pipelines import Memory
 from tests.audit.test_canaries import pool
 from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for, run_paths
-from upcycle.audit._two_audits import _looked
+from upcycle.audit._two_audits import look_sentence
 from upcycle.cli._group import cli
 from upcycle.errors import ConfigError
 from upcycle.runs._audit_cost import Cost
@@ -82,5 +82,5 @@ def test_a_look_that_could_show_nothing_is_refused_before_the_first_pipeline(loo
 def test_the_merged_verdict_says_what_both_looks_together_may_err(sure: float, confidence: float) -> None:
     """The same 5 % wherever the audit stopped."""
     plan = {"confidence": confidence, "look": 6, "pipelines": 6 if sure else 12}
-    assert "over both, at most 5 % err" in _looked(plan, 1 - confidence)
-    assert not _looked({"confidence": 0.95}, 0.05)
+    assert "over both, at most 5 % err" in look_sentence(plan, 1 - confidence)
+    assert not look_sentence({"confidence": 0.95}, 0.05)

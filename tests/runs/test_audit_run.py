@@ -32,7 +32,7 @@ from upcycle.audit import (
 from upcycle.audit._shadow_attacks import shadow_attacks
 from upcycle.audit._streams import seconds_of_attacks
 from upcycle.cli._group import cli
-from upcycle.cli.audit import _lines
+from upcycle.cli.audit import summary_lines
 from upcycle.data import ImageSet, Store, draw_members, from_arrays, write_store
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.runs import audit_run
@@ -143,8 +143,8 @@ def test_what_is_written_inside_follows_the_schema(
 
 def test_command_says_when_kept_runs_of_several_code_versions_are_mixed() -> None:
     facts = {"facts": {"code versions": 2.0}, "verdicts": [], "rows": [], "verdict": "INCONCLUSIVE", "sentence": "Open."}
-    assert "code     kept runs of 2 code versions are mixed; the page says which" in _lines(facts)
-    assert not any(line.startswith("code") for line in _lines({**facts, "facts": {"code versions": 1.0}}))
+    assert "code     kept runs of 2 code versions are mixed; the page says which" in summary_lines(facts)
+    assert not any(line.startswith("code") for line in summary_lines({**facts, "facts": {"code versions": 1.0}}))
 
 
 def test_the_same_command_resumes_and_runs_nothing_twice(

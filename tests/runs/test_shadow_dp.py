@@ -14,7 +14,7 @@ from tests.conftest import blobs
 from upcycle._settings import resolve
 from upcycle.audit import audit, plan_for
 from upcycle.cli._group import cli
-from upcycle.cli.audit import _dp_settings
+from upcycle.cli.audit import dp_settings
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings
 from upcycle.errors import ConfigError
@@ -68,7 +68,7 @@ def test_the_key_changes_with_the_comparator_and_its_settings_only(pipeline: Sha
 def test_only_a_full_budget_or_the_flag_brings_the_comparator(
     budget: str | None, wanted: bool | None, clip: float | None, expected: DpSettings | None
 ) -> None:
-    assert _dp_settings(budget, wanted, clip) == expected
+    assert dp_settings(budget, wanted, clip) == expected
 
 
 def test_the_flag_without_a_budget_is_refused(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from upcycle.data import ImageSet
 from upcycle.errors import ReleaseError
 from upcycle.release import ReleaseOptions
 from upcycle.runs import read_run, release_run
-from upcycle.runs._audit_run import _publish
+from upcycle.runs._audit_run import publish
 from upcycle.runs._facts import audit_of
 from upcycle.runs._folder import write_json
 from upcycle.runs._open import open_bench
-from upcycle.runs._pipeline import _summary
+from upcycle.runs._pipeline import summary_of
 from upcycle.runs._shadow_facts import led, pipeline_facts
 
 SECRET = 918273645
@@ -39,7 +39,7 @@ def told(digits_run: tuple[Path, str], found: PipelineAudit, tmp_path_factory: p
     """A finished run after its pipeline audit."""
     root = Path(shutil.copytree(digits_run[0], tmp_path_factory.mktemp("told") / "run"))
     write_json(root / "private" / "audit" / "pipeline.json", found.to_json())
-    _publish(root)
+    publish(root)
     return root
 
 
@@ -69,7 +69,7 @@ def test_show_python_and_the_last_lines_of_a_run_lead_with_the_merged_verdict_to
 ) -> None:
     assert read_run(told).verdict == audit_of(told / "private")["verdict"] == "LEAKS"
     assert read_run(told).leakage == read_run(digits_run[0]).leakage
-    assert "LEAKS: Membership shows" in _summary(open_bench(told, needs="report")[0], "report").lines()[3]
+    assert "LEAKS: Membership shows" in summary_of(open_bench(told, needs="report")[0], "report").lines()[3]
 
 
 def test_checksums_of_the_release_hold_after_an_audit(told: Path) -> None:
@@ -120,7 +120,7 @@ def test_release_made_after_the_audit_is_held_by_it_and_tells_of_it(told: Path) 
     record = json.loads((told / "release" / "audit.json").read_text())
     assert record == {**known, "accepted_risk": "a test"} and str(SECRET) not in json.dumps(record)
     assert "Membership shows" in (told / "release" / "MODEL_CARD.md").read_text()
-    _publish(told)
+    publish(told)
     assert json.loads((told / "release" / "audit.json").read_text()) == record
 
 

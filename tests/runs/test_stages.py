@@ -19,7 +19,7 @@ from upcycle.runs._folder import RunFolder, check_disk, check_memory, check_run,
 from upcycle.runs._networks import networks_of
 from upcycle.runs._plan import Budget, Plan, Rates, budget_for, make_plan, scale_for, stage_seconds
 from upcycle.runs._stages import content_key, read_record, run_stage
-from upcycle.runs._steps import Bench, _plain
+from upcycle.runs._steps import Bench, plain_bench
 
 SMOKE = PRESETS["smoke"]
 RATES = Rates(classifier=1_000, labelling=3_000, generator=500, sampling=300)
@@ -141,8 +141,8 @@ def test_the_plan_counts_the_network_of_the_user() -> None:
 def test_plain_cas_learns_neither_blends_nor_what_the_teacher_chose() -> None:
     mixed = SMOKE.model_copy(update={"bank": BankConfig(between=0.5, hard=0.3), "sampler": SamplerConfig(threshold=0.5)})
     bench = Bench(None, mixed, ImageShape(1, 8, 2), torch.device("cpu"), None, None, None)  # type: ignore[arg-type]
-    assert (_plain(bench).config.bank.between, _plain(bench).config.bank.hard) == (0.0, 0.0)
-    assert _plain(bench).config.student.labels == "hard" and _plain(bench).config.sampler.threshold is None
+    assert (plain_bench(bench).config.bank.between, plain_bench(bench).config.bank.hard) == (0.0, 0.0)
+    assert plain_bench(bench).config.student.labels == "hard" and plain_bench(bench).config.sampler.threshold is None
 
 
 def test_hard_and_blended_draws_count_their_attempts_in_the_plan() -> None:

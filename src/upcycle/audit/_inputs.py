@@ -52,7 +52,7 @@ def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> 
             f"scores and members must be one-dimensional and equally long. Got {scores.shape} and {members.shape}. "
             "Give one score and one flag per record."
         )
-    problems = _flag_problems("members", members, least)
+    problems = flag_problems("members", members, least)
     if scores.dtype.kind not in "fiub":
         problems.append(f"scores must be numbers. Got {scores.dtype}. Convert them to float.")
     elif not np.isfinite(scores).all():
@@ -66,7 +66,7 @@ def check_scores(scores: np.ndarray, members: np.ndarray, *, least: int = 1) -> 
 def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(float64 logits (n, classes), int64 labels (n,)). Raises AuditInputError with every problem found."""
     logits, labels = np.asarray(logits), np.asarray(labels)
-    problems = _logit_problems("", logits, labels)
+    problems = logit_problems("", logits, labels)
     if problems:
         raise AuditInputError(*problems)
     return logits.astype(np.float64), labels.astype(np.int64)
@@ -103,7 +103,7 @@ def check_targets(
         raise AuditInputError(*problems)
 
 
-def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
+def flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
     if members.dtype.kind not in "biu" or not np.isin(members, (0, 1)).all():
         return [f"{what} must be booleans. Got {members.dtype}. Give True for records the pipeline was given."]
     inside, outside = int(members.sum()), int((members == 0).sum())
@@ -118,7 +118,7 @@ def _flag_problems(what: str, members: np.ndarray, least: int) -> list[str]:
     return []
 
 
-def _logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[str]:
+def logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[str]:
     if logits.ndim != 2 or logits.shape[1] < 2 or logits.dtype.kind not in "fiu":
         return [
             f"{prefix}logits must be numbers of shape (n, classes) with two or more classes. Got {logits.dtype} "
@@ -137,13 +137,13 @@ def _logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list
 
 def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
     logits, labels, members = np.asarray(target.logits), np.asarray(target.labels), np.asarray(target.members)
-    problems = _logit_problems(f"{name}: ", logits, labels)
+    problems = logit_problems(f"{name}: ", logits, labels)
     if members.shape != logits.shape[:1]:
         problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
         return problems
     if not problems and len(logits) > 1 and (logits == logits[:1]).all():
         problems.append(f"{name}: logits must differ between records. Got one answer for all. Mend the model or leave it out.")
-    flags = _flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
+    flags = flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags
     if target.groups is not None and not flags:
         problems += _group_problems(name, np.asarray(target.groups), members.astype(bool), folds)
@@ -155,7 +155,7 @@ def _attack_problems(name: str, target: AttackScores) -> list[str]:
     if not target.scores:
         return [f"{name}: scores must hold at least one attack. Got none. Give one array per attack."]
     problems = [line for attack, values in target.scores.items() for line in _score_problems(name, attack, values, members)]
-    flags = _flag_problems(f"{name}: members", members, MIN_RECORDS)
+    flags = flag_problems(f"{name}: members", members, MIN_RECORDS)
     problems += flags
     if target.groups is not None and not flags:
         problems += _group_problems(name, np.asarray(target.groups), members.astype(bool), 2)

@@ -28,8 +28,8 @@ QUANTILE: Final = "quantile regression"
 HEADS: Final = "RMIA offline, ridge heads"
 ONE_RUN: Final = "one run"
 ALONE: Final = (GAP, *LEARNED, QUANTILE, HEADS, ONE_RUN)  # what is run on one pipeline only
-_WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
-_WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
+WITHOUT_SHADOWS = (LOSS, RAW, *ALONE[:-1])
+WITH_SHADOWS = (LOSS, RATIO, LIRA, RMIA, *OFFLINE, LABELS, RAW)
 LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
 
 
@@ -49,7 +49,7 @@ class AuditPlan:
     budget: str = "standard"
     pipelines: int = 32
     canaries: CanaryCounts | None = None
-    attacks: tuple[str, ...] = _WITH_SHADOWS
+    attacks: tuple[str, ...] = WITH_SHADOWS
     views: int = 4
     synthetic: int = 2_000
     searched: int = 0
@@ -92,10 +92,10 @@ class AuditPlan:
 
 BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
     {
-        "smoke": AuditPlan("smoke", 1, CanaryCounts(), _WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
-        "quick": AuditPlan("quick", 1, None, (*_WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
-        "standard": AuditPlan("standard", 32, None, (*_WITH_SHADOWS, PERMUTATION), without_canaries=2),
-        "full": AuditPlan("full", 64, None, (*_WITH_SHADOWS, PERMUTATION), views=6, searched=200, without_canaries=2),
+        "smoke": AuditPlan("smoke", 1, CanaryCounts(), WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
+        "quick": AuditPlan("quick", 1, None, (*WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
+        "standard": AuditPlan("standard", 32, None, (*WITH_SHADOWS, PERMUTATION), without_canaries=2),
+        "full": AuditPlan("full", 64, None, (*WITH_SHADOWS, PERMUTATION), views=6, searched=200, without_canaries=2),
     }
 )
 

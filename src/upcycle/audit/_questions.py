@@ -77,12 +77,12 @@ def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synt
     images, soft = _synthetic_set(parts, records, synthetic, seed)
     if images is not None:
         scores[NEAREST] = -nearest_two(records.images, images)[0][:, 0]
-        scores[DENSITY] = _density(records.images, images)
+        scores[DENSITY] = log_density_ratio(records.images, images)
         if parts.student is not None:
-            logits[NEIGHBOURS] = _at_neighbours(parts.student, records.images, images, classes)
+            logits[NEIGHBOURS] = answers_at_neighbours(parts.student, records.images, images, classes)
         if soft is not None:
-            scores[LABEL_MASS] = _label_mass(records, images, soft)
-            logits[PROBE] = _probe(images, soft, seen, seed)
+            scores[LABEL_MASS] = mass_of_neighbours(records, images, soft)
+            logits[PROBE] = probe_logits(images, soft, seen, seed)
     scores |= searched(parts, records, few, derive_seed(seed, "searches"))
     scores |= _copy_controls(records, members, images, seed)
     return Answers(
@@ -139,7 +139,7 @@ def _neighbours(queries: np.ndarray, pool: np.ndarray, count: int) -> tuple[np.n
     return np.concatenate(found), np.concatenate(near)
 
 
-def _density(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
+def log_density_ratio(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """Log of a Gaussian kernel density (n,) of the pool in pixels; the width is the queries' own median nearest distance,
     so it is the same for every pipeline. Calibrated by shadows it is a density ratio as in DOMIAS (van Breugel et al.
     2023)."""
@@ -152,20 +152,20 @@ def _density(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
     return np.asarray(top + np.log(np.exp(exponents - top[:, None]).sum(1)))
 
 
-def _at_neighbours(student: Predict, queries: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
+def answers_at_neighbours(student: Predict, queries: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
     """The student's mean logits (n, 1, classes) at the synthetic images nearest to each record (Jagielski et al. 2023:
     membership shows at other inputs)."""
     _, near = _neighbours(queries, pool, min(_FEW, len(pool)))
     return np.asarray(as_logits(student(pool), classes)[near].mean(1, keepdims=True), np.float32)
 
 
-def _label_mass(records: Records, pool: np.ndarray, soft: np.ndarray) -> np.ndarray:
+def mass_of_neighbours(records: Records, pool: np.ndarray, soft: np.ndarray) -> np.ndarray:
     """Mean soft label (n,) of the record's own label among its nearest synthetic images."""
     _, near = _neighbours(records.images, pool, min(_FEW, len(pool)))
     return np.asarray(soft[near, records.labels[:, None]].mean(1))
 
 
-def _probe(pool: np.ndarray, soft: np.ndarray, views: list[np.ndarray], seed: int) -> np.ndarray:
+def probe_logits(pool: np.ndarray, soft: np.ndarray, views: list[np.ndarray], seed: int) -> np.ndarray:
     """Logits (n, views, classes) of ridge regression on random rectified features of pixels, fitted to the log soft labels."""
     rng = numpy_rng(seed, "probe")
     pixels = pool[0].size

@@ -13,20 +13,20 @@ from upcycle.audit._features import check_features, check_labels, nearest
 from upcycle.audit._inputs import AuditInputError
 from upcycle.audit._signals import log_odds_signal
 
-_TINY: Final = 1e-6
-_ACCESS: Final = "the synthetic images and their soft labels"
+_SMALL: Final = 1e-6
+_SOFT_ACCESS: Final = "the synthetic images and their soft labels"
 SOFT_LABEL_CARDS: Final = (
     AttackCard(
         "soft-label probe",
         "after Behrens & Zdeborova 2026, arXiv:2506.14457",
-        _ACCESS,
+        _SOFT_ACCESS,
         "the soft labels are the teacher's as a function of the image; a probe recovers it near the records",
         "T3",
     ),
     AttackCard(
         "soft-label mass",
         "after Jagielski et al. 2023, arXiv:2303.03446",
-        _ACCESS,
+        _SOFT_ACCESS,
         "the teacher is surer of a member's label also on images like it; a wrong label says most",
         "T3",
         "canary, outlier",
@@ -69,7 +69,7 @@ def label_mass(
     x, drawn, _, own = _pairs(records, labels, synthetic, soft_labels)
     _, index = nearest(x, drawn, neighbours)
     mean = np.asarray(soft_labels, dtype=np.float64)[index].mean(axis=1)
-    return log_odds_signal(np.log(np.maximum(mean, _TINY)), own)
+    return log_odds_signal(np.log(np.maximum(mean, _SMALL)), own)
 
 
 def _pairs(
@@ -84,5 +84,5 @@ def _pairs(
             f"soft_labels must be probabilities of shape ({len(drawn)}, classes) whose rows sum to 1. Got {soft.dtype} "
             f"{soft.shape}. Give one row per synthetic image, after the softmax."
         )
-    logs = np.log(np.maximum(soft.astype(np.float64), _TINY))
+    logs = np.log(np.maximum(soft.astype(np.float64), _SMALL))
     return x, drawn, logs, check_labels(labels, len(x), soft.shape[1])

@@ -78,7 +78,7 @@ def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged
         "the run's own audit": error * _OWN,
     }
     word, line, sentence = _words((own, theirs))
-    note = f"{_note(own, theirs, error)}{_looked(pipelines['plan'], error)}"
+    note = f"{_note(own, theirs, error)}{look_sentence(pipelines['plan'], error)}"
     return Merged(word, line, f"{sentence} {note}", RULE, error, shares, own, theirs)
 
 
@@ -133,7 +133,7 @@ def _note(own: Side, theirs: Side, error: float) -> str:
     )
 
 
-def _looked(plan: Mapping[str, Any], error: float) -> str:
+def look_sentence(plan: Mapping[str, Any], error: float) -> str:
     """What an early look adds: the errors of both looks together."""
     if not plan.get("look"):
         return ""

@@ -35,7 +35,7 @@ def audit(
     attacked. Says its cost before it starts; the same command resumes. Writes a page, RUN/private/audit/pipeline.html, and
     the run's reports anew. Exit code 3 if a control failed.
     """
-    comparator = _dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
+    comparator = dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
     if early_look and budget not in ("standard", "full"):
         raise ConfigError(f"--early-look must stand beside --budget standard or full. Got {budget or 'none'}. Leave it away.")
     if budget is None:
@@ -57,13 +57,13 @@ def audit(
     if as_json:
         print_json(found.to_json())
     else:
-        for line in _lines(found.to_json()):
+        for line in summary_lines(found.to_json()):
             click.echo(line)
     click.echo(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)", err=as_json)
     context.exit(found.exit_code)
 
 
-def _dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> DpSettings | None:
+def dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> DpSettings | None:
     """The comparator's settings; None where there shall be none."""
     if budget is None and (wanted or clip is not None):
         raise ConfigError("--dp must stand beside --budget. Got none. Give --budget standard or full.")
@@ -74,7 +74,7 @@ def _dp_settings(budget: str | None, wanted: bool | None, clip: float | None) ->
     return DpSettings() if clip is None else DpSettings(clip=clip)
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
+def summary_lines(facts: dict[str, Any]) -> list[str]:
     """The verdict on every target, and the primary attack on every population of it."""
     lines = [""]
     for verdict in facts["verdicts"]:

@@ -19,7 +19,7 @@ from upcycle.report import render_pipeline_audit
 from upcycle.runs._at_risk import AT_RISK, write_at_risk
 from upcycle.runs._audit_cost import Say, measure_cost
 from upcycle.runs._folder import only_one, read_config, write_json, write_text
-from upcycle.runs._publish import public_facts
+from upcycle.runs.publish import public_facts
 from upcycle.runs._shadow_facts import PIPELINES
 from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
 from upcycle.runs._stages import MANIFEST
@@ -58,11 +58,11 @@ def audit_run(
         write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {config.preset} run"))
         np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
         write_at_risk(folder / AT_RISK, found, pool, store)
-        _publish(root)
+        publish(root)
     return found
 
 
-def _publish(root: Path) -> None:
+def publish(root: Path) -> None:
     """Tell the release and the reports of a run what the pipelines found, where the run has them."""
     from upcycle.runs._evidence import report_stage
     from upcycle.runs._open import open_bench

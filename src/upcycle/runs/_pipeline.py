@@ -177,7 +177,7 @@ def _walk(bench: Bench, store: Store, until: str) -> Summary:
         _announced(bench, stage, key)
         if stage.name == last:
             break
-    return _summary(bench, until)
+    return summary_of(bench, until)
 
 
 def _announced(bench: Bench, stage: Stage, key: str) -> None:
@@ -188,7 +188,7 @@ def _announced(bench: Bench, stage: Stage, key: str) -> None:
     display.done(stage.name, record.seconds if fresh else 0.0)
 
 
-def _summary(bench: Bench, until: str) -> Summary:
+def summary_of(bench: Bench, until: str) -> Summary:
     folder = bench.folder
     if until != "report":
         command = _COMMANDS[dict(pairwise(UNTIL))[until]]

@@ -263,7 +263,7 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
     """
     with sealed(bench.folder.store):
         plain = stage == "plain"
-        bench = _plain(bench) if plain else bench.tuned()
+        bench = plain_bench(bench) if plain else bench.tuned()
         folder, budget = bench.folder.stage(stage), bench.plan.budget
         bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
         if not (folder / "resume.pt").exists():  # a student that goes on has moved the bank forward
@@ -282,7 +282,7 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
         return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
 
 
-def _plain(bench: Bench) -> Bench:
+def plain_bench(bench: Bench) -> Bench:
     """The classes asked for as labels; no image between two of them, and none chosen by the teacher."""
     student = bench.config.student.model_copy(update={"labels": "hard"})
     bank = bench.config.bank.model_copy(update={"between": 0.0, "hard": 0.0})
