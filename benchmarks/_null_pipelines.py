@@ -17,7 +17,7 @@ from upcycle.audit import (
     plan_for,
     plant,
 )
-from upcycle.audit._questions import COPYING, PLANTED, PLANTED_FLAG
+from upcycle.audit.pipelines import COPYING, PLANTED, PLANTED_FLAG
 from upcycle.data import ImageSet
 
 CLASSES, VIEWS, PER_PATIENT = 5, 2, 2

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from upcycle.recycle import Bank, Distillation, Labeller, Sampler, train_student
-from upcycle.runs._steps import Bench
+from upcycle.runs.stages import Bench
 
 
 @dataclass

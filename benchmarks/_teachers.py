@@ -11,9 +11,7 @@ from torch import nn
 from upcycle._settings import with_settings
 from upcycle.data import Store
 from upcycle.recycle import train_classifier
-from upcycle.runs._clean import learned
-from upcycle.runs._networks import networks_of
-from upcycle.runs._steps import Bench
+from upcycle.runs.stages import Bench, learned, networks_of
 
 
 @dataclass(frozen=True)

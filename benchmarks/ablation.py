@@ -36,10 +36,7 @@ from upcycle.config import GanConfig
 from upcycle.data import Store
 from upcycle.generators import Generator, MixGenerator, Snapshot, StoredGenerator, make_generator
 from upcycle.recycle import CommitteeLabels, Score, candidates, halving, score_on, search
-from upcycle.runs._gate import judged
-from upcycle.runs._open import open_bench
-from upcycle.runs._steps import Bench
-from upcycle.runs._tune import SamplerJudge, choices_of
+from upcycle.runs.stages import Bench, SamplerJudge, choices_of, judged, open_bench
 
 Settings = Mapping[str, object]
 SOFT: Settings = {"student.labels": "soft", "student.temperature": 1.0}

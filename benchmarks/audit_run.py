@@ -29,8 +29,7 @@ from upcycle._settings import resolve
 from upcycle.audit import PipelineAudit, make_design, plan_for, run_shadows
 from upcycle.config import DataConfig
 from upcycle.data import Dataset, read
-from upcycle.runs._audit_run import audit_pool
-from upcycle.runs._shadow_pipeline import ShadowPipeline, shadow_config
+from upcycle.runs.shadows import ShadowPipeline, audit_pool, shadow_config
 
 SEED = 20_251  # of the published tables, whose pools are public; a run draws a secret one
 _LOOP = """

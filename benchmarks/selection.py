@@ -27,9 +27,7 @@ from benchmarks._students import TalliedSampler, Tally, WholeStudent
 from upcycle._settings import with_settings
 from upcycle.data import ImageSet
 from upcycle.recycle import Candidate, Sampler, Score, Trial, candidates, greedy, halving, score_on, search
-from upcycle.runs._open import open_bench
-from upcycle.runs._steps import Bench
-from upcycle.runs._tune import SamplerJudge, choices_of
+from upcycle.runs.stages import Bench, SamplerJudge, choices_of, open_bench
 
 Row = dict[str, object]
 

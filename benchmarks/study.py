@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks._results import MEASURED, write
 from upcycle.errors import UpcycleError
-from upcycle.runs._study import Row, row_of, summarise
+from upcycle.runs import Row, row_of, summarise
 
 
 def finished_rows(runs: Path) -> list[Row]:

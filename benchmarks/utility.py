@@ -13,11 +13,9 @@ from pathlib import Path
 
 from benchmarks._results import MEASURED, write
 from upcycle._settings import resolve
-from upcycle.runs import run
-from upcycle.runs._display import PlainDisplay
-from upcycle.runs._facts import stage_records
-from upcycle.runs._folder import read_config
-from upcycle.runs._study import row_of
+from upcycle.runs import row_of, run
+from upcycle.runs.folder import read_config, stage_records
+from upcycle.runs.watch import PlainDisplay
 
 
 def utility_row(folder: Path, dataset: str, overrides: list[str]) -> dict[str, object]:

@@ -17,11 +17,10 @@ from pydantic import BaseModel
 
 from upcycle._presets import PRESETS
 from upcycle.audit import audit_schema, pipeline_schema, released_schema
-from upcycle.cli._group import cli
+from upcycle.cli import cli
 from upcycle.config import FAMILIES, Config
 from upcycle.data import CheckReport
-from upcycle.runs import Comparison, Leak, Measured, Pair, RunFacts
-from upcycle.runs._study import GapSummary, settings_line, table
+from upcycle.runs import Comparison, GapSummary, Leak, Measured, Pair, RunFacts, settings_line, table
 
 ROOT = Path(__file__).parent.parent
 DOCS, RESULTS = ROOT / "docs", ROOT / "benchmarks" / "results"

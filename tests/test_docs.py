@@ -14,7 +14,7 @@ import click
 import pytest
 
 from upcycle._settings import resolve
-from upcycle.cli._group import cli
+from upcycle.cli import cli
 from upcycle.errors import UpcycleError
 
 ROOT = Path(__file__).parent.parent

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,34 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "upcycle").rglob("*.py"))
-ROOMS = (
-    "data",
-    "nets",
-    "generators",
-    "recycle",
-    "dp",
-    "audit",
-    "report",
-    "release",
-    "runs",
-    "cli",
-)  # later rooms may import earlier ones
+
+# Who may import whom. A room is a package; every room may use the ground it stands on: errors, settings, random numbers (`upcycle`).
+MAY_IMPORT: dict[str, set[str]] = {
+    "data.readers": set(),
+    "data": {"data.readers"},
+    "nets": set(),
+    "generators": {"nets"},
+    "recycle": {"generators", "nets", "data"},
+    "dp": {"recycle", "nets", "data"},
+    "audit.statistics": set(),
+    "audit.attacks": {"audit.statistics"},
+    "audit.copies": {"audit.statistics", "data"},
+    "audit.pipelines": {"audit.attacks", "audit.copies", "data"},
+    "audit.verdict": {"audit.statistics"},
+    "audit.score_audit": {"audit.attacks", "audit.statistics", "audit.verdict"},
+    "audit.pipeline_audit": {"audit.pipelines", "audit.attacks", "audit.statistics", "audit.verdict", "data"},
+    "audit.documents": {"audit.score_audit", "audit.pipeline_audit", "audit.verdict", "audit.pipelines", "audit.attacks"},
+    "release": {"nets"},
+    "report": set(),
+    "runs.watch": set(),
+    "runs.folder": {"audit", "report"},
+    "runs.stages": {"runs.folder", "runs.watch", "audit", "release", "report", "recycle", "generators", "nets", "data"},
+    "runs.shadows": {"runs.stages", "runs.folder", "runs.watch", "audit", "dp", "release", "report", "recycle", "generators"}
+    | {"nets", "data", "audit.attacks", "audit.pipelines", "audit.pipeline_audit"},
+    "runs": {"runs.shadows", "runs.stages", "runs.folder", "runs.watch", "audit", "report", "generators", "nets", "data"},
+    "cli": {"runs", "runs.shadows", "runs.watch", "audit", "dp", "release", "report", "data"},
+}
+FACES_OF_FACES = {"audit": "audit."}  # a face that only gathers the faces of the rooms inside it
 
 
 def function_lengths(path: Path) -> dict[str, int]:
@@ -50,39 +67,100 @@ def test_functions_are_small() -> None:
     assert np.percentile(list(lengths.values()), 90) <= 35
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_point_one_way(room: str) -> None:
-    later = ROOMS[ROOMS.index(room) + 1 :]
-    pattern = re.compile(rf"^\s*(?:from|import) upcycle\.({'|'.join(later)})\b", re.MULTILINE) if later else None
-    for path in (ROOT / "src" / "upcycle" / room).glob("*.py"):
-        found = pattern.findall(path.read_text(encoding="utf-8")) if pattern else []
-        assert not found, f"{path.relative_to(ROOT)} imports {found}"
+def rooms_below(package: Path) -> set[str]:
+    """Every package as `audit.statistics`, the outermost as the empty name."""
+    return {".".join(path.parent.relative_to(package).parts) for path in package.rglob("__init__.py")}
 
 
-STATISTICS = (
-    "auc",
-    "binomial",
-    "bootstrap",
-    "epsilon",
-    "multiplicity",
-    "normal",
-    "one_run",
-    "permutation",
-    "power",
-    "risk",
-    "tpr",
-)
+def room_of(module: str, rooms: set[str]) -> str:
+    """The innermost room that holds a module named from the outermost package on."""
+    while module not in rooms:
+        module = module.rpartition(".")[0]
+    return module
 
 
-@pytest.mark.parametrize("name", ["statistics", *STATISTICS])
-def test_statistics_need_numpy_and_scipy_only(name: str) -> None:
-    text = (ROOT / "src" / "upcycle" / "audit" / f"_{name}.py").read_text(encoding="utf-8")
-    own = "|".join(("inputs", *STATISTICS))
-    assert not re.search(
-        rf"^\s*(?:from|import) (?!upcycle\.(?:errors|audit\._(?:{own})) |numpy|scipy|math|__future__|dataclasses|typing|collections)",
-        text,
+def imported(path: Path) -> list[str]:
+    """Modules of `upcycle` that a file imports anywhere in it, `from room import _file` as `room._file`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [
+                f"{node.module}.{alias.name}" if is_file(node.module, alias.name) else node.module for alias in node.names
+            ]
+    return [name.partition(".")[2] for name in found if name.split(".")[0] == "upcycle"]
+
+
+def is_file(module: str, name: str) -> bool:
+    return (ROOT / "src" / Path(*module.split(".")) / f"{name}.py").is_file()
+
+
+def forbidden(path: Path, here: str, rooms: set[str], table: dict[str, set[str]]) -> list[str]:
+    """What a file of a room imports against the table, or past the face of another room."""
+    problems = []
+    for module in imported(path):
+        room = room_of(module, rooms)
+        if room in (here, "") or here == "" or (here in FACES_OF_FACES and room.startswith(FACES_OF_FACES[here])):
+            allowed = True
+        else:
+            allowed = room in table[here]
+        past_the_face = room not in (here, "") and module.rpartition(".")[2].startswith("_")
+        if not allowed or past_the_face:
+            problems.append(f"{path.name} of {here or 'upcycle'} imports {module}")
+    return problems
+
+
+def test_rooms_import_only_what_the_table_allows_and_only_faces() -> None:
+    package = ROOT / "src" / "upcycle"
+    rooms = rooms_below(package)
+    assert rooms - {""} - set(FACES_OF_FACES) == set(MAY_IMPORT)
+    found = [
+        problem
+        for path in SOURCES
+        for problem in forbidden(path, ".".join(path.parent.relative_to(package).parts), rooms, MAY_IMPORT)
+    ]
+    assert not found
+
+
+def test_the_table_has_no_circle() -> None:
+    order = TopologicalSorter({room: {other for other in allowed if other != "audit"} for room, allowed in MAY_IMPORT.items()})
+    order.prepare()
+
+
+@pytest.mark.parametrize("line", ["from upcycle.recycle import Bank", "from upcycle.audit.attacks._lira import lira_online"])
+def test_a_forbidden_import_planted_in_a_sub_folder_is_found(line: str, tmp_path: Path) -> None:
+    planted = tmp_path / "_planted.py"
+    planted.write_text(f"def late():\n    {line}\n")
+    assert forbidden(planted, "audit.statistics", rooms_below(ROOT / "src" / "upcycle"), MAY_IMPORT)
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "scripts", "examples"])
+def test_outside_a_room_only_its_face_is_imported(folder: str) -> None:
+    rooms = rooms_below(ROOT / "src" / "upcycle")
+    found = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for module in imported(path)
+        if module.rpartition(".")[2].startswith("_")
+        and room_of(module, rooms) not in ("", ".".join(path.parent.relative_to(ROOT / folder).parts))
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("room", ["audit", "runs"])
+def test_a_room_shows_its_road_at_the_top(room: str) -> None:
+    entries = [path for path in (ROOT / "src" / "upcycle" / room).iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 12
+
+
+def test_statistics_need_numpy_and_scipy_only() -> None:
+    foreign = re.compile(
+        r"^\s*(?:from|import) (?!upcycle\.(?:errors|audit\.statistics)[ .]|numpy|scipy|math|__future__|dataclasses|typing|collections|functools)",
         re.MULTILINE,
     )
+    for path in (ROOT / "src" / "upcycle" / "audit" / "statistics").glob("*.py"):
+        assert not foreign.search(path.read_text(encoding="utf-8")), path.name
 
 
 def test_no_path_of_somebodys_machine_is_in_the_tree() -> None:

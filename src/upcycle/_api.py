@@ -18,12 +18,9 @@ from upcycle.data import from_arrays
 from upcycle.errors import DataError, UpcycleError
 from upcycle.generators import ImageShape, Snapshot, make_generator
 from upcycle.nets import predict_logits
-from upcycle.runs._facts import audit_of
-from upcycle.runs._folder import read_config, write_json
-from upcycle.runs._networks import networks_of
-from upcycle.runs._open import open_bench
-from upcycle.runs._pipeline import Summary, run_dataset
-from upcycle.runs._steps import load_classifier
+from upcycle.runs import Summary, run_dataset
+from upcycle.runs.folder import audit_of, read_config, write_json
+from upcycle.runs.stages import load_classifier, networks_of, open_bench
 
 
 @final

@@ -24,6 +24,10 @@ class DataError(UpcycleError):
     """The images, labels, groups or splits cannot be used as they are."""
 
 
+class AuditInputError(DataError):
+    """The scores, membership, groups or ids cannot be audited as they are. Always raised instead of a number."""
+
+
 class ConfigError(UpcycleError):
     """A setting is unknown or outside its range."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import _null_pipelines as null
 from upcycle.audit import Design
-from upcycle.audit._plan import LEARNED
+from upcycle.audit.attacks import LEARNED
 
 ROOT = Path(__file__).parents[2]
 

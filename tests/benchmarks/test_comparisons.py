@@ -23,7 +23,7 @@ from upcycle.generators import Snapshot
 from upcycle.nets import parameter_count
 from upcycle.recycle import Choice, Score, candidates, greedy, halving, search
 from upcycle.runs import run_dataset
-from upcycle.runs._open import open_bench
+from upcycle.runs.stages import open_bench
 
 TINY = (
     "threads=1",

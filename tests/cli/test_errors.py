@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from upcycle.cli import _group as group
-from upcycle.cli import main
 from upcycle.cli._errors import explain
+from upcycle.cli._group import main
 from upcycle.errors import DataError, SealedError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.data.test_read import IMAGES, LABELS, folder_of_classes
-from upcycle.cli import main
+from upcycle.cli._group import main
 
 Say = Callable[..., tuple[int, str, str]]
 

@@ -14,8 +14,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from upcycle._training import Report
 from upcycle.config import BigGanConfig, GanConfig
-from upcycle.generators import ImageShape, StoredGenerator, make_generator
-from upcycle.generators._stored import Draw, in_batches
+from upcycle.generators import Draw, ImageShape, StoredGenerator, in_batches, make_generator
 from upcycle.nets import BigGanGenerator, ConvGenerator
 from upcycle.recycle import Bank, Sampler
 

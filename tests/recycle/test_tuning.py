@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from tests.recycle.test_training import stripes
 from upcycle.config import ClassifierConfig
-from upcycle.generators import Snapshot, nearest_snapshot
-from upcycle.generators._stored import SAMPLE_BATCH
+from upcycle.generators import SAMPLE_BATCH, Snapshot, nearest_snapshot
 from upcycle.nets import classifier_factory
 from upcycle.recycle import (
     Candidate,

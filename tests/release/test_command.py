@@ -150,9 +150,7 @@ def test_release_stopped_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 def test_leaking_run_ends_with_nothing_released_and_a_private_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stages after the audit, walked again with another verdict in it."""
-    from upcycle.runs._evidence import report_stage
-    from upcycle.runs._open import open_bench
-    from upcycle.runs._publish import release_stage
+    from upcycle.runs.stages import open_bench, release_stage, report_stage
 
     verdict_becomes(run, "LEAKS")
     bench, store = open_bench(run, needs="student")

@@ -14,10 +14,10 @@ from tests.report.trees import SEED
 from upcycle.audit import PipelineAudit
 from upcycle.errors import DataError
 from upcycle.report import Evidence, render, render_pipeline_audit
-from upcycle.report._attacks import attack_rows
+from upcycle.report._audit_json import attack_rows
 from upcycle.report._flat_table import flat_table, set_table
+from upcycle.report._leak_figures import canary_forest
 from upcycle.report._leak_table import lead_attack, leak_table
-from upcycle.report._leaks import canary_forest
 
 HOSTILE = '<script>alert(1)</script>"onload="x'
 CLAIM = r"private (?:model|student)|immun|anonym|\b(?:is|are|was) (?:private|safe|protected)\b"

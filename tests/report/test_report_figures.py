@@ -13,9 +13,9 @@ from scipy.stats import beta, norm
 
 from upcycle.audit import roc
 from upcycle.report import Neighbours, roc_band
-from upcycle.report import _figures as figures
-from upcycle.report._attacks import attack_rows, limits, number, primary_rows
-from upcycle.report._leaks import attack_intervals, gaps, roc_curves, utility_against_leakage
+from upcycle.report import _run_figures as figures
+from upcycle.report._audit_json import attack_rows, limits, number, primary_rows
+from upcycle.report._leak_figures import attack_intervals, gaps, roc_curves, utility_against_leakage
 from upcycle.report._metrics import confusion, rate, recalls, reliability_bins, scores
 from upcycle.report._pictures import data_uri, strips, triples
 from upcycle.report._redact import without_paths

@@ -16,7 +16,8 @@ from upcycle._settings import resolve
 from upcycle.cli.study import study as command
 from upcycle.errors import ConfigError
 from upcycle.runs import _study, study
-from upcycle.runs._study import _leak, _packed, dataset_name, gap_error, settings_line, summarise
+from upcycle.runs._study import _packed, dataset_name, gap_error, summarise
+from upcycle.runs._study_table import _leak, settings_line
 
 
 def test_one_seed_has_the_paired_error_of_its_test_images() -> None:

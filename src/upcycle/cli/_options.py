@@ -15,7 +15,7 @@ from upcycle.errors import ConfigError
 
 if TYPE_CHECKING:
     from upcycle.config import Config
-    from upcycle.runs._display import Display
+    from upcycle.runs.watch import Display
 
 Command = Callable[..., Any]
 
@@ -97,12 +97,12 @@ def _resolved(
 
 
 def _display(out: Path, as_json: bool, thumbnails: bool, tensorboard: bool) -> Display:
-    from upcycle.runs._display import make_display
+    from upcycle.runs.watch import make_display
 
     display = make_display(sys.stderr if as_json else sys.stdout, thumbnails=thumbnails)
     if not tensorboard:
         return display
-    from upcycle.runs._tensorboard import TensorBoardDisplay
+    from upcycle.runs.watch import TensorBoardDisplay
 
     return TensorBoardDisplay(display, out / "private" / "tensorboard")
 

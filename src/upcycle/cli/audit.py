@@ -49,7 +49,7 @@ def audit(
             f"--budget must stand beside a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
         )
     from upcycle.runs import audit_run
-    from upcycle.runs._audit_run import PAGE
+    from upcycle.runs.shadows import PAGE
 
     as_json = bool(options.get("as_json"))
     say = partial(click.echo, err=as_json)

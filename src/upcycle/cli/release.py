@@ -29,7 +29,7 @@ def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -
     """
     from upcycle.release import ReleaseOptions
     from upcycle.runs import release_run
-    from upcycle.runs._display import make_display
+    from upcycle.runs.watch import make_display
 
     options = ReleaseOptions(formats=formats or ("npz",), **chosen)  # type: ignore[arg-type]  # checked there
     with contextlib.closing(make_display(sys.stderr if as_json else sys.stdout)) as display:

@@ -107,7 +107,7 @@ def _pictures(path: Path, *, asked: bool) -> None:
     import numpy as np
     from rich.console import Console
 
-    from upcycle.runs._thumbnails import can_show, first_of_each_class, thumbnail_rows
+    from upcycle.runs.watch import can_show, first_of_each_class, thumbnail_rows
 
     console = Console(file=sys.stdout, highlight=False)
     if not can_show(console):

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from upcycle.config import Config
-    from upcycle.runs._display import Display
+    from upcycle.runs.watch import Display
 
 
 def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
@@ -71,6 +71,6 @@ def _config(
 
 def _named_lines(name: str) -> Display:
     """Lines on standard error behind the name of their run, several of which may be at work."""
-    from upcycle.runs._display import PlainDisplay
+    from upcycle.runs.watch import PlainDisplay
 
     return PlainDisplay(sys.stderr, prefix=f"{name}  ")

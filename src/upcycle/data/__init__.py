@@ -2,13 +2,11 @@
 
 from upcycle.data._check import CheckReport, check
 from upcycle.data._imageset import Dataset, ImageSet
-from upcycle.data._raw import Findings, RawImages, RawSplit, Source
 from upcycle.data._read import from_arrays, read
-from upcycle.data._reader import register_reader
 from upcycle.data._seal import sealed
-from upcycle.data._split import cut, draw_members
+from upcycle.data._split import cut, draw_members, units
 from upcycle.data._store import Store, StoreMeta, write_store
-from upcycle.data._torch import from_torch
+from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, register_reader
 
 __all__ = [
     "CheckReport",
@@ -28,5 +26,6 @@ __all__ = [
     "read",
     "register_reader",
     "sealed",
+    "units",
     "write_store",
 ]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from upcycle.data._raw import Findings, RawSplit
-from upcycle.data._table import read_table
+from upcycle.data.readers import Findings, RawSplit, read_table
 
 
 def read_groups(path: Path, findings: Findings) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from upcycle.data._raw import Findings, RawSplit
+from upcycle.data.readers import Findings, RawSplit
 
 _DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners store in 16-bit numbers
 _MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of so many class names would fill the memory

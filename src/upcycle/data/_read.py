@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from upcycle.config import DataConfig
-from upcycle.data._builtin import built_in_readers
 from upcycle.data._groups import group_numbers, owned, read_groups
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._normalise import normalise, pixel_depth
-from upcycle.data._raw import Findings, RawSplit, Source
-from upcycle.data._reader import added_readers, choose
 from upcycle.data._split import cut
-from upcycle.data._stack import fitted_all
+from upcycle.data.readers import Findings, RawSplit, Source, added_readers, built_in_readers, choose, fitted_all
 from upcycle.errors import DataError
 
 

@@ -18,8 +18,7 @@ from upcycle._training import seed_step
 from upcycle.data import ImageSet
 from upcycle.dp._account import epsilon, need_extra
 from upcycle.nets import augment, group_norm_factory, to_input
-from upcycle.recycle import Recipe
-from upcycle.recycle._optimiser import rate, set_rate
+from upcycle.recycle import Recipe, rate, set_rate
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from upcycle.generators._gan import GanGenerator
 from upcycle.generators._make import make_generator, training_bytes
 from upcycle.generators._mix import MixGenerator
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
-from upcycle.generators._stored import StoredGenerator
+from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches
 
 __all__ = [
+    "SAMPLE_BATCH",
+    "Draw",
     "EdmGenerator",
     "GanGenerator",
     "Generator",
@@ -21,6 +23,7 @@ __all__ = [
     "adams_bashforth",
     "can_rebuild",
     "check_generator",
+    "in_batches",
     "karras_sigmas",
     "make_generator",
     "nearest_snapshot",

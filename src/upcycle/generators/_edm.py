@@ -15,10 +15,9 @@ from upcycle._training import Checkpoint, Report, seed_step
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
-from upcycle.generators._ema import PowerEma, rebuilding
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded, patch_side
-from upcycle.nets import Augmentation, UNet, augment, mixed, parameter_count, to_input
+from upcycle.nets import Augmentation, PowerEma, UNet, augment, mixed, parameter_count, rebuilding, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled images, noise level, labels) -> raw output

@@ -16,15 +16,8 @@ from torch import Tensor, nn
 from upcycle._random import derive_seed, numpy_rng
 from upcycle._training import Checkpoint, Report, seed_step
 from upcycle.config import BigGanConfig, GanConfig
-from upcycle.generators._adversarial import (
-    LeCam,
-    diversity_penalty,
-    gradient_penalty,
-    hinge_discriminator,
-    hinge_generator,
-)
+from upcycle.generators._adversarial import LeCam, diversity_penalty, gradient_penalty, hinge_discriminator, hinge_generator
 from upcycle.generators._contract import ImageShape, Snapshot
-from upcycle.generators._ema import StateEma, gamma_of_std, power_beta
 from upcycle.generators._stored import Draw, StoredGenerator, in_batches, patch_side
 from upcycle.nets import (
     Augmentation,
@@ -32,9 +25,12 @@ from upcycle.nets import (
     BigGanGenerator,
     ConvDiscriminator,
     ConvGenerator,
+    StateEma,
     augment,
     diff_augment,
+    gamma_of_std,
     parameter_count,
+    power_beta,
     to_input,
 )
 

@@ -14,6 +14,7 @@ from upcycle.nets._classifier import (
 from upcycle.nets._conditional import ConditionalNorm, ProjectionHead, SelfAttention, plain_state
 from upcycle.nets._convgan import ConvDiscriminator, ConvGenerator
 from upcycle.nets._diffaugment import diff_augment
+from upcycle.nets._ema import PowerEma, StateEma, gamma_of_std, power_beta, rebuilding
 from upcycle.nets._precision import mixed
 from upcycle.nets._unet import UNet
 
@@ -25,18 +26,23 @@ __all__ = [
     "ConditionalNorm",
     "ConvDiscriminator",
     "ConvGenerator",
+    "PowerEma",
     "ProjectionHead",
     "ResidualClassifier",
     "SelfAttention",
+    "StateEma",
     "UNet",
     "augment",
     "classifier_factory",
     "diff_augment",
     "for_inference",
+    "gamma_of_std",
     "group_norm_factory",
     "mixed",
     "parameter_count",
     "plain_state",
+    "power_beta",
     "predict_logits",
+    "rebuilding",
     "to_input",
 ]

@@ -5,8 +5,8 @@ from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
 from upcycle.recycle._cleaning import believed, out_of_fold
 from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
-from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, TeacherLabels
-from upcycle.recycle._optimiser import image_budget
+from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
+from upcycle.recycle._optimiser import image_budget, rate, set_rate
 from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._tuning import Candidate, Choice, Search, StudyMemory, Trial, candidates, greedy, halving, search
@@ -20,6 +20,7 @@ __all__ = [
     "Distillation",
     "Fitted",
     "FlipTrial",
+    "HardLabels",
     "Labeller",
     "Proxy",
     "Recipe",
@@ -43,8 +44,10 @@ __all__ = [
     "label_prior",
     "out_of_fold",
     "proxy_draws",
+    "rate",
     "score_on",
     "search",
+    "set_rate",
     "smooth",
     "soft_cross_entropy",
     "train_classifier",

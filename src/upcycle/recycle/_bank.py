@@ -12,8 +12,7 @@ import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.config import BankConfig
-from upcycle.generators import Generator, Interpolates, Snapshot
-from upcycle.generators._stored import SAMPLE_BATCH
+from upcycle.generators import SAMPLE_BATCH, Generator, Interpolates, Snapshot
 
 _CHUNK = 1024
 _FAR = 2**44  # between the attempts of a draw: further than bank and released set reach

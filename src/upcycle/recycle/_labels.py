@@ -55,3 +55,16 @@ class AskedLabels:
 
     def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
         return F.one_hot(asked, self._classes).to(views.dtype)
+
+
+@final
+class HardLabels:
+    """The teachers' first class, by their mean logits, as a one-hot row."""
+
+    def __init__(self, teachers: Sequence[nn.Module]) -> None:
+        self._teachers = [for_inference(teacher) for teacher in teachers]
+
+    @torch.inference_mode()
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002 - the strategy's signature
+        logits = torch.stack([teacher(views) for teacher in self._teachers]).mean(0)
+        return F.one_hot(logits.argmax(1), logits.shape[1]).to(views.dtype)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upcycle._training import Checkpoint, Report, seed_step, silent, stream
-from upcycle.generators._ema import PowerEma
-from upcycle.nets import augment, mixed, to_input
+from upcycle.nets import PowerEma, augment, mixed, to_input
 from upcycle.recycle._bank import Bank
 from upcycle.recycle._classify import Fitted, Recipe
 from upcycle.recycle._labels import Labeller

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upcycle.report._attacks import limits, number
+from upcycle.report._audit_json import limits, number
 from upcycle.report._page import interval, rate
 
 

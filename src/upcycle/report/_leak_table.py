@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from upcycle.report._attacks import AttackRow, attack_rows, mappings
+from upcycle.report._audit_json import AttackRow, attack_rows, mappings
 from upcycle.report._summary import verdict
 
 _OWNERS: Final = ("patient", "set")  # populations that count all records of one owner as one

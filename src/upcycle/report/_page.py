@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from upcycle.report._attacks import Interval, number
+from upcycle.report._audit_json import Interval, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from upcycle.errors import DataError
-from upcycle.report._attacks import ControlRow, attack_rows, control_rows, mappings, number
+from upcycle.report._audit_json import ControlRow, attack_rows, control_rows, mappings, number
 from upcycle.report._flat_table import FlatTable, flat_table, plain, set_table
+from upcycle.report._leak_figures import canary_forest
 from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
-from upcycle.report._leaks import canary_forest
 from upcycle.report._page import environment
 from upcycle.report._summary import Verdict, confidence, percent, verdict
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upcycle.report._attacks import AttackRow, Interval, limits
+from upcycle.report._audit_json import AttackRow, Interval, limits
 
 _WIDTH, _LEFT, _RIGHT = 300, 74, 292  # of a strip, in its own units
 

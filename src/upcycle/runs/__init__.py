@@ -6,29 +6,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upcycle.runs._audit_run import audit_run
-    from upcycle.runs._comparison import Comparison, Pair, compare_runs
-    from upcycle.runs._facts import Leak, Measured, RunFacts, read_run
-    from upcycle.runs._pipeline import UNTIL, Summary, run, run_dataset
-    from upcycle.runs._publish import release_run
-    from upcycle.runs._study import GapSummary, study
+    from upcycle.runs._run import UNTIL, Summary, run, run_dataset, summary_of
+    from upcycle.runs._study import row_of, study, summarise
+    from upcycle.runs._study_table import GapSummary, Row, settings_line, table
+    from upcycle.runs.folder import Comparison, Leak, Measured, Pair, RunFacts, compare_runs, read_run
+    from upcycle.runs.shadows import audit_run
+    from upcycle.runs.stages import release_run
 
 _PUBLIC = {
-    "UNTIL": "_pipeline",
-    "Comparison": "_comparison",
-    "GapSummary": "_study",
-    "Leak": "_facts",
-    "Measured": "_facts",
-    "Pair": "_comparison",
-    "RunFacts": "_facts",
-    "Summary": "_pipeline",
-    "audit_run": "_audit_run",
-    "compare_runs": "_comparison",
-    "read_run": "_facts",
-    "release_run": "_publish",
-    "run": "_pipeline",
-    "run_dataset": "_pipeline",
+    "Comparison": "folder",
+    "GapSummary": "_study_table",
+    "Leak": "folder",
+    "Measured": "folder",
+    "Pair": "folder",
+    "Row": "_study_table",
+    "RunFacts": "folder",
+    "Summary": "_run",
+    "UNTIL": "_run",
+    "audit_run": "shadows",
+    "compare_runs": "folder",
+    "read_run": "folder",
+    "release_run": "stages",
+    "row_of": "_study",
+    "run": "_run",
+    "run_dataset": "_run",
+    "settings_line": "_study_table",
     "study": "_study",
+    "summarise": "_study",
+    "summary_of": "_run",
+    "table": "_study_table",
 }
 
 __all__ = [
@@ -38,15 +44,21 @@ __all__ = [
     "Leak",
     "Measured",
     "Pair",
+    "Row",
     "RunFacts",
     "Summary",
     "audit_run",
     "compare_runs",
     "read_run",
     "release_run",
+    "row_of",
     "run",
     "run_dataset",
+    "settings_line",
     "study",
+    "summarise",
+    "summary_of",
+    "table",
 ]
 
 

@@ -1,26 +1,92 @@
 """Attacks: what a model answers about a record becomes one number, higher = more likely a member."""
 
 from upcycle.audit.attacks._blind import blind_features
-from upcycle.audit.attacks._card import AttackCard, GAP, HEADS, LABELS, LEARNED, LOSS, ONE_RUN, PERMUTATION, QUANTILE, RATIO, WITHOUT_SHADOWS, WITH_SHADOWS
-from upcycle.audit.attacks._catalogue import shadow_attacks
-from upcycle.audit.attacks._generator_weights import ADVERSARIAL_CARDS, DENOISER_CARDS
+from upcycle.audit.attacks._card import (
+    DIFFICULTY,
+    GAP,
+    HEADS,
+    LABELS,
+    LEARNED,
+    LIRA,
+    LIRA_DENSITY,
+    LIRA_ONE_SIDED,
+    LOSS,
+    ONE_RUN,
+    PERMUTATION,
+    QUANTILE,
+    RATIO,
+    RAW,
+    RMIA,
+    RMIA_OFFLINE,
+    WITH_SHADOWS,
+    WITHOUT_SHADOWS,
+    AttackCard,
+)
+from upcycle.audit.attacks._catalogue import attack_cards, shadow_attacks
+from upcycle.audit.attacks._features import pixel_encoder
+from upcycle.audit.attacks._generator_weights import (
+    ADVERSARIAL_CARDS,
+    DENOISER_CARDS,
+    Inversion,
+    denoiser_norm,
+    discriminator_logit,
+    latent_inversion,
+    t_error,
+)
 from upcycle.audit.attacks._heads import HEAD_CARDS, LEAST_UNITS, random_features, ridge_heads, rmia_by_heads
-from upcycle.audit.attacks._label_only import BoundarySearch, LABEL_ONLY_CARDS, augmentation_votes, boundary_distance
-from upcycle.audit.attacks._learned import NEIGHBOURS, POSTERIOR, PRIMARY, attack_cards, cross_fit, forward_fit, learned_attacks, membership_folds
-from upcycle.audit.attacks._lira import DIFFICULTY_CARDS, LIRA_CARDS
+from upcycle.audit.attacks._label_only import LABEL_ONLY_CARDS, BoundarySearch, augmentation_votes, boundary_distance, ten_views
+from upcycle.audit.attacks._learned import (
+    NEIGHBOURS,
+    POSTERIOR,
+    PRIMARY,
+    cross_fit,
+    forward_fit,
+    learned_attacks,
+    learned_cards,
+    membership_folds,
+)
+from upcycle.audit.attacks._lira import (
+    DIFFICULTY_CARDS,
+    LIRA_CARDS,
+    difficulty_calibrated,
+    lira_offline_density,
+    lira_offline_one_sided,
+    lira_online,
+)
 from upcycle.audit.attacks._quantile import QUANTILE_CARDS, quantile_attack
-from upcycle.audit.attacks._released import answers_at_neighbours, log_density_ratio, mass_of_neighbours, probe_logits
-from upcycle.audit.attacks._rmia import RMIA_CARDS
-from upcycle.audit.attacks._sets import SET_CARDS, SetDetection, patient_scores, set_detection
-from upcycle.audit.attacks._shadow_set import ShadowAttack, ShadowSet, listed, record_statistic, twins
-from upcycle.audit.attacks._signals import Predict, RecordScore, as_logits, attack_features, log_odds_signal, logit_problems, loss_signal, one_hot
-from upcycle.audit.attacks._student_t import STUDENT_T_CARDS, calibrated_ratio
+from upcycle.audit.attacks._released import (
+    answers_at_neighbours,
+    density_ratio,
+    label_mass,
+    log_density_ratio,
+    mass_of_neighbours,
+    nearest_ratio,
+    neighbour_logits,
+    neighbour_ratio,
+    neighbour_statistic,
+    probe_logits,
+    probe_statistic,
+)
+from upcycle.audit.attacks._rmia import RMIA_CARDS, Population, rmia
+from upcycle.audit.attacks._sets import SET_CARDS, SetDetection, patient_scores, set_detection, set_p_value, smallest_detected
+from upcycle.audit.attacks._shadow_set import OneOut, ShadowAttack, ShadowSet, listed, record_statistic, twins
+from upcycle.audit.attacks._signals import (
+    Predict,
+    RecordScore,
+    as_logits,
+    attack_features,
+    log_odds_signal,
+    logit_problems,
+    loss_signal,
+    one_hot,
+    signals,
+)
+from upcycle.audit.attacks._student_t import STUDENT_T_CARDS, calibrated_ratio, student_t_ratio
 
 __all__ = [
     "ADVERSARIAL_CARDS",
-    "AttackCard",
-    "BoundarySearch",
     "DENOISER_CARDS",
+    "DIFFICULTY",
     "DIFFICULTY_CARDS",
     "GAP",
     "HEADS",
@@ -29,26 +95,37 @@ __all__ = [
     "LABEL_ONLY_CARDS",
     "LEARNED",
     "LEAST_UNITS",
+    "LIRA",
     "LIRA_CARDS",
+    "LIRA_DENSITY",
+    "LIRA_ONE_SIDED",
     "LOSS",
     "NEIGHBOURS",
     "ONE_RUN",
     "PERMUTATION",
     "POSTERIOR",
     "PRIMARY",
-    "Predict",
     "QUANTILE",
     "QUANTILE_CARDS",
     "RATIO",
+    "RAW",
+    "RMIA",
     "RMIA_CARDS",
-    "RecordScore",
+    "RMIA_OFFLINE",
     "SET_CARDS",
     "STUDENT_T_CARDS",
+    "WITHOUT_SHADOWS",
+    "WITH_SHADOWS",
+    "AttackCard",
+    "BoundarySearch",
+    "Inversion",
+    "OneOut",
+    "Population",
+    "Predict",
+    "RecordScore",
     "SetDetection",
     "ShadowAttack",
     "ShadowSet",
-    "WITHOUT_SHADOWS",
-    "WITH_SHADOWS",
     "answers_at_neighbours",
     "as_logits",
     "attack_cards",
@@ -58,8 +135,18 @@ __all__ = [
     "boundary_distance",
     "calibrated_ratio",
     "cross_fit",
+    "denoiser_norm",
+    "density_ratio",
+    "difficulty_calibrated",
+    "discriminator_logit",
     "forward_fit",
+    "label_mass",
+    "latent_inversion",
     "learned_attacks",
+    "learned_cards",
+    "lira_offline_density",
+    "lira_offline_one_sided",
+    "lira_online",
     "listed",
     "log_density_ratio",
     "log_odds_signal",
@@ -67,15 +154,28 @@ __all__ = [
     "loss_signal",
     "mass_of_neighbours",
     "membership_folds",
+    "nearest_ratio",
+    "neighbour_logits",
+    "neighbour_ratio",
+    "neighbour_statistic",
     "one_hot",
     "patient_scores",
+    "pixel_encoder",
     "probe_logits",
+    "probe_statistic",
     "quantile_attack",
     "random_features",
     "record_statistic",
     "ridge_heads",
+    "rmia",
     "rmia_by_heads",
     "set_detection",
+    "set_p_value",
     "shadow_attacks",
+    "signals",
+    "smallest_detected",
+    "student_t_ratio",
+    "t_error",
+    "ten_views",
     "twins",
 ]

@@ -1,0 +1,63 @@
+"""What the canaries of a single run say about epsilon: the one-run bound on every classifier of a pipeline audit (Steinke et
+al. 2023, arXiv:2305.08846)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+import upcycle.audit.attacks as names
+from upcycle._random import derive_seed
+from upcycle.audit.pipeline_audit._attacked import Attacked
+from upcycle.audit.pipelines import AuditPlan, Design
+from upcycle.audit.statistics import one_run_bound, one_run_gaussian
+
+LEAST: Final = 8  # guesses; fewer, all of them right, refute next to nothing
+
+
+@dataclass(frozen=True)
+class CanaryBound:
+    """The epsilon (delta 0) and the mu of Gaussian DP that `guesses` on `canaries` rule out, and the largest epsilon that so
+    many guesses could rule out. Each holds alone at the plan's confidence; the verdict uses neither (see canary_bounds)."""
+
+    target: str
+    attack: str
+    canaries: int
+    guesses: int
+    epsilon_low: float
+    epsilon_cap: float
+    mu: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def canary_bounds(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> tuple[CanaryBound, ...]:
+    """The bound by the loss threshold for every classifier of a single pipeline; none for several, or for few canaries.
+
+    Repeated canaries are left out: a bound on their two copies is no bound on one record. Where a canary's patient has other
+    records, they share its coin, and epsilon is that of the whole patient. It informs only. A verdict that used it would
+    have to give it a share of the error, taken from the primary endpoint and the rows, which see the same canaries.
+    """
+    if names.ONE_RUN not in plan.attacks or len(design.members) != 1:
+        return ()
+    used = design.records.canary & (design.records.copies == 1)
+    units = design.units[used]
+    coins = len(np.unique(units))
+    guesses = round(plan.guessed * coins)
+    if guesses < LEAST:
+        return ()
+    return tuple(_bound(a, design, used, guesses, plan) for a in done if a.attack == names.LOSS)
+
+
+def _bound(a: Attacked, design: Design, used: np.ndarray, guesses: int, plan: AuditPlan) -> CanaryBound:
+    units = design.units[used]
+    coins = len(np.unique(units))
+    groups = None if coins == len(units) else units
+    scores, members, ties = a.scores[0, used], design.members[0, used], derive_seed(plan.seed, "one-run ties")
+    found = one_run_bound(scores, members, guesses=guesses, seed=ties, confidence=plan.confidence, groups=groups)
+    gaussian = one_run_gaussian(scores, members, guesses=guesses, seed=ties, confidence=plan.confidence, groups=groups)
+    return CanaryBound(a.target, a.attack, coins, guesses, found.low, found.cap, gaussian.mu)

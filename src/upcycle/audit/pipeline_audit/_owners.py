@@ -1,0 +1,117 @@
+"""What many records of one owner give away in a pipeline audit: patients as the units of an attack, and how many records of one
+owner an attack needs (dataset inference: Maini et al. 2021, arXiv:2104.10706)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from upcycle._random import derive_seed, numpy_rng
+from upcycle.audit.attacks import SetDetection, patient_scores, set_detection
+from upcycle.audit.pipeline_audit._attacked import GENERATOR, SYNTHETIC, Attacked
+from upcycle.audit.pipelines import Design, Records
+from upcycle.audit.statistics import Pool, Rate, lower_limit, upper_limit
+
+EpsilonUnit = Literal["one record", "one record, given twice", "records that share a coin"]
+
+ONE: Final = "one record"
+
+TWICE: Final = "one record, given twice"
+
+TOGETHER: Final = "records that share a coin"
+
+
+PATIENT: Final = "patient"
+
+
+_PIPELINES, _SETS, _DRAWS = 4, 20, 299  # enough for a share; the time stays within seconds
+
+
+_LEVELS: Final = ("T1", "T1 baseline", "T5")
+
+
+@dataclass(frozen=True)
+class SetShare:
+    """The `share` of random sets of `size` members that a permutation test at 1 % tells from non-members, with limits."""
+
+    target: str
+    size: int
+    share: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def has_patients(design: Design) -> bool:
+    """Are there groups, and does one of them hold several records?"""
+    return design.records.groups is not None and len(np.unique(design.units)) < len(design.units)
+
+
+def patient_pool(a: Attacked, design: Design) -> Pool | None:
+    """`patient_scores` of every pipeline over the patients that have no canary and that the attack judged, pooled over the
+    pipelines but those that have none of these patients, or all; None for an attack on anything but a classifier."""
+    if a.target in (SYNTHETIC, GENERATOR):
+        return None
+    used = ~np.isin(design.units, design.units[design.records.canary]) & ~np.isnan(a.scores).any(0)
+    units = np.unique(design.units[used])
+    runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
+    scores, members = np.empty((len(runs), len(units))), np.empty((len(runs), len(units)), bool)
+    for row, run in enumerate(runs):
+        scores[row], members[row] = patient_scores(a.scores[run, used], design.members[run, used], design.units[used])
+    return Pool(
+        scores.ravel(),
+        members.ravel(),
+        np.tile(units, len(runs)),
+        np.repeat(design.pairs[runs], len(units)),
+        np.repeat(runs, len(units)),
+    )
+
+
+def set_shares(done: Sequence[Attacked], design: Design, attack: str, seed: int, confidence: float) -> tuple[SetShare, ...]:
+    """How often sets of 10 to 500 clean members are told from non-members by `attack` on student, teacher and baseline.
+
+    Means over the first of each of at most four pairs of pipelines, at most 20 disjoint sets a size in each. Records of one
+    patient are no independent draws, so of each patient one record counts. The limits take the pipelines' sets as if they were
+    the same ones, seen several times, and fewer still where pipelines scatter more than that; a single pipeline's limits are
+    about that pipeline.
+    """
+    plain = np.flatnonzero(~design.records.canary)
+    order = numpy_rng(seed, "one record per unit").permutation(plain)
+    used = order[np.unique(design.units[order], return_index=True)[1]]
+    runs = np.arange(0, len(design.members), 2)[:_PIPELINES]
+    found = []
+    for a in done:
+        if a.attack == attack and a.threat_model in _LEVELS and a.target in ("student", "teacher", "baseline"):
+            seeds = [derive_seed(seed, "sets of one owner", a.target, int(run)) for run in runs]
+            per_run = [
+                set_detection(a.scores[run, used], design.members[run, used], draws=_DRAWS, most=_SETS, seed=own)
+                for run, own in zip(runs, seeds, strict=True)
+            ]
+            found += [share for of_size in zip(*per_run, strict=True) for share in _share(a.target, of_size, confidence)]
+    return tuple(found)
+
+
+def _share(target: str, found: Sequence[SetDetection], confidence: float) -> Iterator[SetShare]:
+    """The mean over pipelines of what they found for one size; nothing where one of them had too few members."""
+    rates = [d.detected.value for d in found if isinstance(d.detected, Rate)]
+    if len(rates) < len(found):
+        return
+    share, trials = float(np.mean(rates)), float(min(d.sets for d in found))
+    if (scatter := float(np.var(rates, ddof=1)) / len(rates) if len(rates) > 1 else 0.0) > 0:
+        trials = min(max(share * (1 - share) / scatter, 1.0), trials)
+    error = (1 - confidence) / 2
+    limits = lower_limit(share * trials, trials, error), upper_limit(share * trials, trials, error)
+    yield SetShare(target, found[0].size, share, *limits)
+
+
+def epsilon_unit(records: Records, units: np.ndarray, used: np.ndarray) -> EpsilonUnit:
+    """Whom a bound on the records `used` bool (n,) protects or betrays: ONE record, one given TWICE, or, where a coin was
+    thrown for several records at once, all of them TOGETHER (group privacy; a single record's epsilon may be smaller)."""
+    if (np.bincount(units)[units[used]] > 1).any():
+        return TOGETHER
+    return TWICE if (records.copies[used] > 1).any() else ONE

@@ -1,0 +1,143 @@
+"""What can be audited: any callable `(images, labels, *, seed) -> Parts`, and adapters for models that know nothing of us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, final
+
+import numpy as np
+
+from upcycle.audit.attacks import Predict, RecordScore, as_logits
+from upcycle.errors import AuditInputError
+
+_ASKED: Final = 128  # records
+
+_MOVED, _LARGE = 0.05, 0.05  # the share of the records, and of the answers' spread, that rounding may move
+
+
+Draw = Callable[[np.ndarray, int], np.ndarray]
+"""(labels (n,), seed) -> uint8 images (n, height, width, channels)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What one run of a pipeline leaves; every part may be missing, and what is there is audited.
+
+    `student` is what is released, `variants` are other students (hard labels, temperatures) by name, `teacher` the private
+    model and the audit's positive control, `baseline` a model trained on the private data. `synthetic_images` uint8 (m, height,
+    width, channels) with `soft_labels` float (m, classes) are a released set; `sampler` draws one where there is none.
+    `generator_scores`: attacks on the generator's weights by name, `searched_scores` those that search for every record and are
+    asked of a few (AuditPlan.searched). `facts`: numbers worth keeping, such as accuracies.
+    """
+
+    student: Predict | None = None
+    teacher: Predict | None = None
+    baseline: Predict | None = None
+    variants: Mapping[str, Predict] = field(default_factory=dict)
+    synthetic_images: np.ndarray | None = None
+    soft_labels: np.ndarray | None = None
+    sampler: Draw | None = None
+    generator_scores: Mapping[str, RecordScore] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
+    searched_scores: Mapping[str, RecordScore] = field(default_factory=dict)
+
+    def classifiers(self) -> dict[str, Predict]:
+        """Every classifier that is there, the student first."""
+        named = {"student": self.student, **self.variants, "baseline": self.baseline, "teacher": self.teacher}
+        return {name: predict for name, predict in named.items() if predict is not None}
+
+
+class Pipeline(Protocol):
+    """Everything from private records to what is released, choices included, in one call that depends on its arguments only.
+
+    An attribute `key` (str) that changes with every setting lets results be cached; without one nothing is kept. An attribute
+    `scope` (str), where there is one, is said beside the result: what the pipeline does or leaves out.
+    """
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts: ...
+
+
+@final
+class _SklearnPipeline:
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        self.key = f"scikit-learn {type(estimator).__module__}.{estimator!r} {sorted(map(str, estimator.get_params().items()))}"
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        from sklearn.base import clone
+
+        model = clone(self._estimator)
+        states = {name: seed % 2**32 for name in model.get_params() if name.split("__")[-1] == "random_state"}
+        model.set_params(**states).fit(_rows(images), labels)
+        return Parts(student=lambda asked: _sklearn_outputs(model, _rows(asked)))
+
+
+def from_sklearn(estimator: Any) -> Pipeline:
+    """A pipeline that fits a fresh clone of a scikit-learn classifier on pixels float64 (n, pixels) in [0, 1]; it is the
+    student. Needs predict_proba, or decision_function."""
+    return _SklearnPipeline(estimator)
+
+
+def _rows(images: np.ndarray) -> np.ndarray:
+    return np.asarray(images.reshape(len(images), -1) / 255.0)
+
+
+def _sklearn_outputs(model: Any, rows: np.ndarray) -> np.ndarray:
+    """Outputs in the columns of their classes."""
+    if hasattr(model, "predict_proba"):
+        found = model.predict_proba(rows)
+        out = np.zeros((len(rows), int(model.classes_.max()) + 1))
+    else:
+        found = model.decision_function(rows)
+        found = np.column_stack([-found / 2, found / 2]) if found.ndim == 1 else found
+        out = np.full((len(rows), int(model.classes_.max()) + 1), found.min() - 20.0)
+    out[:, model.classes_] = found
+    return out
+
+
+@final
+class _TorchPipeline:
+    def __init__(self, fit: Callable[..., Any], key: str) -> None:
+        self._fit, self.key = fit, f"torch {key}"
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = self._fit(_pixels(images), torch.from_numpy(np.asarray(labels, np.int64)), seed)
+
+        def predict(asked: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                parts = [net(_pixels(asked[start : start + 500])) for start in range(0, len(asked), 500)]
+                return np.asarray(torch.cat(parts).float().cpu().numpy())
+
+        net.eval()
+        return Parts(student=predict)
+
+
+def from_torch(fit: Callable[..., Any], *, key: str) -> Pipeline:
+    """A pipeline around `fit(images, labels, seed) -> nn.Module`, where images are float32 (n, channels, height, width) in
+    [0, 1] and the module returns logits (n, classes); it is the student. `key` must change whenever `fit` does."""
+    return _TorchPipeline(fit, key)
+
+
+def _pixels(images: np.ndarray) -> Any:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
+
+
+def check_steady(name: str, predict: Predict, images: np.ndarray, classes: int) -> None:
+    """Nothing, or AuditInputError where a classifier answers otherwise about records that it is asked about a second time, in
+    other company: a query that draws (an augmentation, dropout) or that normalises by its batch is not the released model's
+    answer, and its seed may carry membership."""
+    some = images[:: max(1, len(images) // _ASKED)]
+    once, again = as_logits(predict(some), classes)[::2], as_logits(predict(some[::2]), classes)
+    moved = np.abs(once - again).max(1) > _LARGE * max(float(once.std()), 1e-6)
+    if moved.mean() > _MOVED:
+        raise AuditInputError(
+            f"{name} must answer the same whenever it is asked about a record. Got other answers for {int(moved.sum())} of "
+            f"{len(moved)} records at the second time. Switch off dropout, batch statistics and augmentation in its queries."
+        )

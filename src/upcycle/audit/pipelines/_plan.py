@@ -1,0 +1,88 @@
+"""What an audit will do, fixed before it starts: budgets, canaries, attacks, views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from upcycle.audit.attacks import LABELS, ONE_RUN, PERMUTATION, WITH_SHADOWS, WITHOUT_SHADOWS
+from upcycle.audit.pipelines._canaries import CanaryCounts
+from upcycle.errors import AuditInputError
+
+LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow, and only
+    HEADS knows how hard a record is. `attacks`: names, of which GAP, LEARNED, QUANTILE, HEADS and ONE_RUN are run with one
+    pipeline only, since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the
+    one-run bound guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts).
+    `views`: queries per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search
+    for each: the distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws
+    canaries and membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker
+    per physical core. `without_canaries`: how many of the pipelines are run again on the records as they are, only to see what
+    canaries cost in accuracy. `look`: after how many pipelines to look once and stop if the student LEAKS already, 0 for
+    never; the look spends a tenth of the error 1 - confidence, the end the rest."""
+
+    budget: str = "standard"
+    pipelines: int = 32
+    canaries: CanaryCounts | None = None
+    attacks: tuple[str, ...] = WITH_SHADOWS
+    views: int = 4
+    synthetic: int = 2_000
+    searched: int = 0
+    guessed: float = 0.25
+    confidence: float = 0.95
+    seed: int = 0
+    backend: str = "loky"
+    n_jobs: int = 0
+    look: int = 0
+    without_canaries: int = 0
+
+    @property
+    def shadows(self) -> int:
+        """Pipelines that calibrate the attack on one: all but its own pair, whose membership would give its own away."""
+        return max(self.pipelines - 2, 0)
+
+    def looks(self) -> tuple[AuditPlan, ...]:
+        """The plans by which this one is judged in turn, each with its share of the error (Bonferroni): the early look, if
+        there is one, and the end. Raises AuditInputError for a look that no attack by shadow pipelines could use."""
+        if not self.look:
+            return (self,)
+        if self.look % 2 or not 4 <= self.look < self.pipelines:
+            raise AuditInputError(
+                f"look must be even, at least 4 and below the {self.pipelines} pipelines. Got {self.look}. Look half-way."
+            )
+        error = 1 - self.confidence
+        early = replace(self, pipelines=self.look, confidence=1 - LOOK_SHARE * error)
+        return early, replace(self, confidence=1 - (1 - LOOK_SHARE) * error)
+
+    def canary_counts(self, records: int) -> CanaryCounts:
+        """The planned canaries; by default 1 % of the records mislabelled, at least 60 (32 pipelines then give the 900 pairs
+        without the canary that a limit at 1 % false positives needs) and at most 500, and fewer of the other kinds on a small
+        set."""
+        if self.canaries is not None:
+            return self.canaries
+        least = 100 if self.pipelines == 1 else 60
+        mislabelled = min(max(records // 100, least), 500, records // 10)
+        return CanaryCounts(mislabelled, min(mislabelled, records // 50), min(mislabelled // 2, records // 100))
+
+
+BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
+    {
+        "smoke": AuditPlan("smoke", 1, CanaryCounts(), WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
+        "quick": AuditPlan("quick", 1, None, (*WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
+        "standard": AuditPlan("standard", 32, None, (*WITH_SHADOWS, PERMUTATION), without_canaries=2),
+        "full": AuditPlan("full", 64, None, (*WITH_SHADOWS, PERMUTATION), views=6, searched=200, without_canaries=2),
+    }
+)
+
+
+def plan_for(budget: str, **changes: Any) -> AuditPlan:
+    """The plan of a budget (smoke, quick, standard, full) with some fields changed. Raises AuditInputError."""
+    if budget not in BUDGETS:
+        raise AuditInputError(f"budget must be one of {', '.join(BUDGETS)}. Got {budget!r}. Choose one of them.")
+    return replace(BUDGETS[budget], **changes)

@@ -1,0 +1,234 @@
+"""Shadow pipelines: the whole pipeline, choices included, run on complementary halves; kept by content, resumable, fanned out.
+
+Every pipeline is also a target (Aerni et al. 2024). A finished run is a file named by the hash of all that it follows from,
+so a killed audit goes on where it was and every attack and threat model reads the same answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from upcycle.audit.attacks import ShadowSet
+from upcycle.audit.pipelines._canaries import Records
+from upcycle.audit.pipelines._code_version import UNKNOWN, code_facts, code_version
+from upcycle.audit.pipelines._contract import Pipeline
+from upcycle.audit.pipelines._design import Design
+from upcycle.audit.pipelines._plan import AuditPlan
+from upcycle.audit.pipelines._questions import Answers, ask, ask_accuracies
+from upcycle.errors import AuditInputError
+
+FORMAT = 2  # of the questions and of the files; another number makes old files strangers
+
+
+Report = Callable[[int, int, float], None]
+"""Called with (runs finished, runs in all, seconds of work of the last one)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shadows:
+    """The answers of all pipelines of a design, in its order. `logits` float32 (pipelines, records, views, classes) and
+    `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline, also of the code that made it;
+    `seconds` (pipelines,); `without_canaries`: the accuracies among the facts once more, of the first pipelines run again on
+    the records as they are."""
+
+    design: Design
+    logits: Mapping[str, np.ndarray]
+    scores: Mapping[str, np.ndarray]
+    facts: Mapping[str, np.ndarray]
+    seconds: np.ndarray
+    without_canaries: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def shadow_set(self, name: str) -> ShadowSet:
+        """One classifier's answers, as attacks with shadow models take them."""
+        return ShadowSet(self.logits[name], self.design.members, self.design.records.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One run to make: the pipeline is given the `members` of `given`, and what it leaves is asked about `records`; for its
+    accuracies only where it is `plain`."""
+
+    given: Records
+    records: Records
+    members: np.ndarray
+    seed: int
+    plain: bool = False
+
+
+_Task = tuple[Pipeline, _Run, AuditPlan, Path]  # the last one is where the answers are kept
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRun:
+    """A finished run: its answers, seconds of work, and the version of the code that made it."""
+
+    answers: Answers
+    seconds: float
+    code: str
+
+
+def run_shadows(
+    pipeline: Pipeline, design: Design, plan: AuditPlan, *, cache: Path | None = None, report: Report | None = None
+) -> Shadows:
+    """Run what is not in `cache` yet, one thread per worker, and read all answers.
+
+    Raises AuditInputError for a pipeline without a `key` where a cache is given, and for pipelines that differ in their parts.
+    """
+    with kept_runs(pipeline, cache) as folder:
+        return run_in(folder, pipeline, design, plan, report)
+
+
+@contextmanager
+def kept_runs(pipeline: Pipeline, cache: Path | None) -> Iterator[Path]:
+    """The folder `cache`, or one for the while. Raises AuditInputError for a pipeline without a `key` where one is given."""
+    if cache is None:
+        with tempfile.TemporaryDirectory(prefix="shadows-") as folder:
+            yield Path(folder)
+        return
+    if not getattr(pipeline, "key", ""):
+        raise AuditInputError(
+            "a pipeline whose runs are kept must have a `key` that changes with its settings. Got none. Set one."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    yield cache
+
+
+def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) -> list[Path]:
+    """Where the answers of every run are kept, those without canaries last: a hash of records, coin flips, seed, questions and
+    the pipeline's key."""
+    asked = [plan.views, plan.synthetic, *([plan.searched] if plan.searched else [])]  # what was kept before stays readable
+    base = json.dumps([FORMAT, str(getattr(pipeline, "key", "")), *asked]).encode()
+    hashes = {plain: _hash_of(given, base) for given, plain in ((design.records, False), (design.plain, True)) if given}
+    paths = []
+    for run in _runs(design, plan):
+        own = hashes[run.plain].copy()
+        own.update(np.packbits(run.members).data)
+        own.update(str(run.seed).encode())
+        paths.append(cache / f"{own.hexdigest()}.npz")
+    return paths
+
+
+def _hash_of(records: Records, asked: bytes) -> hashlib.blake2b:
+    shared = hashlib.blake2b(digest_size=16)
+    for array in (records.images, records.labels, records.copies, records.true_labels):
+        shared.update(np.ascontiguousarray(array).data)
+    shared.update(asked)
+    return shared
+
+
+def _runs(design: Design, plan: AuditPlan) -> list[_Run]:
+    """The pipelines of a design in its order, and then the first ones again without canaries, where there are some."""
+    whole = [_Run(design.records, design.records, *own) for own in zip(design.members, design.seeds, strict=True)]
+    if design.plain is None:
+        return whole
+    return whole + [replace(run, given=design.plain, plain=True) for run in whole[: plan.without_canaries]]
+
+
+def read_answers(path: Path) -> KeptRun | None:
+    """A finished run; None where there is none, or a damaged one."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:  # a damaged file is closed, too
+            arrays = {name: saved[name] for name in saved.files}
+        facts = json.loads(str(arrays.pop("facts")))
+        seconds, code = float(arrays.pop("seconds")), str(arrays.pop("code", UNKNOWN))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    logits = {name.removeprefix("logits/"): a for name, a in arrays.items() if name.startswith("logits/")}
+    scores = {name.removeprefix("scores/"): a for name, a in arrays.items() if name.startswith("scores/")}
+    return KeptRun(Answers(logits, scores, facts), seconds, code)
+
+
+def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, report: Report | None = None) -> Shadows:
+    """`run_shadows` with its runs in the folder `cache`."""
+    paths, tasks = run_paths(pipeline, design, plan, cache), _missing(cache, pipeline, design, plan)
+    for number, seconds in enumerate(_fan_out(tasks, plan), len(paths) - len(tasks) + 1):
+        if report is not None:
+            report(number, len(paths), seconds)
+    found = [read_answers(path) for path in paths]
+    whole = [run for run in found if run is not None]
+    if len(whole) < len(paths):
+        raise AuditInputError(
+            f"runs must be readable where they were kept. Got {len(paths) - len(whole)} lost. Share the folder with workers."
+        )
+    return _gather(design, whole)
+
+
+def run_first(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, count: int) -> list[float]:
+    """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each, as they
+    finish. Raises AuditInputError for a pipeline without a `key`."""
+    with kept_runs(pipeline, cache) as folder:
+        return list(_fan_out(_missing(folder, pipeline, design, plan)[:count], plan))
+
+
+def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan) -> list[_Task]:
+    """The runs whose answers are not in `cache`, in the order of `run_paths`."""
+    every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache), strict=True)
+    return [(pipeline, run, plan, path) for run, path in every if read_answers(path) is None]
+
+
+def _fan_out(tasks: Sequence[_Task], plan: AuditPlan) -> Iterator[float]:
+    """Seconds of work of every task, as they finish. On a backend without streams, all at the end; files are written anyway."""
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    workers = min(plan.n_jobs or cpu_count(only_physical_cores=True), max(len(tasks), 1))
+    if workers == 1 and plan.backend == "loky":
+        yield from (_one(*task) for task in tasks)
+        return
+    threads = {"inner_max_num_threads": 1} if plan.backend == "loky" else {}
+    with parallel_config(backend=plan.backend, n_jobs=workers, **threads):
+        streams = getattr(Parallel()._backend, "supports_return_generator", False)
+        found = Parallel(return_as="generator_unordered" if streams else "list")(delayed(_one)(*task) for task in tasks)
+        yield from found
+
+
+def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, path: Path) -> float:
+    """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
+    start, code = time.monotonic(), code_version()  # read beside the modules that do the work, not when it is over
+    records, members, seed = run.records, run.members, run.seed
+    parts = pipeline(*run.given.given(members), seed=seed)
+    if run.plain:
+        answers = ask_accuracies(parts, records, members)
+    else:
+        answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
+    seconds = time.monotonic() - start
+    arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, facts=np.array(json.dumps(answers.facts)), seconds=np.array(seconds), code=np.array(code), **arrays)  # type: ignore[arg-type]
+    os.replace(partial, path)
+    return seconds
+
+
+def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
+    found, plain = found[: len(design.members)], [run.answers.facts for run in found[len(design.members) :]]
+    whole = [run.answers for run in found]
+    first = whole[0]
+    for answers in whole:
+        if answers.logits.keys() != first.logits.keys() or answers.scores.keys() != first.scores.keys():
+            raise AuditInputError(
+                "a pipeline must leave the same parts in every run. Got "
+                f"{sorted({*answers.logits, *answers.scores} ^ {*first.logits, *first.scores})} in some only."
+            )
+    if other := {name for facts in plain for name in facts.keys() ^ plain[0].keys() | facts.keys() - first.facts.keys()}:
+        raise AuditInputError(
+            f"a pipeline must leave the same classifiers without canaries. Got {sorted(other)} in some runs only. Mend it."
+        )
+    return Shadows(
+        design,
+        {name: np.stack([a.logits[name] for a in whole]) for name in first.logits},
+        {name: np.stack([a.scores[name] for a in whole]) for name in first.scores},
+        {name: np.array([a.facts[name] for a in whole]) for name in first.facts} | code_facts([run.code for run in found]),
+        np.array([run.seconds for run in found]),
+        {name: np.array([facts[name] for facts in plain]) for name in (plain[0] if plain else ())},
+    )

@@ -1,0 +1,132 @@
+"""Folders of DICOM files: pixels as a viewer would show them, and nothing else of what the files say of a person.
+
+Only the elements in `_TAGS` are parsed; of these the patient's id becomes a number (`Patients`) and the rest describes pixels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from upcycle.data.readers._extra import need
+from upcycle.data.readers._folder import FileKind, Opened, Unreadable, read_files
+from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
+from upcycle.data.readers._picture import MAX_PIXELS
+from upcycle.data.readers._raw import RawImages, Source
+
+_T = TypeVar("_T")
+
+
+_TAGS = (
+    *("SpecificCharacterSet", "PatientID", "IssuerOfPatientID", "BurnedInAnnotation", "SharedFunctionalGroupsSequence"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelData"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *(f"{c}PaletteColorLookupTable{end}" for c in ("Red", "Green", "Blue") for end in ("Descriptor", "Data")),
+)
+
+
+def read_dicom(source: Source) -> RawImages:
+    """DICOM files in class folders or named by a labels.csv; groups are patients, by their id in the files."""
+    need("pydicom", "medical", "DICOM files")
+    return read_files(source, FileKind("scan", "DICOM", _open))
+
+
+def _pixels_of_pydicom() -> Any:
+    return need("pydicom.pixels", "medical", "DICOM files")
+
+
+def _open(path: Path, source: Source) -> Opened:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of values that are odd but harmless, in files we did not write
+        dataset = _guarded(lambda: _parsed(path))
+        frames = _guarded(lambda: _frames(dataset, source))
+        owner = _guarded(lambda: _owner(dataset))
+    if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
+        source.findings.note("some files say that text is burned into their pixels: look for names before you go on")
+    return Opened(frames, owner)
+
+
+def _guarded(work: Callable[[], _T]) -> _T:
+    """What `work` returns. Any error of the parser becomes Unreadable: on a damaged file it may raise whatever Python has."""
+    try:
+        return work()
+    except Unreadable:
+        raise
+    except Exception as error:
+        raise Unreadable(" ".join(str(error).split())[:80].rstrip(".,: ") or type(error).__name__) from None
+
+
+def _parsed(path: Path) -> Any:
+    from pydicom import dcmread
+
+    dataset = dcmread(path, specific_tags=list(_TAGS))
+    if "PixelData" not in dataset:
+        raise Unreadable("no pixels")
+    if "SharedFunctionalGroupsSequence" in dataset:
+        raise Unreadable("an enhanced multi-frame object, save one file per slice")
+    if not 0 < int(dataset.Rows) * int(dataset.Columns) <= MAX_PIXELS:
+        raise Unreadable(f"{dataset.Rows} x {dataset.Columns} pixels")
+    return dataset
+
+
+def _owner(dataset: Any) -> tuple[str, str] | None:
+    patient = str(dataset.get("PatientID", "") or "").strip()
+    return (str(dataset.get("IssuerOfPatientID", "") or "").strip(), patient) if patient else None
+
+
+def _frames(dataset: Any, source: Source) -> list[np.ndarray]:
+    pixel_array = _pixels_of_pydicom().pixel_array
+    count, settings = int(dataset.get("NumberOfFrames", 1) or 1), source.settings
+    if count > 1:
+        source.findings.note("DICOM files of several frames: frames were chosen by data.slices and data.slice_share")
+    indices = chosen(count, settings.slices, settings.slice_share) if count > 1 else [0]
+    return [_shown(pixel_array(dataset, index=index), dataset, source) for index in indices]
+
+
+def _shown(stored: np.ndarray, dataset: Any, source: Source) -> np.ndarray:
+    """uint8 (h, w) or (h, w, 3) of one frame as stored."""
+    kind = str(dataset.PhotometricInterpretation)
+    if kind == "PALETTE COLOR":
+        stored = _pixels_of_pydicom().apply_color_lut(stored, dataset)
+        stored = (stored >> 8).astype(np.uint8) if stored.dtype.itemsize > 1 else stored
+    if stored.ndim == 3:
+        if stored.dtype != np.uint8:
+            raise Unreadable("colour of more than 8 bits")
+        return stored
+    if not kind.startswith("MONOCHROME") and stored.dtype != np.uint8:
+        raise Unreadable(f"pixels of kind {kind}")
+    grey = _grey(stored, dataset, source)
+    if kind == "MONOCHROME1":  # the smallest value is white
+        source.findings.note("MONOCHROME1 images were inverted")
+        grey = 1 - grey
+    return to_bytes(grey)
+
+
+def _grey(stored: np.ndarray, dataset: Any, source: Source) -> np.ndarray:
+    """[0, 1] (h, w): modality LUT or rescaling, then the window asked for, the file's VOI LUT or window, or the range."""
+    values = _pixels_of_pydicom().apply_modality_lut(stored, dataset)
+    if source.settings.window:
+        return window(values, *source.settings.window, "LINEAR_EXACT")
+    if dataset.get("VOILUTSequence"):
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        return np.asarray(_pixels_of_pydicom().apply_voi(values.astype(np.int64), dataset) / (2**bits - 1))
+    if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
+        function = str(dataset.get("VOILUTFunction", "") or "LINEAR").upper()
+        return window(values, _first(dataset.WindowCenter), _first(dataset.WindowWidth), function)
+    source.findings.note("DICOM images without a window were stretched from their darkest to their brightest pixel")
+    real = values[stored != dataset.PixelPaddingValue] if dataset.get("PixelPaddingValue") is not None else values
+    real = values if real.size == 0 else real
+    return stretched(values, float(real.min()), float(real.max()))
+
+
+def _first(value: Any) -> float:
+    """The first of several windows: the one a viewer shows first."""
+    from pydicom.multival import MultiValue
+
+    return float(value[0] if isinstance(value, MultiValue) else value)

@@ -1,0 +1,107 @@
+"""Folders of NIfTI volumes: slices in a named plane, as 8-bit images; the header is used for orientation only."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from upcycle.data.readers._extra import need
+from upcycle.data.readers._files import check_unpacked
+from upcycle.data.readers._folder import FileKind, Opened, Unreadable, read_files
+from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
+from upcycle.data.readers._raw import RawImages, Source
+from upcycle.errors import DataError
+
+_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of a volume turned to right, anterior, superior
+
+
+_MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
+
+
+def read_nifti(source: Source) -> RawImages:
+    """Slices of .nii and .nii.gz files in class folders or named by a labels.csv; groups are volumes."""
+    need("nibabel", "medical", "NIfTI files")
+    return read_files(source, FileKind("volume", "NIfTI", _open))
+
+
+def _open(path: Path, source: Source) -> Opened:
+    try:
+        with _quiet():
+            volume = _volume(path)
+    except (DataError, Unreadable):
+        raise
+    except Exception as error:  # of the parser, which may raise whatever Python has on a damaged file
+        raise Unreadable(" ".join(str(error).split())[:80].rstrip(".,: ") or type(error).__name__) from None
+    shares = _shares(volume, source)
+    settings = source.settings
+    slices = np.moveaxis(shares, _AXIS[settings.plane], 0)
+    indices = chosen(len(slices), settings.slices, settings.slice_share)
+    source.findings.note(f"NIfTI volumes were cut into {settings.plane} slices: {settings.slices or 'all'} of each")
+    # the patient's right (or front) is on the left of the image, the front (or head) at the top, as radiologists look
+    return Opened([to_bytes(np.flip(slices[index].T)) for index in indices], (str(path),))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what nibabel warns of and prints about header fields that are not used here."""
+    logger = logging.getLogger("nibabel.global")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
+
+
+def _volume(path: Path) -> np.ndarray:
+    """float32 (x, y, z), axes turned to right, anterior, superior."""
+    nibabel: Any = need("nibabel", "medical", "NIfTI files")
+    image = nibabel.load(path)
+    shape = tuple(int(n) for n in image.shape)
+    if len(shape) == 4 and shape[3] == 1:
+        image, shape = image.slicer[..., 0], shape[:3]
+    if len(shape) != 3 or min(shape) < 1:
+        raise Unreadable(f"shape {' x '.join(map(str, shape))}, not one volume")
+    if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
+        raise Unreadable("colour or complex voxels")
+    if math.prod(shape) > _MAX_VOXELS:
+        raise Unreadable(f"{math.prod(shape):.0e} voxels")
+    _check_length(path, math.prod(shape) * image.get_data_dtype().itemsize)
+    values = nibabel.as_closest_canonical(image).get_fdata(dtype=np.float32, caching="unchanged")
+    if not np.isfinite(values).all():
+        raise Unreadable("voxels that are NaN or infinite")
+    return np.asarray(values)
+
+
+def _check_length(path: Path, claimed: int) -> None:
+    """Raise Unreadable before anything is allocated where the file is too short for its header, or packs like a bomb."""
+    size = path.stat().st_size
+    if path.suffix != ".gz":
+        if size < claimed:
+            raise Unreadable("shorter than its header says")
+        return
+    check_unpacked(path, claimed, size)
+    with gzip.open(path, "rb") as file:
+        left = claimed
+        while left > 0 and (block := file.read(min(left, 2**22))):
+            left -= len(block)
+    if left > 0:
+        raise Unreadable("shorter than its header says")
+
+
+def _shares(volume: np.ndarray, source: Source) -> np.ndarray:
+    """[0, 1] (x, y, z): by the window asked for, or from the 0.5th to the 99.5th percentile of the whole volume."""
+    if source.settings.window:
+        return window(volume, *source.settings.window, "LINEAR_EXACT")
+    source.findings.note("NIfTI volumes without data.window were stretched from their 0.5th to their 99.5th percentile")
+    low, high = np.percentile(volume, [0.5, 99.5])
+    return stretched(volume, float(low), float(high))

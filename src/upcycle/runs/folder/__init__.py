@@ -1,0 +1,51 @@
+"""A run folder as a small database: paths, lock, stages done, resources, facts read back, what is public."""
+
+from upcycle.runs.folder._comparison import Comparison, Pair, compare_runs
+from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, read_run, stage_records
+from upcycle.runs.folder._folder import (
+    FREE_SETTINGS,
+    RunFolder,
+    check_run,
+    environment,
+    only_one,
+    open_run,
+    read_config,
+    write_json,
+    write_text,
+)
+from upcycle.runs.folder._merged import PIPELINES, led, pipeline_facts
+from upcycle.runs.folder._public import public_facts
+from upcycle.runs.folder._resources import check_disk, check_memory
+from upcycle.runs.folder._stages import MANIFEST, StageRecord, content_key, read_record, run_stage
+
+__all__ = [
+    "FREE_SETTINGS",
+    "MANIFEST",
+    "PIPELINES",
+    "Comparison",
+    "Leak",
+    "Measured",
+    "Pair",
+    "RunFacts",
+    "RunFolder",
+    "StageRecord",
+    "audit_of",
+    "check_disk",
+    "check_memory",
+    "check_run",
+    "compare_runs",
+    "content_key",
+    "environment",
+    "led",
+    "only_one",
+    "open_run",
+    "pipeline_facts",
+    "public_facts",
+    "read_config",
+    "read_record",
+    "read_run",
+    "run_stage",
+    "stage_records",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,220 @@
+"""A run folder read into one value: what was done, the three numbers with their intervals, the verdict, the reports.
+
+The words beside each field are what docs/json.md is written from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from upcycle.errors import RunFolderError
+from upcycle.runs.folder._folder import read_config
+from upcycle.runs.folder._merged import led, pipeline_facts
+from upcycle.runs.folder._stages import MANIFEST, StageRecord, read_record
+
+SCHEMA_VERSION: Final = 1
+
+
+JUDGED_LEAKS: Final = ("student", "teacher", "baseline")
+
+
+# The road's own order; a stage that is not listed here comes after them, so that a new one is shown before we know it.
+ROAD: Final = (
+    "data",
+    "plan",
+    "views",
+    "cleaning",
+    "teacher",
+    "generator",
+    "gate",
+    "tuning",
+    "student",
+    "baseline",
+    "plain",
+    "audit",
+    "evaluation",
+    "copies",
+    "release",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with the limits of its interval."""
+
+    value: Annotated[float, "the estimate"]
+    low: Annotated[float, "lower limit of the interval at `confidence`"]
+    high: Annotated[float, "upper limit of the interval at `confidence`"]
+
+    def text(self, digits: int = 3, *, sign: bool = False) -> str:
+        """`value [low, high]`."""
+        form = f"{{:{'+' if sign else ''}.{digits}f}}"
+        return f"{form} [{form}, {form}]".format(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """The primary attack on one target of the audit."""
+
+    attack: Annotated[str, "name of the primary attack"]
+    auc: Annotated[Measured, "area under the attack's ROC curve, 0..1; 0.5 is guessing"]
+    tpr_at_1pct: Annotated[Measured | None, "true-positive rate at 1 % false positives, 0..1; null where it cannot be resolved"]
+    n_members: Annotated[int, "records attacked that were given to the pipeline"]
+    n_non_members: Annotated[int, "records attacked that were kept away from it by coin flip"]
+    verdict: Annotated[str, "LEAKS, NO LEAK FOUND, INCONCLUSIVE or INVALID"]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Facts of a run folder, finished or not. What a run has not reached is null or empty."""
+
+    folder: Annotated[str, "the run folder, as it was named"]
+    finished: Annotated[bool, "whether the whole road was walked, reports included"]
+    upcycle: Annotated[str | None, "version that worked in the folder last"]
+    preset: Annotated[str, "preset the settings started from"]
+    seed: Annotated[int, "seed of the run"]
+    confidence: Annotated[float, "level of every interval, 0..1"]
+    dataset: Annotated[str | None, "name of the data set"]
+    size: Annotated[int | None, "side of the images in pixels"]
+    channels: Annotated[int | None, "1 (grey) or 3 (RGB)"]
+    class_names: Annotated[tuple[str, ...], "names of the classes, in the order of the labels"]
+    counts: Annotated[dict[str, list[int]], "split -> images per class"]
+    members: Annotated[int | None, "training images given to the pipeline"]
+    non_members: Annotated[int | None, "training images kept away from every model by coin flip"]
+    minutes: Annotated[dict[str, float], "finished stage -> minutes of work, in the order of the road"]
+    accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
+    gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
+    test_images: Annotated[int | None, "number of test images"]
+    verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
+    sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
+    leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
+    copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]
+    reports: Annotated[
+        dict[str, str], "internal, shareable, pipelines (of audit --budget) -> path of the report, where it is written"
+    ]
+    synthetic: Annotated[str | None, "path of the synthetic set that may leave"]
+
+    @property
+    def total_minutes(self) -> float:
+        """Minutes of work of all finished stages."""
+        return sum(self.minutes.values())
+
+    @property
+    def name(self) -> str:
+        """Last part of the folder's path."""
+        return Path(self.folder).resolve().name
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able and free of per-record data; `schema_version` changes when a field changes its meaning."""
+        return {"schema_version": SCHEMA_VERSION, "kind": "run", **asdict(self), "total_minutes": self.total_minutes}
+
+
+def read_run(folder: str | Path) -> RunFacts:
+    """The facts of the run in `folder`, finished or not; nothing is written and no image is opened.
+
+    Raises RunFolderError where there is no run, or a file of it is damaged.
+    """
+    root = Path(folder)
+    if not (root / "config.yaml").is_file():
+        raise RunFolderError(
+            f"run must be a folder written by upcycle run. Got {root}, which has no config.yaml. Check the path."
+        )
+    try:
+        return _read(root)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"run must be whole. Got {root} with a damaged file ({type(error).__name__}: {error}). Start in a new run folder."
+        ) from error
+
+
+def _read(root: Path) -> RunFacts:
+    config, private = read_config(root / "config.yaml"), root / "private"
+    evaluation, audit = _facts(private / "evaluation"), audit_of(private)
+    meta, data = _json(private / "store" / "meta.json"), _facts(private / "data")
+    synthetic = root / "release" / "synthetic" / "synthetic.npz"
+    return RunFacts(
+        folder=str(root),
+        finished=(private / "report" / MANIFEST).exists(),
+        upcycle=_json(root / "environment.json").get("upcycle"),
+        preset=config.preset,
+        seed=config.seed,
+        confidence=config.audit.confidence,
+        dataset=meta.get("name"),
+        size=meta.get("size"),
+        channels=meta.get("channels"),
+        class_names=tuple(meta.get("class_names", ())),
+        counts=dict(meta.get("counts", {})),
+        members=data.get("members"),
+        non_members=data.get("non_members"),
+        minutes={name: record.seconds / 60 for name, record in stage_records(private).items()},
+        accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
+        gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
+        test_images=evaluation.get("test_images"),
+        verdict=audit.get("verdict"),
+        sentence=audit.get("sentence"),
+        leakage=_leakage(audit),
+        copies=_copies(private / "copies" / "copies.json"),
+        reports={name: str(path) for name, path in _reports(root).items() if path.exists()},
+        synthetic=str(synthetic) if synthetic.exists() else None,
+    )
+
+
+def audit_of(private: Path) -> dict[str, Any]:
+    """The audit of the run with this private half, led by the merged verdict where shadow pipelines were run too; empty
+    where there was none."""
+    own = _json(private / "audit" / "audit.json")
+    return led(own, pipeline_facts(private)) if own else {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _copies(path: Path) -> dict[str, Any] | None:
+    """The check for copies without its distances of single pairs."""
+    return {key: value for key, value in _json(path).items() if key != "closest"} or None
+
+
+def _facts(stage: Path) -> dict[str, Any]:
+    record = read_record(stage)
+    return {} if record is None else record.facts
+
+
+def _reports(root: Path) -> dict[str, Path]:
+    return {
+        "internal": root / "private" / "report.html",
+        "shareable": root / "release" / "report.html",
+        "pipelines": root / "private" / "audit" / "pipeline.html",
+    }
+
+
+def stage_records(private: Path) -> dict[str, StageRecord]:
+    """Records of the finished stages of a run's private half, in the order of the road; further teachers follow the teacher."""
+    names = sorted(path.parent.name for path in private.glob(f"*/{MANIFEST}") if path.parent.name != "store")
+    place = {name: k for k, name in enumerate(ROAD)}
+    ordered = sorted(names, key=lambda name: place.get(re.sub(r"-\d+$", "", name), len(place)))
+    found = {name: read_record(private / name) for name in ordered}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _leakage(audit: Mapping[str, Any]) -> dict[str, Leak]:
+    """Target -> its primary attack on clean records: student first, then teacher and baseline."""
+    rows: dict[str, Any] = {}
+    for row in audit.get("rows", ()):
+        if row["primary"] and row["population"] in ("", "clean"):
+            rows.setdefault(row["target"], row)
+    ordered = [*[name for name in JUDGED_LEAKS if name in rows], *[name for name in rows if name not in JUDGED_LEAKS]]
+    return {name: _leak(rows[name]) for name in ordered}
+
+
+def _leak(row: Mapping[str, Any]) -> Leak:
+    auc = Measured(row["auc"], row["auc_low"], row["auc_high"])
+    rate = (row["tpr_at_1pct"], row["tpr_at_1pct_low"], row["tpr_at_1pct_high"])
+    resolved = None if rate[0] is None else Measured(*rate)
+    return Leak(row["attack"], auc, resolved, row["n_members"], row["n_non_members"], row["verdict"])

@@ -1,0 +1,46 @@
+"""Whether disk and memory suffice for what is planned, asked before work starts."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from upcycle.errors import ResourceError
+
+
+def check_disk(out: Path, needed: int) -> None:
+    """Raise ResourceError unless the disk of `out` has `needed` bytes free."""
+    place = next(p for p in [out, *out.absolute().parents] if p.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise ResourceError(
+            f"free disk space must be at least {needed / 1e6:.0f} MB. Got {free / 1e6:.0f} MB at {place}. "
+            "Free some or choose another --out."
+        )
+
+
+def check_memory(needed: int) -> None:
+    """Raise ResourceError unless about `needed` bytes of memory are free (or under the process's own limit)."""
+    free = available_memory()
+    if free is not None and free < needed:
+        raise ResourceError(
+            f"free memory must be at least {needed / 1e9:.1f} GB for this preset. Got {free / 1e9:.1f} GB. "
+            "Use --preset quick, or a smaller bank (--set bank.max_images=...)."
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes this process may still take, None where the system does not say."""
+    limits = []
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    with contextlib.suppress(ImportError, OSError):
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(soft)
+    return min(limits) if limits else None

@@ -1,0 +1,95 @@
+"""The configuration of a shadow pipeline: the recipe of the run with small networks and budgets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from upcycle.config import ClassifierConfig, Config, GeneratorConfig, MixConfig, StudentConfig
+
+_LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
+
+_LATER = (  # settings younger than runs that somebody may have kept
+    *("bank.between", "bank.hard", "bank.candidates"),
+    *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones", "augment.contrast"),
+    *("student.width", "student.blocks"),
+)
+
+
+def shadow_config(config: Config, size: int) -> Config:
+    """The settings of a run, scaled down to a minute of one core: the same recipe with small networks and short budgets."""
+    small = size <= 16
+    teacher = config.teacher.model_copy(
+        update={"width": 16 if small else 8, "blocks": 1, "batch": 64, "epochs": 12, "min_images": 15_000 if small else 12_000}
+        | {"max_images": 30_000, "validate_every": 0.125, "patience": 0}
+    )
+    inside = choices_inside(config)
+    generator = _small_generator(config.generator, size, config.generator.snapshots if inside else 1)
+    bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
+    sampler = config.sampler.model_copy(update={"steps": 5})
+    parts = {"preset": "shadow", "device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
+    parts["student"] = _small_student(config, teacher)
+    shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
+    parts |= _small_choices(config, *shares) if inside else {}
+    return Config.model_validate(config.model_copy(update=parts).model_dump())
+
+
+def _small_student(config: Config, teacher: ClassifierConfig) -> StudentConfig:
+    """As much narrower than its small `teacher` as in the run; one block a stage, as that has."""
+    student = config.student
+    width = None if student.width is None else max(4, round(teacher.width * student.width / config.teacher.width))
+    return student.model_copy(update={"width": width, "blocks": None})
+
+
+def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> GeneratorConfig:
+    """A few channels and a minute of training, in whatever of that the family has; every member of a mix alike."""
+    if isinstance(config, MixConfig):
+        members = [m.model_copy(update={"generator": _small_generator(m.generator, size, snapshots)}) for m in config.members]
+        return config.model_copy(update={"members": tuple(members)})
+    small = size <= 16
+    changes = {"channels": (24, 48) if small else (16, 32), "blocks": 1, "patch": max(1, round(size / 14)), "batch": 64}
+    changes |= {"images": 35_000 if small else 45_000, "warmup_images": 3_000, "snapshots": snapshots}
+    return config.model_copy(update={name: value for name, value in changes.items() if name in type(config).model_fields})
+
+
+def choices_inside(config: Config) -> tuple[str, ...]:
+    """What a recipe has beyond the default one and every shadow pipeline therefore does anew; empty for the default recipe."""
+    student, sampler, bank = config.student, config.sampler, config.bank
+    found = {
+        f"tuning by {config.tuning.strategy}": config.tuning.strategy != "none",
+        f"label cleaning in {config.cleaning.folds} folds": config.cleaning.folds > 0,
+        f"{config.teachers} teachers": config.teachers > 1,
+        "a filter": sampler.threshold is not None,
+        "an earlier snapshot": sampler.snapshot > 0,
+        "guidance": sampler.guidance != 1,
+        "images between classes": bank.between > 0,
+        "hard images": bank.hard > 0,
+        "blended views": student.mix > 0,
+        "label smoothing": student.label_smoothing > 0,
+        "hard labels": student.labels == "hard",
+    }
+    return tuple(name for name, on in found.items() if on)
+
+
+def _small_choices(config: Config, classifiers: float, generator: float) -> dict[str, object]:
+    """Cleaning and tuning on budgets that shrink as those of the `classifiers`, a snapshot as far along the `generator`."""
+
+    def fewer(images: int) -> int:
+        return max(min(images, _LEAST), round(images * min(classifiers, 1.0)))
+
+    snapshot = round(config.sampler.snapshot * generator)
+    return {
+        "cleaning": config.cleaning.model_copy(update={"images": fewer(config.cleaning.images)}),
+        "tuning": config.tuning.model_copy(update={"images": fewer(config.tuning.images), "jobs": 1}),
+        "sampler": config.sampler.model_copy(update={"steps": 5, "snapshot": snapshot}),
+    }
+
+
+def _telling(config: Config) -> dict[str, Any]:
+    """Every setting that results follow from but for rounding (threads, precision); a later one only where it is not at its
+    default, so that what was kept before it came stays readable."""
+    found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads", "precision"})) for c in (config, Config()))
+    for section, name in (setting.split(".") for setting in _LATER):
+        if found[section][name] == default[section][name]:
+            del found[section][name]
+    return dict(found)

@@ -1,0 +1,120 @@
+"""What an audit by shadow pipelines will take on this machine, measured before it is announced."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed, parallel_config
+
+from upcycle.audit import AuditPlan, Design, run_paths
+from upcycle.audit.attacks import shadow_attacks
+from upcycle.audit.pipeline_audit import seconds_of_attacks
+from upcycle.audit.pipelines import Answers, ask, read_answers, run_first
+from upcycle.runs.shadows._pipeline import ShadowPipeline
+
+Say = Callable[[str], None]
+
+
+_SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
+
+
+_FEW = 8  # pipelines per worker below which whole ones are too large a part of the audit to measure with
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an audit will take on this machine; `plain` of its pipelines run without canaries."""
+
+    pipelines: int
+    pending: int
+    workers: int
+    seconds_per_pipeline: float
+    seconds_of_attacks: float
+    plain: int = 0
+
+    @property
+    def minutes(self) -> float:
+        return (math.ceil(self.pending / self.workers) * self.seconds_per_pipeline + self.seconds_of_attacks) / 60
+
+    def __str__(self) -> str:
+        kept, plain = self.pipelines - self.pending, f", {self.plain} of them without canaries" if self.plain else ""
+        return (
+            f"{self.pipelines} pipelines{plain} ({kept} done), {self.workers} at a time, "
+            f"{self.seconds_per_pipeline:.0f} s each: about {self.minutes:.1f} min"
+        )
+
+
+def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path, say: Say = lambda _: None) -> Cost:
+    """What the missing pipelines cost. Of many, the first one of every worker is run and kept: nothing tells better what the
+    others will take. Of few, short ones tell."""
+    paths = run_paths(pipeline, design, plan, cache)
+    pending = sum(read_answers(path) is None for path in paths)
+    workers, each = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending)), 0.0
+    answers: Answers | None = None
+    if pending >= _FEW * workers:
+        say(f"running the first {workers} of {pending} pipelines, to see what they cost on this machine")
+        _short_ones(pipeline, design, plan, workers, [(_SHARES[0], True)])  # wakes the workers up
+        each = float(np.mean(run_first(pipeline, design, plan, cache, workers)))
+        pending -= workers
+    elif pending:
+        say("measuring what a pipeline costs on this machine")
+        each, answers = _from_short_ones(pipeline, design, plan, workers)
+    answers = answers or _first_kept(paths)
+    attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan, shadow_attacks())
+    return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
+
+
+def _first_kept(paths: Sequence[Path]) -> Answers | None:
+    kept = read_answers(paths[0])
+    return None if kept is None else kept.answers
+
+
+def _from_short_ones(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> tuple[float, Answers | None]:
+    """Seconds of a whole pipeline, from short ones of two lengths: extended linearly, and the questions, whose number no
+    length changes, asked once. And the answers of one."""
+    turns = [(_SHARES[0], False), (_SHARES[0], False), (_SHARES[1], True)]
+    _, shorter, longer = _short_ones(pipeline, design, plan, workers, turns)  # the first turn wakes the workers up
+    training = (float(np.mean([own.training for own in turn])) for turn in (shorter, longer))
+    return _whole(*training) + float(np.mean([own.asking for own in longer])), longer[0].answers
+
+
+def _short_ones(
+    pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int, turns: Sequence[tuple[float, bool]]
+) -> list[list[_Timed]]:
+    """Turn after turn, a pipeline of that share of the budgets per worker, side by side, and asked or not."""
+    backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
+    numbers = [k % len(design.members) for k in range(workers)]
+    with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
+        return [
+            parallel(delayed(_timed)(pipeline.scaled(share), design, k, plan, asks) for k in numbers) for share, asks in turns
+        ]
+
+
+def _whole(short: float, longer: float) -> float:
+    """Seconds of a whole pipeline from those of two short ones, of _SHARES."""
+    slope = max(longer - short, 0.0) / (_SHARES[1] - _SHARES[0])
+    return longer + slope * (1 - _SHARES[1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Timed:
+    """Seconds that a pipeline took and, where it was asked, all questions to what it left; and the answers."""
+
+    training: float
+    asking: float = 0.0
+    answers: Answers | None = None
+
+
+def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan, asks: bool) -> _Timed:
+    start, members = time.monotonic(), design.members[number]
+    parts = pipeline(*design.records.given(members), seed=design.seeds[number])
+    trained = time.monotonic()
+    if not asks:
+        return _Timed(trained - start)
+    answers = ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0, few=plan.searched)
+    return _Timed(trained - start, time.monotonic() - trained, answers)

@@ -1,0 +1,206 @@
+"""The product's own road as a pipeline that can be audited: small networks, short budgets, every choice inside."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import nn
+
+from upcycle._machine import tune_process
+from upcycle.audit import Parts, Predict
+from upcycle.config import Config, EdmConfig
+from upcycle.data import ImageSet
+from upcycle.dp import DpSettings
+from upcycle.generators import ImageShape
+from upcycle.nets import predict_logits
+from upcycle.recycle import Bank, CommitteeLabels, HardLabels, Labeller, bank_size, image_budget, train_student
+from upcycle.runs.folder import RunFolder, content_key
+from upcycle.runs.shadows._config import _telling, choices_inside
+from upcycle.runs.shadows._dp import private_classifiers
+from upcycle.runs.shadows._generator import generator_scores, searched_scores
+from upcycle.runs.stages import Bench, Budget, Facts, Plan, networks_of, training_road
+from upcycle.runs.watch import SilentDisplay
+
+_TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
+
+
+_RELEASED = 2_000
+
+
+_CPU = torch.device("cpu")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ShadowPipeline:
+    """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
+    as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
+    students on hard labels and at other temperatures. `dp`: also classifiers by DP-SGD on the same members."""
+
+    validation: ImageSet
+    classes: int
+    config: Config
+    scale: float = 1.0
+    variants: bool = True
+    threads: int = 1
+    dp: DpSettings | None = None
+
+    @property
+    def key(self) -> str:
+        """Changes with every setting and with the validation split."""
+        split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
+        facts = (split.hexdigest(), self.classes, self.scale, self.variants)
+        private = [] if self.dp is None else [asdict(self.dp)]
+        others = [] if self.config.student.temperature == 1 else [_TEMPERATURES]  # such runs had one of 4 degrees only
+        asked = [] if isinstance(self.config.generator, EdmConfig) else ["generator's weights"]  # once, of this family alone
+        patients = self.validation.groups is not None
+        # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
+        version = (4 if patients else 3) if choices_inside(self.config) else 1
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others, *asked)
+
+    @property
+    def scope(self) -> str:
+        """What is done anew in every pipeline beyond the default recipe, and what is not as in the run; "" for the default."""
+        inside = choices_inside(self.config)
+        if not inside:
+            return ""
+        said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
+        held = "its bank is not refreshed"
+        together = "" if self.validation.groups is None else "; cleaning and gate do not know which records belong together"
+        return f"{said}; {held}{together}"
+
+    def scaled(self, share: float) -> ShadowPipeline:
+        """The same with every budget times `share`."""
+        return replace(self, scale=self.scale * share)
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        members = ImageSet(images, labels.astype(np.int64))
+        with _threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
+            bench = self._bench(members, seed, Path(folder))
+            road = training_road(bench, _Given(members, self.validation))
+            skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
+            facts = {stage.name: stage.work() for stage in road if stage.name not in skipped}
+            parts = _parts(bench.tuned(), facts, self.variants)
+            return parts if self.dp is None else _with_private(parts, *private_classifiers(bench, members, self.dp))
+
+    def _bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
+        """A bench of its own for one call, with all budgets."""
+        images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
+        teacher = self._scaled(image_budget(self.config.teacher, len(images)))
+        student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
+        bank = max(64, round(bank_size(self.config.bank, len(images)) * self.scale))
+        generator = self._scaled(self.config.generator.images)
+        plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
+        networks, config = networks_of(self.config), self._config(seed)
+        return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), networks, plan)
+
+    def _config(self, seed: int) -> Config:
+        cleaning, tuning, sampler = self.config.cleaning, self.config.tuning, self.config.sampler
+        changes = {
+            "seed": seed,
+            "plain": False,  # a table's student, which is not released
+            "cleaning": cleaning.model_copy(update={"images": self._scaled(cleaning.images)}),
+            "tuning": tuning.model_copy(update={"images": self._scaled(tuning.images)}),
+            "sampler": sampler.model_copy(update={"snapshot": round(sampler.snapshot * self.scale)}),
+        }
+        return self.config.model_copy(update=changes)
+
+    def _scaled(self, images: int) -> int:
+        return max(64, round(images * self.scale))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What one pipeline may read."""
+
+    inside: ImageSet
+    outside: ImageSet
+
+    def members(self) -> ImageSet:
+        return self.inside
+
+    def validation(self) -> ImageSet:
+        return self.outside
+
+
+def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
+    """What the finished road leaves; `bench` with the tuned settings."""
+    teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
+    released = bank.images[:_RELEASED].copy()
+    answers = [_predict(teacher)(released) for teacher in teachers]
+    others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
+    return Parts(
+        student=_predict(bench.classifier("student")),
+        teacher=_predict(teachers[0]),
+        baseline=_predict(bench.classifier("baseline")),
+        variants={name: _predict(net) for name, net in others.items()},
+        synthetic_images=released,
+        soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),
+        generator_scores=generator_scores(sampler),
+        searched_scores=searched_scores(sampler),
+        facts={
+            "validation accuracy of teacher": float(facts["teacher"]["validation_accuracy"] or 0.0),
+            "teacher agrees with the class asked for": float((answers[0].argmax(1) == bank.labels[:_RELEASED]).mean()),
+            **_counts(facts),
+        },
+    )
+
+
+def _with_private(parts: Parts, nets: Mapping[str, nn.Module], epsilons: Mapping[str, float]) -> Parts:
+    private = {name: _predict(net) for name, net in nets.items()}
+    return replace(parts, variants={**parts.variants, **private}, facts={**parts.facts, **epsilons})
+
+
+def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
+    """How much the choices inside this pipeline changed."""
+    found = {
+        "members left out by cleaning": facts.get("cleaning", {}).get("left_out"),
+        "snapshots vetoed by the gate": len(facts["gate"]["vetoed"]) if "gate" in facts else None,
+        "proxy students of the tuning": len(facts["tuning"]["trials"]) if "tuning" in facts else None,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[str, nn.Module]:
+    """Other students on the bank of the first: the dear stages are shared."""
+    labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (HardLabels(teachers), 1.0)}
+    for t in _TEMPERATURES:
+        if t != bench.config.student.temperature:
+            labellers[f"student, temperature {t:g}"] = (CommitteeLabels(teachers, temperature=t), t)
+    recipe, how = bench.recipe(bench.plan.budget.student, bench.augmentation()), bench.distillation()
+    return {
+        name: train_student(
+            bank, labeller, recipe, replace(how, temperature=temperature), seed=bench.config.seed, stage=name
+        ).net
+        for name, (labeller, temperature) in labellers.items()
+    }
+
+
+def _predict(net: nn.Module) -> Predict:
+    """uint8 images (n, height, width, channels) -> logits float32 (n, classes)."""
+    return lambda images: predict_logits(net, torch.from_numpy(np.array(images)), _CPU).numpy()  # a copy: workers share theirs
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).softmax(1).numpy()
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads; 0 leaves torch's own number and allocator alone."""
+    before = torch.get_num_threads()
+    if count:
+        tune_process(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,62 @@
+"""The stages of the road, one file each, and the bench that they share."""
+
+from upcycle.runs.stages._audit import audit_stage
+from upcycle.runs.stages._bench import Bench, Facts, load_classifier, open_bench, teacher_names
+from upcycle.runs.stages._cleaning import learned
+from upcycle.runs.stages._copies import copies_stage
+from upcycle.runs.stages._evaluation import evaluation_stage, headline
+from upcycle.runs.stages._gate import groups_of, judged
+from upcycle.runs.stages._networks import Networks, networks_of, student_config
+from upcycle.runs.stages._plan import (
+    Budget,
+    Plan,
+    Rates,
+    budget_for,
+    disk_bytes,
+    make_plan,
+    memory_bytes,
+    scale_for,
+    stage_seconds,
+)
+from upcycle.runs.stages._release import release_run, release_stage, shareable_report
+from upcycle.runs.stages._report import energy_used, report_stage
+from upcycle.runs.stages._road import Stage, training_road
+from upcycle.runs.stages._training import plain_bench
+from upcycle.runs.stages._tuning import SamplerJudge, choices_of
+
+__all__ = [
+    "Bench",
+    "Budget",
+    "Facts",
+    "Networks",
+    "Plan",
+    "Rates",
+    "SamplerJudge",
+    "Stage",
+    "audit_stage",
+    "budget_for",
+    "choices_of",
+    "copies_stage",
+    "disk_bytes",
+    "energy_used",
+    "evaluation_stage",
+    "groups_of",
+    "headline",
+    "judged",
+    "learned",
+    "load_classifier",
+    "make_plan",
+    "memory_bytes",
+    "networks_of",
+    "open_bench",
+    "plain_bench",
+    "release_run",
+    "release_stage",
+    "report_stage",
+    "scale_for",
+    "shareable_report",
+    "stage_seconds",
+    "student_config",
+    "teacher_names",
+    "training_road",
+]

@@ -1,0 +1,212 @@
+"""The training stages of a run: each reads what earlier stages left, works in its own folder and returns facts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from upcycle._machine import choose_device, learning_dtype, tune_process
+from upcycle._random import derive_seed
+from upcycle._settings import with_settings
+from upcycle._training import Report
+from upcycle.config import Config
+from upcycle.data import ImageSet, Store
+from upcycle.errors import RunFolderError
+from upcycle.generators import ImageShape, Snapshot, StoredGenerator, make_generator, nearest_snapshot
+from upcycle.nets import Augmentation, ClassifierFactory
+from upcycle.recycle import (
+    AskedLabels,
+    Bank,
+    CommitteeLabels,
+    Distillation,
+    Labeller,
+    Recipe,
+    Sampler,
+    TeacherDoubt,
+    TeacherFilter,
+    label_prior,
+)
+from upcycle.runs.folder import RunFolder, read_config, read_record
+from upcycle.runs.stages._networks import Networks, networks_of
+from upcycle.runs.stages._plan import Plan
+from upcycle.runs.watch import Display, SilentDisplay
+
+Facts = dict[str, Any]
+
+
+_SAMPLES = 16  # images shown while a run works
+
+
+class Splits(Protocol):
+    """The records that a stage may ask for: the store of a run, or what one shadow pipeline was given. Neither non-members
+    nor test images: nothing is learned from them, and nothing is chosen by them."""
+
+    def members(self) -> ImageSet: ...
+
+    def validation(self) -> ImageSet: ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every stage needs: where it works, by which settings, on what machine, and who is told."""
+
+    folder: RunFolder
+    config: Config
+    shape: ImageShape
+    device: torch.device
+    display: Display
+    networks: Networks
+    plan: Plan
+
+    def recipe(self, budget: int, augmentation: Augmentation, *, stage: str = "student") -> Recipe:
+        """How the classifier of `stage` learns."""
+        classes, config = self.shape.classes, self.config.teacher
+        return Recipe(self.networks.of(stage), classes, config, augmentation, self.device, budget, self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What convolutions compute in while networks learn."""
+        return learning_dtype(self.config.precision, self.device)
+
+    def report(self, stage: str) -> Report:
+        """A report that writes metrics.jsonl and moves the display."""
+
+        def write(images_seen: int, metrics: Any) -> None:
+            self.folder.log_metrics(stage, images_seen, metrics)
+            self.display.advance(images_seen, dict(metrics))
+
+        return write
+
+    def show_samples(self) -> None:
+        """Hand the display images of the generator's last snapshot. Changes no result: images depend on (snapshot, seed, index)
+        alone, and torch's global generator is left as it was."""
+        asked, seed = np.arange(_SAMPLES) % self.shape.classes, derive_seed(self.config.seed, "shown")
+        with torch.random.fork_rng(devices=[]):
+            generator = self.generator().load(self.folder.stage("generator"))
+            images = generator.sample(asked, seed=seed, spread=self.config.sampler.spread)
+        self.display.samples(images.transpose(0, 2, 3, 1))
+
+    def augmentation(self) -> Augmentation:
+        """The views that the flip stage found safe."""
+        return Augmentation(**json.loads((self.folder.stage("views") / "views.json").read_text()))
+
+    def generator(self) -> StoredGenerator:
+        views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
+        recipe, sampler = self.config.generator, self.config.sampler
+        return make_generator(self.shape, recipe, sampler, device=self.device, augmentation=views, dtype=self.dtype)
+
+    def sampler(self) -> Sampler:
+        """The sampler of the finished generator; its label prior comes from the generator stage's counts."""
+        folder = self.folder.stage("generator")
+        counts = np.asarray(json.loads((folder / "class_counts.json").read_text()))
+        labels = np.repeat(np.arange(len(counts)), counts)
+        how = self.config.sampler
+        accept = None if how.threshold is None else TeacherFilter(self.classifier("teacher"), how.threshold, self.device)
+        passed = self.passed_snapshots()
+        return Sampler(
+            self.generator().load(folder),
+            label_prior(labels, self.shape.classes, self.config.bank.prior),
+            self.config.seed,
+            how.spread,
+            snapshot=nearest_snapshot(passed, how.snapshot) if how.snapshot else passed[-1],
+            accept=accept,
+            redraws=how.redraws,
+            between=self.config.bank.between,
+            hard=self.config.bank.hard,
+            candidates=self.config.bank.candidates,
+            hardness=TeacherDoubt(self.classifier("teacher"), self.device) if self.config.bank.hard else None,
+        )
+
+    def bank(self, stage: str, size: int) -> Bank:
+        """The bank of `stage` as far as it was drawn."""
+        shape = (self.shape.size, self.shape.size, self.shape.channels)
+        return Bank(self.folder.stage(stage) / "bank", self.sampler(), size, shape)
+
+    def teachers(self) -> list[nn.Module]:
+        """The finished teachers, the one that is audited first."""
+        return [self.classifier(name) for name in teacher_names(self.config.teachers)]
+
+    def passed_snapshots(self) -> list[Snapshot]:
+        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
+        path = self.folder.private / "gate" / "gate.json"
+        every = list(self.generator().load(self.folder.stage("generator")).snapshots())
+        vetoed = {row["images_seen"] for row in json.loads(path.read_text()) if row["vetoed"]} if path.exists() else set()
+        return [snapshot for snapshot in every if snapshot.images_seen not in vetoed] or every
+
+    def tuned(self) -> Bench:
+        """This bench with the settings that the tuning stage chose; itself where there was none."""
+        path = self.folder.private / "tuning" / "tuned.json"
+        if not path.exists():
+            return self
+        return replace(self, config=with_settings(self.config, json.loads(path.read_text())))
+
+    def labeller(self) -> Labeller:
+        """Soft labels of the teachers, or the classes asked for."""
+        if self.config.student.labels == "hard":
+            return AskedLabels(self.shape.classes)
+        return CommitteeLabels(self.teachers(), temperature=self.config.student.temperature)
+
+    def distillation(self) -> Distillation:
+        budget, student = self.plan.budget, self.config.student
+        return Distillation(
+            budget.epoch,
+            budget.redrawn,
+            student.temperature if student.labels == "soft" else 1.0,
+            student.ema,
+            self.config.bank.period,
+            student.label_smoothing,
+            student.mix,
+        )
+
+    def classifier(self, stage: str) -> nn.Module:
+        """The finished classifier of `stage` (teacher, baseline, student or plain)."""
+        return load_classifier(self.folder.stage(stage) / "model.safetensors", self.networks.of(stage), self.shape).to(
+            self.device
+        )
+
+
+def teacher_names(count: int) -> list[str]:
+    """Stages of the teachers: "teacher", which is also the one that is audited, then "teacher-2", "teacher-3" ..."""
+    return ["teacher", *(f"teacher-{k}" for k in range(2, count + 1))]
+
+
+def save_classifier(net: nn.Module, path: Path) -> None:
+    """Write weights as safetensors, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    save_file({name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def load_classifier(path: Path, network: ClassifierFactory, shape: ImageShape) -> nn.Module:
+    """The network with the weights of `path`, in evaluation mode."""
+    net = network(shape.channels, shape.classes, shape.size)
+    net.load_state_dict(load_file(path))
+    return net.eval()
+
+
+def open_bench(
+    root: Path, *, needs: str = "generator", display: Display | None = None, network: ClassifierFactory | None = None
+) -> tuple[Bench, Store]:
+    """The bench and the private store of the run in `root`, with its own settings. A run with a `network` of the user's needs
+    it again.
+
+    Raises RunFolderError unless its stage `needs` has finished.
+    """
+    folder = RunFolder(root)
+    plan, done = read_record(folder.private / "plan"), read_record(folder.private / needs)
+    if plan is None or done is None:
+        raise RunFolderError(
+            f"run must have finished its {needs}. Got {root}, which has not. Run upcycle run --out {root} first."
+        )
+    config, store = read_config(root / "config.yaml"), Store(folder.store)
+    tune_process(config.threads)
+    shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
+    device, built = choose_device(config.device), networks_of(config, network)
+    return Bench(folder, config, shape, device, display or SilentDisplay(), built, Plan.from_json(plan.facts)), store

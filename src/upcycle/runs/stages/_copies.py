@@ -1,0 +1,41 @@
+"""The stage that looks for copies of private images in the synthetic set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from upcycle.audit import find_copies, memorisation, nearest_two
+from upcycle.data import Store, sealed
+from upcycle.release import (
+    write_synthetic,
+)
+from upcycle.runs.folder import write_json
+from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._gate import groups_of
+from upcycle.runs.stages._release import material
+
+PREVIEW = "synthetic.npz"  # beside the check for copies: the images that were checked, for the reports too
+
+
+def copies_stage(bench: Bench, store: Store) -> Facts:
+    """Whether images of the kind about to leave copy members; empty where none leaves. The images stay, for the reports."""
+    count = bench.config.release.synthetic_images
+    if not count:
+        return {}
+    folder = bench.folder.stage("copies")
+    with sealed(bench.folder.store):
+        write_synthetic(material(bench, "balanced"), count, ("npz",), folder, lambda _: None)
+    with np.load(folder / PREVIEW, allow_pickle=False) as saved:
+        found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
+    write_json(folder / "copies.json", found)
+    return found
+
+
+def judge_copies(images: np.ndarray, labels: np.ndarray, store: Store, seed: int) -> Facts:
+    """Nearness of synthetic images (n, ...) to members beside that to non-members; distances to members are measured once."""
+    inside, outside = store.members(), store.non_members()
+    nearest = nearest_two(images, inside.images)
+    groups = groups_of(inside, outside)
+    copies = find_copies(images, inside.images, outside.images, groups=groups, nearest=nearest, seed=seed)
+    held_out = (outside.images, outside.labels)
+    return {**copies.to_json(), **memorisation((images, labels), inside.images, held_out, nearest=nearest, seed=seed).to_json()}

@@ -1,0 +1,69 @@
+"""The judging stages: the one reading of the test split, and the audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from upcycle.audit import accuracy_interval, paired_difference_interval
+from upcycle.data import ImageSet, Store
+from upcycle.nets import predict_logits
+from upcycle.runs.stages._bench import Bench, Facts
+
+JUDGED = ("baseline", "teacher", "student")
+
+
+def judged(bench: Bench) -> tuple[str, ...]:
+    """The classifiers of this run that are evaluated."""
+    return (*JUDGED, "plain") if bench.config.plain else JUDGED
+
+
+def evaluation_stage(bench: Bench, store: Store) -> Facts:
+    """Read the test split, for the first and last time; keep logits for the report."""
+    test, confidence = store.test("evaluation"), bench.config.audit.confidence
+    logits = {name: _logits(bench, name, test) for name in judged(bench)}
+    np.savez_compressed(bench.folder.stage("evaluation") / "predictions.npz", **{"labels": test.labels, **logits})  # type: ignore[arg-type]
+    right = {name: values.argmax(1) == test.labels for name, values in logits.items()}
+    accuracies = {name: [float(hits.mean()), *accuracy_interval(hits, confidence)] for name, hits in right.items()}
+    gap = 100 * (right["student"].mean() - right["baseline"].mean())
+    low, high = paired_difference_interval(right["student"], right["baseline"], confidence)
+    validation = store.validation()
+    looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
+    return {
+        "test_images": len(test),
+        "accuracy": accuracies,
+        "gap_points": [float(gap), 100 * low, 100 * high],
+        "validation_accuracy": looks,
+    }
+
+
+def _logits(bench: Bench, stage: str, data: ImageSet) -> np.ndarray:
+    images = torch.from_numpy(np.ascontiguousarray(data.images))
+    return predict_logits(bench.classifier(stage), images, bench.device).numpy()
+
+
+def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
+    """The three numbers a run ends with, each with its interval."""
+    student, baseline = evaluation["accuracy"]["student"], evaluation["accuracy"]["baseline"]
+    gap = evaluation["gap_points"]
+    lines = [
+        f"student accuracy  {_share(student)}   baseline {_share(baseline)}",
+        f"gap               {gap[0]:+.2f} points [{gap[1]:+.2f}, {gap[2]:+.2f}] on {evaluation['test_images']:,} test images",
+    ]
+    leaks = {row["target"]: row for row in audit["rows"] if row.get("primary")}
+    shown = [f"{name} AUC {_auc(leaks[name])}" for name in ("student", "teacher") if name in leaks]
+    return [
+        *lines,
+        f"leakage           {'   '.join(shown)}",
+        f"verdict           {audit['verdict']}: {audit['sentence']}",
+    ]
+
+
+def _share(values: list[float]) -> str:
+    return f"{values[0]:.3f} [{values[1]:.3f}, {values[2]:.3f}]"
+
+
+def _auc(row: dict[str, Any]) -> str:
+    return f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"

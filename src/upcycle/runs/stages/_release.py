@@ -1,0 +1,149 @@
+"""The stages before anything leaves: what a release is made of, the check for copies, and the release itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from upcycle._random import derive_seed
+from upcycle.data import Store, sealed
+from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
+from upcycle.recycle import CommitteeLabels, label_prior
+from upcycle.release import (
+    RESIDUAL,
+    Material,
+    Prior,
+    Released,
+    ReleaseOptions,
+    image_hash,
+    permit,
+    refusal,
+    withhold,
+    write_checksums,
+    write_release,
+)
+from upcycle.runs.folder import environment, only_one, public_facts, read_record
+from upcycle.runs.stages._bench import Bench, Facts, open_bench
+from upcycle.runs.stages._networks import student_config
+from upcycle.runs.watch import Display
+
+SHAREABLE = "report-shareable.html"
+
+
+def release_run(
+    run: Path, options: ReleaseOptions, *, display: Display | None = None, network: ClassifierFactory | None = None
+) -> Released:
+    """Make RUN/release anew, as `options` say; an earlier release is replaced when the new one is whole.
+
+    Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
+    risk was accepted. A run with a `network` of the user's needs it again.
+    """
+    bench, store = open_bench(run, needs="student", display=display, network=network)
+    with only_one(bench.folder.root):
+        permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
+        bench.display.stage("release", options.images)
+        released = _release(bench, store, options)
+        bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
+        return released
+
+
+def release_stage(bench: Bench, store: Store) -> Facts:
+    """The default release of a run, or the reason why nothing leaves."""
+    options = ReleaseOptions(images=bench.config.release.synthetic_images)
+    audit, _ = public_facts(bench.folder.private)
+    if refusal(audit) is not None:
+        return {"withheld": withhold(bench.folder.release, audit), "synthetic_images": 0}
+    released = _release(bench, store, options)
+    return {"synthetic_images": options.images, "left_out": released.left_out}
+
+
+def place_report(bench: Bench, report: Path) -> None:
+    """Put the shareable report into the release, if there is one."""
+    release = bench.folder.release
+    if (release / "student").exists():
+        partial = release / "report.partial"
+        partial.write_bytes(report.read_bytes())
+        partial.replace(release / "report.html")
+        write_checksums(release)
+
+
+def shareable_report(bench: Bench) -> Path:
+    """Where the shareable report is: in the release, or on the closed side where that was withheld."""
+    placed = bench.folder.release / "report.html"
+    return placed if placed.exists() else bench.folder.private / SHAREABLE
+
+
+def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
+    """The release, written while the private store is sealed; hashes of its images are all that is known of it."""
+    known = frozenset() if options.images == 0 else _hashes(store)
+
+    def drawn(count: int) -> None:
+        bench.display.advance(count, {})
+
+    with sealed(bench.folder.store):
+        return write_release(bench.folder.release, material(bench, options.prior, known), options, report=drawn)
+
+
+def _hashes(store: Store) -> frozenset[bytes]:
+    """Of every private image that some model may have seen; the test split is read by the evaluation only."""
+    splits = (store.members(), store.non_members(), store.validation())
+    return frozenset(image_hash(image) for split in splits for image in split.images)
+
+
+def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = frozenset()) -> Material:
+    """What the release is made of. Nothing in it is about a single record."""
+    bench, student = bench.tuned(), bench.classifier("student")
+    seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
+    sampler, teachers = replace(bench.sampler(), seed=seed), _teachers(bench)
+    counts = np.asarray(json.loads((bench.folder.stage("generator") / "class_counts.json").read_text()))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    audit, copies = public_facts(bench.folder.private)
+    evaluation = read_record(bench.folder.private / "evaluation")
+
+    return Material(
+        student=student.cpu(),
+        architecture=_architecture(bench, RESIDUAL if isinstance(student, ResidualClassifier) else type(student).__name__),
+        channels=bench.shape.channels,
+        size=bench.shape.size,
+        classes=bench.shape.classes,
+        class_names=_class_names(bench),
+        draw=sampler.draw_classes,
+        soft_labels=teachers,
+        shares=label_prior(labels, bench.shape.classes, 1.0 if prior == "members" else 0.0),
+        audit=audit,
+        evaluation=None if evaluation is None else evaluation.facts,
+        copies=copies,
+        private_hashes=private_hashes,
+        report=bench.folder.private / SHAREABLE,
+        versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
+        temperature=bench.config.student.temperature,
+    )
+
+
+def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
+    """uint8 images (n, side, side, channels) to the teachers' soft labels float32 (n, classes)."""
+    committee = CommitteeLabels(bench.teachers(), temperature=bench.config.student.temperature)
+    unused = torch.empty(0, dtype=torch.int64)
+
+    def label(images: np.ndarray) -> np.ndarray:
+        views = to_input(torch.from_numpy(np.ascontiguousarray(images)), bench.device)
+        return np.asarray(committee(views, unused, unused).float().cpu().numpy())
+
+    return label
+
+
+def _architecture(bench: Bench, network: str) -> dict[str, Any]:
+    shape, student = bench.shape, student_config(bench.config)
+    sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
+    return {"network": network, "width": student.width, "blocks": student.blocks, **sizes}
+
+
+def _class_names(bench: Bench) -> tuple[str, ...]:
+    data = read_record(bench.folder.private / "data")
+    return () if data is None else tuple(map(str, data.facts["class_names"]))

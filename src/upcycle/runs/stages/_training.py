@@ -1,0 +1,129 @@
+"""The stages that train: views, classifiers, generator and student."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from upcycle._training import Report
+from upcycle.data import ImageSet, sealed
+from upcycle.recycle import (
+    Bank,
+    Distillation,
+    FlipTrial,
+    choose_augmentation,
+    train_classifier,
+    train_student,
+    try_flips,
+)
+from upcycle.runs.stages._bench import Bench, Facts, Splits, save_classifier
+
+
+def views_stage(bench: Bench, splits: Splits) -> Facts:
+    """Which mirror images keep the label; asked of the data only where the setting is "auto"."""
+    members, config = splits.members(), bench.config
+    trials: list[FlipTrial] = []
+    if config.augment.flip == "auto":
+        images = min(20_000, max(bench.plan.budget.teacher // 4, config.teacher.batch))
+        recipe = bench.recipe(images, choose_augmentation(config.augment, bench.shape.size, []))
+        trials = try_flips(members, recipe, seed=config.seed, images=images)
+    views = choose_augmentation(config.augment, bench.shape.size, trials)
+    (bench.folder.stage("views") / "views.json").write_text(json.dumps(asdict(views)))
+    return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
+
+
+def classifier_stage(bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int) -> Facts:
+    """Teacher or baseline: trained on `members`, best look at validation kept."""
+    folder = bench.folder.stage(stage)
+    recipe = bench.recipe(budget, bench.augmentation(), stage=stage)
+    fitted = train_classifier(
+        members,
+        splits.validation(),
+        recipe,
+        seed=bench.config.seed,
+        stage=stage,
+        resume=folder / "resume.pt",
+        report=bench.report(stage),
+    )
+    save_classifier(fitted.net, folder / "model.safetensors")
+    return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
+
+
+def generator_stage(bench: Bench, members: ImageSet) -> Facts:
+    """The generator, trained on members."""
+    folder = bench.folder.stage("generator")
+    counts = np.bincount(members.labels, minlength=bench.shape.classes)
+    (folder / "class_counts.json").write_text(json.dumps(counts.tolist()))
+    generator = bench.generator().fit(
+        members.images,
+        members.labels,
+        seed=bench.config.seed,
+        budget=bench.plan.budget.generator,
+        resume=folder,
+        report=_watched(bench, folder),
+    )
+    if bench.display.wants_samples:
+        bench.show_samples()
+    return {"images_seen": generator.snapshots()[-1].images_seen}
+
+
+def _watched(bench: Bench, folder: Path) -> Report:
+    """The generator's report; where the display wants samples, it is handed some after every new snapshot."""
+    report, shown = bench.report("generator"), 0
+
+    def write(images_seen: int, metrics: Any) -> None:
+        nonlocal shown
+        report(images_seen, metrics)
+        snapshots = bench.generator().load(folder).snapshots() if bench.display.wants_samples else ()
+        if snapshots and snapshots[-1].images_seen > shown:
+            shown = snapshots[-1].images_seen
+            bench.show_samples()
+
+    return write
+
+
+def student_stage(bench: Bench, stage: str = "student") -> Facts:
+    """The student, by GKD; `stage` "plain" is the plain-CAS student (one fixed set of the untuned sampler, hard labels).
+
+    The store of private images is sealed meanwhile: opening it raises SealedError.
+    """
+    with sealed(bench.folder.store):
+        plain = stage == "plain"
+        bench = plain_bench(bench) if plain else bench.tuned()
+        folder, budget = bench.folder.stage(stage), bench.plan.budget
+        bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
+        if not (folder / "resume.pt").exists():  # a student that goes on has moved the bank forward
+            bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
+        fitted = train_student(
+            bank,
+            bench.labeller(),
+            bench.recipe(budget.student, bench.augmentation()),
+            Distillation(budget.epoch, 0) if plain else bench.distillation(),
+            seed=bench.config.seed,
+            stage=stage,
+            resume=folder / "resume.pt",
+            report=bench.report(stage),
+        )
+        save_classifier(fitted.net, folder / "model.safetensors")
+        return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
+
+
+def plain_bench(bench: Bench) -> Bench:
+    """The classes asked for as labels; no image between two of them, and none chosen by the teacher."""
+    student = bench.config.student.model_copy(update={"labels": "hard"})
+    bank = bench.config.bank.model_copy(update={"between": 0.0, "hard": 0.0})
+    sampler = bench.config.sampler.model_copy(update={"threshold": None})
+    return replace(bench, config=bench.config.model_copy(update={"student": student, "bank": bank, "sampler": sampler}))
+
+
+def _agreement(bench: Bench, bank: Bank) -> float:
+    """Share of bank images on which the teacher finds the class that was asked for, 0..1."""
+    from upcycle.nets import predict_logits
+
+    logits = predict_logits(bench.classifier("teacher"), torch.from_numpy(bank.images[:4000]), bench.device)
+    return float((logits.argmax(1).numpy() == bank.labels[:4000]).mean())

@@ -1,0 +1,127 @@
+"""What a run is asked: the same whoever is a member, and never a model that rolls dice or looks at its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.audit.pipelines.test_canaries import pool
+from tests.audit.toy_pipelines import Memory
+from upcycle.audit.attacks import augmentation_votes
+from upcycle.audit.pipeline_audit import audit
+from upcycle.audit.pipelines._canaries import CanaryCounts, Records, plant
+from upcycle.audit.pipelines._contract import Parts, check_steady, from_torch
+from upcycle.audit.pipelines._plan import plan_for
+from upcycle.audit.pipelines._questions import ask
+from upcycle.errors import AuditInputError
+
+RECORDS: Records = plant(pool(200), CanaryCounts(10, 4, 2), seed=1)
+
+
+def asked(members: np.ndarray, parts: Callable[[Callable[[np.ndarray], np.ndarray]], Parts]) -> list[bytes]:
+    """All images that one run is asked about, in order."""
+    log: list[bytes] = []
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        log.append(images.tobytes())
+        return images.reshape(len(images), -1)[:, :4].astype(float)
+
+    ask(parts(predict), RECORDS, members, views=6, synthetic=50, seed=3)
+    return log
+
+
+def test_no_question_depends_on_who_is_a_member() -> None:
+    members = np.random.default_rng(0).random(200) < 0.5
+    synthetic = np.random.default_rng(1).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+
+    def parts(predict: Callable[[np.ndarray], np.ndarray]) -> Parts:
+        return Parts(student=predict, teacher=predict, synthetic_images=synthetic, soft_labels=np.full((60, 4), 0.25))
+
+    assert len(asked(members, parts)) > 12
+    assert asked(members, parts) == asked(~members, parts)
+
+
+def test_views_for_votes_are_the_same_at_every_call() -> None:
+    log: list[bytes] = []
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        log.append(images.tobytes())
+        return np.zeros(len(images), int)
+
+    for _ in range(2):
+        augmentation_votes(predict, RECORDS.images, RECORDS.labels)
+    assert log[:10] == log[10:]
+
+
+def net(*layers: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), *layers, nn.ReLU(), nn.Linear(32, 4))
+
+
+def logits(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return np.asarray(model(torch.from_numpy(images).float() / 255).numpy())
+
+
+def mirrored_by_lot(images: np.ndarray) -> np.ndarray:
+    """The augmentation's generator goes on from training, so its state tells what was trained on."""
+    rows = LOT.random(len(images)) < 0.5
+    return np.where(rows[:, None, None, None], images[:, :, ::-1], images)
+
+
+def mirrored_by_place(images: np.ndarray) -> np.ndarray:
+    rows = np.random.default_rng(len(images)).random(len(images)) < 0.5
+    return np.where(rows[:, None, None, None], images[:, :, ::-1], images)
+
+
+LOT = np.random.default_rng(5)
+MOODY = {
+    "dropout": lambda images: logits(net(nn.Dropout(0.2)).train(), images),
+    "statistics of the batch": lambda images: logits(net(nn.BatchNorm1d(32)).train(), images),
+    "augmentation by lot": lambda images: logits(net(), mirrored_by_lot(images)),
+    "augmentation by place": lambda images: logits(net(), mirrored_by_place(images)),
+}
+
+
+@pytest.mark.parametrize("mood", list(MOODY))
+def test_a_model_whose_answers_change_is_named_and_gives_no_figure(mood: str) -> None:
+    def pipeline(images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
+        return Parts(student=Memory(0.0, 4)(images, labels, seed=seed).student, variants={mood: MOODY[mood]})
+
+    with pytest.raises(AuditInputError, match=f"{mood} must answer the same whenever it is asked"):
+        audit(pipeline, pool(200), plan_for("smoke", n_jobs=1))
+
+
+def test_models_in_evaluation_mode_pass_with_their_dropout_and_batch_norm() -> None:
+    model = net(nn.BatchNorm1d(32), nn.Dropout(0.5)).eval()
+    check_steady("student", lambda images: logits(model, images), RECORDS.images, 4)
+    pipeline = from_torch(lambda images, labels, seed: net(nn.Dropout(0.5), nn.BatchNorm1d(32)).train(), key="a")
+    student = pipeline(RECORDS.images, RECORDS.labels, seed=1).student
+    assert student is not None
+    check_steady("student", student, RECORDS.images, 4)
+
+
+def test_rounding_and_a_few_broken_ties_are_no_mood() -> None:
+    def rounded(images: np.ndarray) -> np.ndarray:
+        found = logits(net(), images)
+        found[:: max(2, len(images) // 2)] += 0.5  # one or two records
+        return found + np.random.default_rng(len(images)).normal(size=found.shape) * 0.001 * found.std()
+
+    check_steady("student", rounded, RECORDS.images, 4)
+
+
+@pytest.mark.parametrize(
+    ("score", "says"),
+    [
+        (lambda images, labels: np.where(np.arange(len(images)) == 3, np.nan, 1.0), "1 of them not finite"),
+        (lambda images, labels: np.zeros((len(images), 2)), r"Got shape \(200, 2\)"),
+    ],
+)
+def test_a_generator_score_that_is_no_number_is_named_and_does_not_hide_records(score: object, says: str) -> None:
+    parts = Parts(generator_scores={"denoiser norm": score})  # type: ignore[dict-item]
+    with pytest.raises(AuditInputError, match=f"denoiser norm must give one finite score.*{says}"):
+        ask(parts, RECORDS, np.arange(200) < 100, views=1, synthetic=10, seed=0)

@@ -1,0 +1,34 @@
+"""The student's temperature: where it counts, and where it must not show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from upcycle._settings import resolve
+from upcycle.generators import ImageShape
+from upcycle.runs.folder import RunFolder
+from upcycle.runs.stages._bench import Bench
+from upcycle.runs.stages._networks import networks_of
+from upcycle.runs.stages._plan import Plan, budget_for
+from upcycle.runs.stages._report import _probabilities
+from upcycle.runs.watch import SilentDisplay
+
+
+@pytest.mark.parametrize(("labels", "temperature"), [("soft", 4.0), ("hard", 1.0)])
+def test_hard_labels_are_learned_without_a_temperature(labels: str, temperature: float, tmp_path: Path) -> None:
+    """Else the plain student of a comparison would be handicapped by a setting that is about soft labels."""
+    config = resolve("quick", config_file=None, overrides=[f"student.labels={labels}"])
+    shape, cpu = ImageShape(1, 8, 3), torch.device("cpu")
+    plan = Plan.unmeasured(budget_for(config, 100))
+    bench = Bench(RunFolder(tmp_path), config, shape, cpu, SilentDisplay(), networks_of(config), plan)
+    assert bench.distillation().temperature == temperature
+
+
+def test_bars_of_the_report_are_the_teachers_probabilities_at_any_temperature() -> None:
+    logits = torch.randn(20, 5, generator=torch.manual_seed(0)) * 3
+    warm = (logits / 4).softmax(1).numpy().astype(np.float16)
+    np.testing.assert_allclose(_probabilities(warm, 4.0), logits.softmax(1).numpy(), atol=0.01)
