@@ -1,21 +1,36 @@
-# make demo: everything on a fresh machine with Python 3.11 or later, then the whole job on a small data set.
-# make test: the same environment plus the development tools, then every check.
+# make demo:   everything on a fresh machine with Python 3.11 or later, then the whole job on a small data set.
+# make test:   the same environment plus the development tools, then every check. PATHS=tests/audit runs one folder of tests.
+# make quick:  the tests that need no torch, in seconds. A fresh machine gets a small environment without torch for them.
+# make matrix: the tests on every supported Python with the lowest and the newest dependencies, as a hosted workflow runs them.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # 2.13.0 is the tested version; where it is not to be had, any supported torch will do.
 TORCH ?= torch==2.13.0
+CONSTRAINTS ?= constraints.txt
 # Processes of the tests: auto is one per core, 4 at most. A file's tests stay in one, so that they share its fixtures.
 WORKERS ?= auto
+PATHS ?= tests
+# More for pytest, such as ARGS='-m "not slow"' or ARGS=--last-failed.
+ARGS ?=
+# The tests of `make quick`. conftest.py refuses torch to them.
+QUICK := tests/quick.txt
+QUICK_VENV := $(if $(wildcard $(VENV)/.dev),$(VENV),$(VENV)-quick)
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test quick matrix check format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/upcycle demo
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile $(ARGS) $(PATHS)
+
+quick: $(QUICK_VENV)/.quick
+	UPCYCLE_TORCH=blocked $(QUICK_VENV)/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 4 $(ARGS) @$(QUICK)
+
+matrix:
+	.ci/matrix
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks scripts examples
@@ -39,14 +54,21 @@ $(VENV)/.torch:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . || \
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable . || \
 		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --editable .)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev || \
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --group dev || \
 		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --group dev)
 	touch $@
 
+# What upcycle needs apart from torch and the packages that pull it in, and pytest.
+$(QUICK_VENV)/.quick: pyproject.toml $(CONSTRAINTS)
+	test -x $(QUICK_VENV)/bin/python || $(PYTHON) -m venv $(QUICK_VENV)
+	test -e $(VENV)/.dev || $(QUICK_VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) $$($(PYTHON) scripts/requirements.py without-torch)
+	test -e $(VENV)/.dev || $(QUICK_VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-quick build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

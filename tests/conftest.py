@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import os
 import subprocess
 import sys
@@ -10,20 +11,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+
+
+
+class _NoTorch(importlib.abc.MetaPathFinder):
+    """Refuses torch, so that a test of `make quick` that begins to need it fails here and not on a machine without torch."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "torch":
+            raise ModuleNotFoundError("torch is blocked in `make quick`", name="torch")
+
+
+if os.environ.get("UPCYCLE_TORCH") == "blocked":
+    sys.meta_path.insert(0, _NoTorch())
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(autouse=True)
-def _subnormals() -> None:
-    """A run in this process flushes them to 0, which hypothesis' floats refuse in whatever test comes after it."""
-    torch.set_flush_denormal(False)
+def _one_thread_and_subnormals() -> None:
+    """One thread per process. A run in this process flushes subnormal numbers to 0, and hypothesis refuses to draw floats then."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(False)
 
 
 def blobs(n: int = 240, size: int = 8, classes: int = 3, seed: int = 0) -> Arrays:

@@ -1,4 +1,4 @@
-"""What every training loop shares: checkpoints, the stream of batches, and the report it writes now and then."""
+"""What every training loop shares: its skeleton, checkpoints, the stream of batches, and the report it writes now and then."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from upcycle._random import derive_seed, numpy_rng
 
@@ -75,3 +76,67 @@ def seed_step(seed: int, stage: str, images_seen: int) -> torch.Generator:
     """The generator of one step; torch's global one (dropout, initial weights) is seeded alike."""
     torch.manual_seed(derive_seed(seed, stage, "global", images_seen))
     return torch.Generator().manual_seed(derive_seed(seed, stage, images_seen))
+
+
+Step = Callable[[int, torch.Generator], int]
+"""One step of training: (images seen so far, random numbers of this step) -> images that the step saw."""
+
+
+class Stateful(Protocol):
+    """What a checkpoint holds: a network, an optimiser, an average."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+def fit(
+    step: Step,
+    parts: Mapping[str, Stateful],
+    checkpoint: Checkpoint,
+    *,
+    seed: int,
+    stage: str,
+    budget: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Take steps until `budget` images were seen or `stop` says so; returns the images seen. Every training loop is this one.
+
+    A step may change nothing that lasts but `parts`, and may draw random numbers only from its own generator. A fit that was
+    killed then continues from its checkpoint with the same bits. The caller removes the checkpoint when the result is safe.
+    """
+    saved, seen = checkpoint.load(), 0
+    if saved is not None:
+        seen = int(saved["images_seen"])
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    while seen < budget and not stop():
+        seen += step(seen, seed_step(seed, stage, seen))
+        if checkpoint.due():
+            checkpoint.save(state_of(parts, seen))
+    return seen
+
+
+def state_of(parts: Mapping[str, Stateful], images_seen: int) -> dict[str, Any]:
+    """What `fit` saves after `images_seen`."""
+    return {**{name: part.state_dict() for name, part in parts.items()}, "images_seen": images_seen}
+
+
+def passed(every: int, before: int, seen: int, budget: int) -> bool:
+    """Whether a multiple of `every` images, or the end, lies in the step from `before` to `seen`."""
+    return before // every != seen // every or seen >= budget
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, *, clip: float | None = None) -> None:
+    """One step of `optimizer` down the gradient of `loss`, whose norm is cut to `clip`."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if clip is not None:
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip)
+    optimizer.step()
+
+
+def set_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Give every parameter group the learning rate `value`."""
+    for group in optimizer.param_groups:
+        group["lr"] = value

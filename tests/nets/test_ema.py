@@ -44,7 +44,7 @@ def test_first_update_forgets_the_initial_weights() -> None:
 def test_state_survives_a_round_trip() -> None:
     weight = torch.full((2,), 3.0)
     ema, other = PowerEma([weight], [0.05]), PowerEma([torch.zeros(2)], [0.05])
-    other.load(ema.state())
+    other.load_state_dict(ema.state_dict())
     assert torch.equal(other.averages[0.05][0], weight)
 
 

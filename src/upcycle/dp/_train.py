@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from upcycle._random import derive_seed, numpy_rng, torch_rng
-from upcycle._training import seed_step
+from upcycle._training import Checkpoint, fit, set_rate
 from upcycle.data import ImageSet
 from upcycle.dp._account import epsilon, need_extra
 from upcycle.nets import augment, group_norm_factory, to_input
-from upcycle.recycle import Recipe, rate, set_rate
+from upcycle.recycle import Recipe, rate
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,16 @@ def _train(
     net = build(images.shape[3], recipe.classes, images.shape[1]).to(recipe.device)
     samples, optimizer = make_private(net, how, noise, sampling_rate * len(members), torch_rng(seed, stage, "noise"))
     pace = recipe.config.model_copy(update={"lr": how.lr, "batch": 1})
-    for step in range(steps):
-        rng = seed_step(seed, stage, step)
-        drawn = numpy_rng(seed, stage, "poisson", step).random(len(members)) < sampling_rate
+
+    def step(number: int, rng: torch.Generator) -> int:
+        drawn = numpy_rng(seed, stage, "poisson", number).random(len(members)) < sampling_rate
         chosen = torch.from_numpy(np.flatnonzero(drawn))
-        set_rate(optimizer, rate(pace, step, steps))
+        set_rate(optimizer, rate(pace, number, steps))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         private_step(samples, optimizer, views, labels[chosen].to(recipe.device))
+        return 1  # steps are counted here, since a Poisson batch may be empty
+
+    fit(step, {}, Checkpoint(None), seed=seed, stage=stage, budget=steps)
     samples.remove_hooks()
     for parameter in net.parameters():
         parameter.grad_sample = parameter.summed_grad = None  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -45,6 +45,12 @@ class LeCam:
     def update(self, real: Tensor, drawn: Tensor, decay: float = 0.99) -> None:
         self.real = decay * self.real + (1 - decay) * float(real.detach().mean())
         self.drawn = decay * self.drawn + (1 - decay) * float(drawn.detach().mean())
+
+    def state_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.real, self.drawn = state["real"], state["drawn"]
 
     def penalty(self, real: Tensor, drawn: Tensor) -> Tensor:
         """mean(max(0, D(x) - a_drawn)^2) + mean(max(0, a_real - D(G(z)))^2)."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from upcycle._random import derive_seed, indexed_normal, numpy_rng
-from upcycle._training import Checkpoint, Report, seed_step
+from upcycle._training import Report, Stateful, descend, set_rate
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
-from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches, levels, padded, patch_side
+from upcycle.generators._stored import SAMPLE_BATCH, Draw, Fitting, StoredGenerator, in_batches, levels, padded, patch_side
 from upcycle.nets import Augmentation, PowerEma, UNet, augment, mixed, parameter_count, rebuilding, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -233,14 +233,14 @@ def pixel_statistics(images: np.ndarray) -> Tensor:
     return torch.tensor([*mean, SIGMA_DATA / max(std, 1e-3)], dtype=torch.float32)
 
 
-class _Fit:
-    """One training run: the state of the loop and its steps."""
+class _Fit(Fitting):
+    """The loop of Karras et al. 2022 with the averages of 2024."""
 
     def __init__(
         self, owner: EdmGenerator, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report
     ) -> None:
-        self.owner, self.config, self.seed, self.budget, self.report = owner, owner.config, seed, budget, report
-        self.images, self.labels = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels)
+        self.owner, self.config, self.labels = owner, owner.config, torch.from_numpy(labels)
+        super().__init__(owner, images, self.config.snapshots, seed, budget, report)
         self.cumulative = np.cumsum(class_weights(labels, self.config.balance))
         self.pixels = pixel_statistics(images).to(owner.device)
         torch.manual_seed(derive_seed(seed, "generator", "weights"))
@@ -253,27 +253,18 @@ class _Fit:
             fused=True,
         )
         self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
-        self.checkpoint = Checkpoint(None if owner._folder is None else owner._folder / "resume.pt")
-        self.milestones = [round(budget * (k + 1) / self.config.snapshots) for k in range(self.config.snapshots)]
 
-    def run(self) -> None:
-        seen = self.restore()
-        loss = torch.zeros(())
-        while seen < self.budget:
-            rng = seed_step(self.seed, "generator", seen)
-            clean, labels = self.batch(seen, rng)
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.config, seen, self.budget)
-            step = self.loss(clean, labels, rng)
-            self.optimizer.zero_grad(set_to_none=True)
-            step.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
-            self.optimizer.step()
-            self.ema.update(seen, seen + len(labels))
-            before, seen = seen, seen + len(labels)
-            loss = torch.lerp(loss, step.detach().cpu(), 0.02 if before else 1.0)
-            self.now_and_then(before, seen, loss)
-        self.checkpoint.remove()
+    def parts(self) -> dict[str, Stateful]:
+        return {"net": self.net, "optimizer": self.optimizer, "ema": self.ema}
+
+    def step(self, seen: int, rng: torch.Generator) -> int:
+        clean, labels = self.batch(seen, rng)
+        set_rate(self.optimizer, learning_rate(self.config, seen, self.budget))
+        loss = self.loss(clean, labels, rng)
+        descend(loss, self.optimizer, clip=self.config.clip)
+        self.ema.update(seen, seen + len(labels))
+        self.now_and_then(seen, seen + len(labels), {"loss": loss})
+        return len(labels)
 
     def batch(self, seen: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Standardised images float (batch, channels, side, side) and their labels, some dropped to "no class"."""
@@ -295,29 +286,8 @@ class _Fit:
         noise = torch.randn(clean.permute(0, 2, 3, 1).shape, generator=rng).permute(0, 3, 1, 2).to(clean.device)
         return denoising_loss(partial(mixed, self.net, self.owner.dtype), clean, noise, sigma, labels)
 
-    def now_and_then(self, before: int, seen: int, loss: Tensor) -> None:
-        finished = seen >= self.budget
-        if before // 5_000 != seen // 5_000 or finished:
-            self.report(seen, {"loss": float(loss)})
-        if any(before < m <= seen for m in self.milestones):
-            self.owner.keep(seen, self.snapshot())
-        if self.checkpoint.due():
-            self.checkpoint.save({**self.state(), "images_seen": seen})
-
-    def state(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(), "ema": self.ema.state()}
-
-    def snapshot(self) -> dict[str, Tensor]:
+    def keep(self, seen: int) -> None:
         names = [name for name, _ in self.net.named_parameters()]
         tensors = {f"{std}/{n}": t for std, ts in self.ema.averages.items() for n, t in zip(names, ts, strict=True)}
         buffers = {f"{std}/{n}": b for std in self.config.ema_stds for n, b in self.net.named_buffers()}
-        return {"pixels": self.pixels, **tensors, **{n: b.clone() for n, b in buffers.items()}}
-
-    def restore(self) -> int:
-        saved = self.checkpoint.load()
-        if saved is None:
-            return self.budget if self.owner.finished(self.budget) else 0
-        self.net.load_state_dict(saved["net"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.ema.load(saved["ema"])
-        return int(saved["images_seen"])
+        self.owner.keep(seen, {"pixels": self.pixels, **tensors, **{n: b.clone() for n, b in buffers.items()}})

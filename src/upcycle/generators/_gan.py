@@ -7,18 +7,18 @@ one pass of the averaged generator. `spread` is the standard deviation of the la
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from upcycle._random import derive_seed, numpy_rng
-from upcycle._training import Checkpoint, Report, seed_step
+from upcycle._training import Report, Stateful, descend, set_rate
 from upcycle.config import BigGanConfig, GanConfig
 from upcycle.generators._adversarial import LeCam, diversity_penalty, gradient_penalty, hinge_discriminator, hinge_generator
 from upcycle.generators._contract import ImageShape, Snapshot
-from upcycle.generators._stored import Draw, StoredGenerator, in_batches, patch_side
+from upcycle.generators._stored import Draw, Fitting, StoredGenerator, in_batches, patch_side
 from upcycle.nets import (
     Augmentation,
     BigGanDiscriminator,
@@ -150,14 +150,14 @@ class GanGenerator(StoredGenerator):
         return in_batches(render, (self.config.latent,), self.shape, self.device)
 
 
-class _Fit:
-    """One training run: the state of the loop and its steps."""
+class _Fit(Fitting):
+    """The adversarial loop: a few steps of the discriminator, then one of the generator."""
 
     def __init__(
         self, owner: GanGenerator, images: np.ndarray, labels: np.ndarray, seed: int, budget: int, report: Report
     ) -> None:
-        self.owner, self.config, self.seed, self.budget, self.report = owner, owner.config, seed, budget, report
-        self.images, self.order = torch.from_numpy(np.ascontiguousarray(images)), np.argsort(labels, kind="stable")
+        self.owner, self.config, self.order = owner, owner.config, np.argsort(labels, kind="stable")
+        super().__init__(owner, images, self.config.snapshots, seed, budget, report)
         self.counts = np.bincount(labels, minlength=owner.shape.classes)
         self.cumulative = np.cumsum(np.where(self.counts > 0, self.counts.astype(float) ** self.config.balance, 0))
         torch.manual_seed(derive_seed(seed, "generator", "weights"))
@@ -166,33 +166,25 @@ class _Fit:
         self.g_optimizer = self.adam(self.generator, self.config.lr)
         self.d_optimizer = self.adam(self.discriminator, self.config.d_lr)
         self.average, self.lecam = StateEma(self.generator), LeCam()
-        self.checkpoint = Checkpoint(None if owner._folder is None else owner._folder / "resume.pt")
-        self.milestones = [round(budget * (k + 1) / self.config.snapshots) for k in range(self.config.snapshots)]
 
     def adam(self, net: nn.Module, lr: float) -> torch.optim.Adam:
         return torch.optim.Adam(net.parameters(), lr=lr, betas=self.config.betas, eps=self.config.eps, fused=True)
 
-    def run(self) -> None:
-        config, seen = self.config, self.restore()
-        metrics = torch.zeros(2)
-        while seen < self.budget:
-            rng = seed_step(self.seed, "generator", seen)
-            factor = rate_factor(config, seen, self.budget)
-            for optimizer, lr in ((self.g_optimizer, config.lr), (self.d_optimizer, config.d_lr)):
-                optimizer.param_groups[0]["lr"] = lr * factor
-            for step in range(config.d_steps):
-                real, labels = self.batch(seen + (0 if config.same_batch else step * config.batch), rng)
-                with torch.set_grad_enabled(step == config.d_steps - 1):  # the last serves the generator's step too
-                    drawn = self.draw(labels, rng)
-                penalise = config.r1 > 0 and step == 0 and (seen // config.step_images) % config.r1_every == 0
-                d_loss = self.discriminate(real, drawn.detach(), labels, rng, penalise)
-            g_loss = self.deceive(drawn, real.detach(), labels, rng)
-            before, seen = seen, seen + config.step_images
-            self.average.update(average_decay(config, before, seen))
-            latest = torch.stack([d_loss.detach(), g_loss.detach()]).cpu()
-            metrics = torch.lerp(metrics, latest, 0.02 if before else 1.0)
-            self.now_and_then(before, seen, metrics)
-        self.checkpoint.remove()
+    def step(self, seen: int, rng: torch.Generator) -> int:
+        config, factor = self.config, rate_factor(self.config, seen, self.budget)
+        set_rate(self.g_optimizer, config.lr * factor)
+        set_rate(self.d_optimizer, config.d_lr * factor)
+        for turn in range(config.d_steps):
+            real, labels = self.batch(seen + (0 if config.same_batch else turn * config.batch), rng)
+            with torch.set_grad_enabled(turn == config.d_steps - 1):  # the last serves the generator's step too
+                drawn = self.draw(labels, rng)
+            penalise = config.r1 > 0 and turn == 0 and (seen // config.step_images) % config.r1_every == 0
+            d_loss = self.discriminate(real, drawn.detach(), labels, rng, penalise)
+        g_loss = self.deceive(drawn, real.detach(), labels, rng)
+        after = seen + config.step_images
+        self.average.update(average_decay(config, seen, after))
+        self.now_and_then(seen, after, {"d_loss": d_loss, "g_loss": g_loss})
+        return config.step_images
 
     def batch(self, key: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Real images float (batch, channels, side, side) in [-1, 1] and their labels; the images of a pack share theirs."""
@@ -222,9 +214,7 @@ class _Fit:
             self.lecam.update(on_real, on_drawn)
         if penalise:
             loss = loss + self.config.r1 * self.config.r1_every * gradient_penalty(on_real, real)
-        self.d_optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.d_optimizer.step()
+        descend(loss, self.d_optimizer)
         return loss
 
     def deceive(self, drawn: Tensor, real: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
@@ -233,9 +223,7 @@ class _Fit:
         loss = hinge_generator(self.judge(self.view(drawn, rng), labels))
         if self.config.diversity and self.config.pack > 1:
             loss = loss + self.config.diversity * diversity_penalty(drawn, real, self.config.pack)
-        self.g_optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.g_optimizer.step()
+        descend(loss, self.g_optimizer)
         self.discriminator.requires_grad_(True)
         return loss
 
@@ -250,33 +238,16 @@ class _Fit:
     def view(self, images: Tensor, rng: torch.Generator) -> Tensor:
         return diff_augment(images, self.config.diffaugment, rng)
 
-    def now_and_then(self, before: int, seen: int, metrics: Tensor) -> None:
-        if before // 5_000 != seen // 5_000 or seen >= self.budget:
-            self.report(seen, {"d_loss": float(metrics[0]), "g_loss": float(metrics[1])})
-        if any(before < m <= seen for m in self.milestones):
-            self.owner.keep_judge(self.discriminator.state_dict())
-            self.owner.keep(seen, self.average.average)
-        if self.checkpoint.due():
-            self.checkpoint.save({**self.state(), "images_seen": seen})
+    def keep(self, seen: int) -> None:
+        self.owner.keep_judge(self.discriminator.state_dict())
+        self.owner.keep(seen, self.average.average)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "g_optimizer": self.g_optimizer,
             "d_optimizer": self.d_optimizer,
+            "average": self.average,
+            "lecam": self.lecam,
         }
-
-    def state(self) -> dict[str, Any]:
-        states = {name: part.state_dict() for name, part in self.parts().items()}
-        return {**states, "average": self.average.state(), "lecam": [self.lecam.real, self.lecam.drawn]}
-
-    def restore(self) -> int:
-        saved = self.checkpoint.load()
-        if saved is None:
-            return self.budget if self.owner.finished(self.budget) else 0
-        for name, part in self.parts().items():
-            part.load_state_dict(saved[name])
-        self.average.load(saved["average"])
-        self.lecam = LeCam(*saved["lecam"])
-        return int(saved["images_seen"])

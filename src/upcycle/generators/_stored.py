@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from upcycle._random import indexed_normal
-from upcycle._training import Report, silent
+from upcycle._training import Checkpoint, Report, Stateful, fit, passed, silent
 from upcycle.errors import ConfigError
 from upcycle.generators._contract import ImageShape, Snapshot
 
@@ -146,6 +146,47 @@ class StoredGenerator(ABC):
             with torch.random.fork_rng(devices=[]):  # fresh networks draw weights that are overwritten at once
                 self._drawn = (key, self._open(self.tensors(chosen)))
         return self._drawn[1]
+
+
+class Fitting(ABC):
+    """One training run of a stored generator of `snapshots` snapshots: the state of its loop. `run` trains to the end."""
+
+    def __init__(
+        self, owner: StoredGenerator, images: np.ndarray, snapshots: int, seed: int, budget: int, report: Report
+    ) -> None:
+        self.images = torch.from_numpy(np.ascontiguousarray(images))
+        self.seed, self.budget, self._report, self._owner = seed, budget, report, owner
+        self._milestones = [round(budget * (k + 1) / snapshots) for k in range(snapshots)]
+        self._metrics: dict[str, float] = {}
+
+    @abstractmethod
+    def parts(self) -> Mapping[str, Stateful]:
+        """Everything that a step changes."""
+
+    @abstractmethod
+    def step(self, seen: int, rng: torch.Generator) -> int:
+        """One step after `seen` images; returns the images that it saw."""
+
+    @abstractmethod
+    def keep(self, seen: int) -> None:
+        """Store a snapshot."""
+
+    def run(self) -> None:
+        folder = self._owner._folder
+        resume = None if folder is None else folder / "resume.pt"
+        checkpoint = Checkpoint(resume)
+        if (resume is not None and resume.exists()) or not self._owner.finished(self.budget):
+            fit(self.step, self.parts(), checkpoint, seed=self.seed, stage="generator", budget=self.budget)
+        checkpoint.remove()
+
+    def now_and_then(self, before: int, seen: int, metrics: Mapping[str, Tensor]) -> None:
+        """At the end of a step: moving averages of `metrics` are reported every 5,000 images, snapshots stored when due."""
+        latest = {name: float(value.detach()) for name, value in metrics.items()}
+        self._metrics = {name: value + 0.98 * (self._metrics.get(name, value) - value) for name, value in latest.items()}
+        if passed(5_000, before, seen, self.budget):
+            self._report(seen, self._metrics)
+        if any(before < m <= seen for m in self._milestones):
+            self.keep(seen)
 
 
 def _write(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -59,11 +59,11 @@ class PowerEma:
             beta = power_beta(self._gammas[std], images_before, images_after)
             torch._foreach_lerp_(average, self._live, 1 - beta)
 
-    def state(self) -> dict[str, list[Tensor]]:
+    def state_dict(self) -> dict[str, list[Tensor]]:
         return {str(std): average for std, average in self.averages.items()}
 
     @torch.no_grad()
-    def load(self, state: dict[str, list[Tensor]]) -> None:
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         for std, average in self.averages.items():
             torch._foreach_copy_(average, [t.to(average[0].device) for t in state[str(std)]])
 
@@ -92,10 +92,10 @@ class StateEma:
         for name in live.keys() - set(floats):
             self.average[name].copy_(live[name])
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         return dict(self.average)
 
     @torch.no_grad()
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         for name, average in self.average.items():
             average.copy_(state[name])

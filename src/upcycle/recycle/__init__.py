@@ -6,7 +6,7 @@ from upcycle.recycle._cleaning import believed, out_of_fold
 from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
-from upcycle.recycle._optimiser import image_budget, rate, set_rate
+from upcycle.recycle._optimiser import image_budget, rate
 from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._tuning import Candidate, Choice, Search, StudyMemory, Trial, candidates, greedy, halving, search
@@ -47,7 +47,6 @@ __all__ = [
     "rate",
     "score_on",
     "search",
-    "set_rate",
     "smooth",
     "soft_cross_entropy",
     "train_classifier",

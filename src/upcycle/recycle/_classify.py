@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upcycle._random import derive_seed
-from upcycle._training import Checkpoint, Report, seed_step, silent, stream
+from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed, set_rate, silent, stream
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.nets import Augmentation, ClassifierFactory, augment, mixed, predict_logits, to_input
-from upcycle.recycle._optimiser import image_budget, rate, set_rate, sgd
+from upcycle.recycle._optimiser import image_budget, rate, sgd
 
 
 @dataclass(frozen=True)
@@ -82,29 +82,23 @@ def _train(
     net = recipe.build(members.images, seed, stage)
     optimizer = sgd(net, config)
     best = _Best(config, budget)
-    seen = _restore(checkpoint, net, optimizer, best)
 
-    while seen < budget and not best.stop:
-        rng = seed_step(seed, stage, seen)
+    def step(seen: int, rng: torch.Generator) -> int:
         chosen = torch.from_numpy(stream(len(labels), seed, stage, seen, min(config.batch, budget)))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         set_rate(optimizer, rate(config, seen, budget))
-        loss = F.cross_entropy(
-            mixed(net, recipe.dtype, views), labels[chosen].to(recipe.device), label_smoothing=config.label_smoothing
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        before, seen = seen, seen + len(chosen)
-
-        if best.due(before, seen):
+        answers, wanted = mixed(net, recipe.dtype, views), labels[chosen].to(recipe.device)
+        loss = F.cross_entropy(answers, wanted, label_smoothing=config.label_smoothing)
+        descend(loss, optimizer)
+        if passed(best.every, seen, seen + len(chosen), budget):
             score = accuracy(net, validation, recipe.device)
             net.train()
             best.offer(score, net)
-            report(seen, {"loss": float(loss.detach()), "validation_accuracy": score})
-        if checkpoint.due():
-            checkpoint.save({**_state(net, optimizer), "best": best.state(), "images_seen": seen})
+            report(seen + len(chosen), {"loss": float(loss.detach()), "validation_accuracy": score})
+        return len(chosen)
 
+    parts: dict[str, Stateful] = {"net": net, "optimizer": optimizer, "best": best}
+    seen = fit(step, parts, checkpoint, seed=seed, stage=stage, budget=budget, stop=lambda: best.stop)
     net.load_state_dict(best.weights)
     checkpoint.remove()
     return Fitted(net.eval(), seen, best.score)
@@ -114,16 +108,13 @@ class _Best:
     """The best weights by validation accuracy so far; a later tie wins, since its learning rate was lower."""
 
     def __init__(self, config: ClassifierConfig, budget: int) -> None:
-        self._every = max(1, round(config.validate_every * budget))
-        self._patience, self._budget = config.patience, budget
+        self.every = max(1, round(config.validate_every * budget))
+        self._patience = config.patience
         self.score, self.looks_since, self.weights = -1.0, 0, dict[str, Tensor]()
 
     @property
     def stop(self) -> bool:
         return 0 < self._patience <= self.looks_since
-
-    def due(self, before: int, seen: int) -> bool:
-        return before // self._every != seen // self._every or seen >= self._budget
 
     def offer(self, score: float, net: nn.Module) -> None:
         self.looks_since = 0 if score > self.score else self.looks_since + 1
@@ -131,22 +122,8 @@ class _Best:
             self.score = score
             self.weights = {name: t.detach().clone() for name, t in net.state_dict().items()}
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {"score": self.score, "looks_since": self.looks_since, "weights": self.weights}
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.score, self.looks_since, self.weights = state["score"], state["looks_since"], state["weights"]
-
-
-def _state(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    return {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-
-
-def _restore(checkpoint: Checkpoint, net: nn.Module, optimizer: torch.optim.Optimizer, best: _Best) -> int:
-    saved = checkpoint.load()
-    if saved is None:
-        return 0
-    net.load_state_dict(saved["net"])
-    optimizer.load_state_dict(saved["optimizer"])
-    best.load(saved["best"])
-    return int(saved["images_seen"])

@@ -30,11 +30,6 @@ def rate(config: ClassifierConfig, images_seen: int, budget: int) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * (share - config.warmup) / (1 - config.warmup)))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = value
-
-
 def image_budget(config: ClassifierConfig, members: int) -> int:
     """Images a classifier sees: `epochs` passes, within [min_images, max_images]."""
     return int(min(max(config.epochs * members, config.min_images), config.max_images))

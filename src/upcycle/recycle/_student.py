@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from upcycle._training import Checkpoint, Report, seed_step, silent, stream
+from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed, set_rate, silent, state_of, stream
 from upcycle.nets import PowerEma, augment, mixed, to_input
 from upcycle.recycle._bank import Bank
 from upcycle.recycle._classify import Fitted, Recipe
 from upcycle.recycle._labels import Labeller
-from upcycle.recycle._optimiser import rate, set_rate, sgd
+from upcycle.recycle._optimiser import rate, sgd
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,16 @@ def _distil(
     net = recipe.build(bank.images, seed, stage).train()
     optimizer = sgd(net, config)
     average = PowerEma(net.parameters(), [how.ema] if how.ema else [])
-    seen = _restore(checkpoint, net, optimizer, average)
+    parts: dict[str, Stateful] = {"net": net, "optimizer": optimizer, "ema": average}
     images, asked = torch.from_numpy(bank.images), torch.from_numpy(bank.labels)
     drawn = 0
 
-    while seen < budget:
+    def step(seen: int, rng: torch.Generator) -> int:
+        nonlocal drawn
         if drawn != (wanted := how.total(bank.size, seen)):
-            checkpoint.save(_state(net, optimizer, average, seen))  # the bank goes back only at a price
+            checkpoint.save(state_of(parts, seen))  # first: after a kill the bank would have to redraw images it has dropped
             bank.advance(wanted)
             drawn = wanted
-        rng = seed_step(seed, stage, seen)
         chosen = torch.from_numpy(stream(bank.size, seed, stage, seen, config.batch))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         if how.mix:
@@ -109,17 +109,13 @@ def _distil(
         target = smooth(labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen)), how.label_smoothing)
         set_rate(optimizer, rate(config, seen, budget))
         loss = soft_cross_entropy(mixed(net, recipe.dtype, views), target, how.temperature)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        descend(loss, optimizer)
         average.update(seen, seen + len(chosen))
-        before, seen = seen, seen + len(chosen)
+        if passed(5_000, seen, seen + len(chosen), budget):
+            report(seen + len(chosen), {"loss": float(loss.detach())})
+        return len(chosen)
 
-        if before // 5_000 != seen // 5_000 or seen >= budget:
-            report(seen, {"loss": float(loss.detach())})
-        if checkpoint.due():
-            checkpoint.save(_state(net, optimizer, average, seen))
-
+    seen = fit(step, parts, checkpoint, seed=seed, stage=stage, budget=budget)
     if how.ema:
         average.copy_to(net, how.ema)
         _renew_statistics(net, bank, recipe)
@@ -137,17 +133,3 @@ def _renew_statistics(net: nn.Module, bank: Bank, recipe: Recipe) -> None:
     net.train()
     for part in torch.split(torch.from_numpy(bank.images[:6_400]), 128):
         net(to_input(part, recipe.device))
-
-
-def _state(net: nn.Module, optimizer: torch.optim.Optimizer, average: PowerEma, seen: int) -> dict[str, object]:
-    return {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "ema": average.state(), "images_seen": seen}
-
-
-def _restore(checkpoint: Checkpoint, net: nn.Module, optimizer: torch.optim.Optimizer, average: PowerEma) -> int:
-    saved = checkpoint.load()
-    if saved is None:
-        return 0
-    net.load_state_dict(saved["net"])
-    optimizer.load_state_dict(saved["optimizer"])
-    average.load(saved["ema"])
-    return int(saved["images_seen"])

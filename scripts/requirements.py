@@ -1,0 +1,50 @@
+"""Lists made from pyproject.toml for the environments of the tests. Needs the standard library alone, since it runs before any install.
+
+    python scripts/requirements.py lowest          # every direct dependency at its lower bound, as a constraints file
+    python scripts/requirements.py without-torch   # what `make quick` installs
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WITHOUT = ("torch", "optuna")  # optuna needs no torch, but is large, and no quick test uses it
+TOOLS = ("pytest", "pytest-xdist", "hypothesis")
+
+
+def name_of(requirement: str) -> str:
+    """The package that a requirement such as `numpy>=2.1` names."""
+    return re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]
+
+
+def lowest(requirements: Iterable[str]) -> list[str]:
+    """`name==bound` of every requirement `name>=bound`, sorted. A requirement without a lower bound is an error."""
+    pinned = set()
+    for requirement in requirements:
+        found = re.match(r"([A-Za-z0-9_.-]+)>=([0-9][0-9a-z.]*)", requirement.replace(" ", ""))
+        if found is None:
+            raise SystemExit(f"requirement must be NAME>=VERSION. Got {requirement!r}. Add a lower bound in pyproject.toml.")
+        pinned.add(f"{found[1]}=={found[2]}")
+    return sorted(pinned, key=str.lower)
+
+
+def main(wanted: str) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    core, development = declared["project"]["dependencies"], declared["dependency-groups"]["dev"]
+    extras = [one for extra in declared["project"]["optional-dependencies"].values() for one in extra]
+    if wanted == "lowest":
+        print("\n".join(lowest([*core, *extras])))
+    elif wanted == "without-torch":
+        tools = [one for one in development if name_of(one) in TOOLS]
+        print(*(name_of(one) for one in [*core, *tools] if name_of(one) not in WITHOUT))
+    else:
+        raise SystemExit(f"list must be lowest or without-torch. Got {wanted!r}.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2] or [""])
