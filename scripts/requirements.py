@@ -1,7 +1,7 @@
 """Lists made from pyproject.toml for the environments of the tests. Needs the standard library alone, since it runs before any install.
 
-    python scripts/requirements.py lowest          # every direct dependency at its lower bound, as a constraints file
-    python scripts/requirements.py without-torch   # what `make quick` installs
+python scripts/requirements.py lowest          # every direct dependency at its lower bound, as a constraints file
+python scripts/requirements.py without-torch   # what `make quick` installs
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-WITHOUT = ("torch", "optuna")  # optuna needs no torch, but is large, and no quick test uses it
+WITHOUT = ("torch",)
 TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
 

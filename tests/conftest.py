@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 
-
 class _NoTorch(importlib.abc.MetaPathFinder):
     """Refuses torch, so that a test of `make quick` that begins to need it fails here and not on a machine without torch."""
 

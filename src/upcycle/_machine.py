@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
+import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 
 from upcycle.errors import ConfigError
@@ -17,19 +17,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def physical_cores() -> int:
-    """Physical cores this process may use, at least 1. Hyper-threads only slow convolutions down."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(allowed, _listed_cores() or allowed))
-
-
-def _listed_cores() -> int:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return 0
-    fields = ("physical id", "core id")
-    rows = [[line.split(":")[1] for line in block.splitlines() if line.startswith(fields)] for block in text.split("\n\n")]
-    return len({tuple(row) for row in rows if len(row) == 2})
+    """Physical cores that affinity and containers allow this process. Hyper-threads only slow convolutions down."""
+    with warnings.catch_warnings():  # joblib warns where the system does not list its cores, and then counts threads
+        warnings.simplefilter("ignore")
+        return int(joblib.cpu_count(only_physical_cores=True))
 
 
 def choose_device(name: str) -> torch.device:

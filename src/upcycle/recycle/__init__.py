@@ -9,7 +9,7 @@ from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, La
 from upcycle.recycle._optimiser import image_budget, rate
 from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
-from upcycle.recycle._tuning import Candidate, Choice, Search, StudyMemory, Trial, candidates, greedy, halving, search
+from upcycle.recycle._tuning import Candidate, Choice, Search, Trial, TrialMemory, candidates, greedy, halving, search
 
 __all__ = [
     "AskedLabels",
@@ -27,11 +27,11 @@ __all__ = [
     "Sampler",
     "Score",
     "Search",
-    "StudyMemory",
     "TeacherDoubt",
     "TeacherFilter",
     "TeacherLabels",
     "Trial",
+    "TrialMemory",
     "accuracy",
     "bank_size",
     "believed",

@@ -2,25 +2,23 @@
 
 Two strategies. `greedy` is the predecessor's (GaFi, BMVC 2023): a grid of one setting after the other, every value paid with a
 whole student. `halving` (Jamieson & Talwalkar 2016) gives many candidates a short student and the best of them longer ones.
-Trials live in an Optuna study, so that a killed search goes on where it was.
+Every score is kept in a file, so that a search that was killed continues where it stopped.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from joblib import Parallel, delayed
 
 from upcycle._random import numpy_rng
 from upcycle.recycle._proxy import Score
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 Value = float | int | None
 Candidate = Mapping[str, Value]
@@ -108,48 +106,26 @@ def search(rounds: Iterator[list[Trial]]) -> Search:
     return Search(walked[-1][0].candidate, tuple(trial for trials in walked for trial in trials))
 
 
-class StudyMemory:
-    """A judge that asks another one only once: every score is kept in an Optuna study of one journal file."""
+class TrialMemory:
+    """A judge that asks another one only once: every score is a line of the file `path`, written as soon as it is known.
+
+    Lines begin with the line break, so that half a line, left by a kill, spoils no other; its trial is repeated.
+    """
 
     def __init__(self, path: Path, judge: Judge) -> None:
         self._path, self._judge = path, judge
 
     def __call__(self, candidate: Candidate, images: int) -> Score:
-        study = open_study(self._path)
-        for trial in study.trials:
-            if trial.user_attrs.get("images") == images and trial.user_attrs.get("candidate") == dict(candidate):
-                return Score(*trial.user_attrs["score"])
+        for trial in self._known():
+            if trial["images"] == images and trial["candidate"] == dict(candidate):
+                return Score(trial["accuracy"], trial["log_likelihood"])
         score = self._judge(candidate, images)
-        study.add_trial(_frozen(candidate, images, score))
+        line = json.dumps({"candidate": dict(candidate), "images": images, **asdict(score)})
+        with self._path.open("ab") as file:  # one write each: processes that append at the same time do not mix their lines
+            file.write(f"\n{line}".encode())
         return score
 
-
-def open_study(path: Path) -> Study:
-    """The study in the journal file `path`, made if there is none; readable by Optuna's own tools and dashboard."""
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-    with _quiet():
-        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
-        return optuna.create_study(study_name="tuning", storage=storage, direction="maximize", load_if_exists=True)
-
-
-def _frozen(candidate: Candidate, images: int, score: Score) -> Any:
-    import optuna
-
-    attributes = {"candidate": dict(candidate), "images": images, "score": [score.accuracy, score.log_likelihood]}
-    return optuna.trial.create_trial(value=score.accuracy, user_attrs=attributes)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna says on stderr what our own display shows."""
-    import optuna
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)
+    def _known(self) -> Iterator[dict[str, Any]]:
+        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ():
+            with suppress(json.JSONDecodeError):
+                yield json.loads(line)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
+
+from upcycle.audit.statistics import accuracy_interval, clopper_pearson
 
 Recall = tuple[float, float, float]
 
@@ -20,12 +23,6 @@ class Scores:
     calibration_error: float
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities float64 (n, classes)."""
-    shifted = np.exp(logits.astype(float) - logits.max(1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(1, keepdims=True))
-
-
 def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
     """Macro F1 and AUROC by scikit-learn; balanced accuracy is the mean recall of the classes that have test images;
     calibration error over ten bins (Guo et al. 2017)."""
@@ -37,7 +34,7 @@ def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
         float((predicted == labels).mean()),
         float(np.nanmean(np.diag(confusion(logits, labels)))),
         float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        _auroc(softmax(logits), labels),
+        _auroc(softmax(logits.astype(float), axis=1), labels),
         float((share * np.abs(confidence - accuracy)).sum()),
     )
 
@@ -55,7 +52,7 @@ def reliability_bins(
     logits: np.ndarray, labels: np.ndarray, bins: int = 10, smallest: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean confidence, accuracy and share of the images, for every bin of confidence with at least `smallest` images."""
-    probabilities = softmax(logits)
+    probabilities = softmax(logits.astype(float), axis=1)
     top, right = probabilities.max(1), probabilities.argmax(1) == labels
     which = np.minimum((top * bins).astype(int), bins - 1)
     filled = np.flatnonzero(np.bincount(which, minlength=bins) >= smallest)
@@ -80,12 +77,9 @@ def recalls(logits: np.ndarray, labels: np.ndarray, confidence: float = 0.95, sm
 
 def rate(hits: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> Recall:
     """Share of True with its Clopper-Pearson interval; NaN for fewer than `smallest` values."""
-    from scipy.stats import binomtest
-
     if len(hits) < max(smallest, 1):
         return (np.nan, np.nan, np.nan)
-    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(confidence, method="exact")
-    return (float(hits.mean()), float(interval.low), float(interval.high))
+    return (float(hits.mean()), *accuracy_interval(hits, confidence))
 
 
 def roc_band(
@@ -106,9 +100,5 @@ def roc_band(
 
 def _exact_limits(rates: np.ndarray, count: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Clopper-Pearson limits of every rate of `count`."""
-    from scipy.stats import beta
-
-    hits, tail = np.round(rates * count), (1 - confidence) / 2
-    low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), count - hits + 1), 0.0)
-    high = np.where(hits < count, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1)), 1.0)
-    return low, high
+    limits = np.array([clopper_pearson(round(hits), count, confidence) for hits in rates * count])
+    return limits[:, 0], limits[:, 1]

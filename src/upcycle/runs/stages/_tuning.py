@@ -17,8 +17,8 @@ from upcycle.recycle import (
     Proxy,
     Score,
     Search,
-    StudyMemory,
     Trial,
+    TrialMemory,
     candidates,
     greedy,
     halving,
@@ -65,7 +65,7 @@ def tuning_stage(bench: Bench, splits: Splits) -> Facts:
     """Search, and leave the chosen settings in tuned.json."""
     folder, how = bench.folder.stage("tuning"), bench.config.tuning
     silent = replace(bench, display=SilentDisplay())  # a live one holds threads, which no other process can take
-    judge = StudyMemory(folder / "study.journal", SamplerJudge(silent, splits.validation()))
+    judge = TrialMemory(folder / "trials.jsonl", SamplerJudge(silent, splits.validation()))
     choices = choices_of(bench)
     if how.strategy == "greedy":
         rounds = greedy(choices, judge, images=how.images, jobs=how.jobs)
