@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,42 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes import Numbers
 from upcycle.config import BankConfig
-from upcycle.generators import Snapshot
 from upcycle.recycle import Bank, Sampler, bank_size, label_prior
 
 
-class NumberGenerator:
-    """Draws images whose pixels spell the index and the label, and counts what it is asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    def fit(self, *args: object, **kwargs: object) -> NumberGenerator:
-        return self
-
-    def snapshots(self) -> Sequence[Snapshot]:
-        return [Snapshot(1, Path())]
-
-    def sample(
-        self,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        spread: float = 1.0,
-        indices: np.ndarray | None = None,
-        snapshot: Snapshot | None = None,
-    ) -> np.ndarray:
-        rows = np.arange(len(labels)) if indices is None else indices
-        self.asked += rows.tolist()
-        out = np.zeros((len(labels), 1, 2, 2), np.uint8)
-        out[:, 0, 0, 0], out[:, 0, 0, 1] = rows % 256, rows // 256
-        out[:, 0, 1, 1] = labels
-        return out
-
-
-def _bank(folder: Path, size: int = 40) -> tuple[Bank, NumberGenerator]:
-    generator = NumberGenerator()
+def _bank(folder: Path, size: int = 40) -> tuple[Bank, Numbers]:
+    generator = Numbers()
     return Bank(folder, Sampler(generator, np.array([0.5, 0.5]), seed=0), size, (2, 2, 1)), generator
 
 
@@ -92,7 +62,7 @@ def test_bank_depends_on_where_it_is_not_on_the_way_there(steps: list[int], tmp_
 
 
 def test_labels_asked_for_match_the_prior_and_not_the_chunking(tmp_path: Path) -> None:
-    sampler = Sampler(NumberGenerator(), np.array([0.6, 0.3, 0.1]), seed=4)
+    sampler = Sampler(Numbers(), np.array([0.6, 0.3, 0.1]), seed=4)
     labels = sampler.labels(np.arange(5_000))
     assert np.bincount(labels) / 5_000 == pytest.approx([0.6, 0.3, 0.1], abs=2e-3)
     assert np.array_equal(sampler.labels(np.array([4_321, 7])), labels[[4_321, 7]])
@@ -115,11 +85,10 @@ def test_advance_below_the_size_is_an_error(tmp_path: Path) -> None:
         _bank(tmp_path)[0].advance(39)
 
 
-class Shades(NumberGenerator):
+class Shades(Numbers):
     """Images of one grey level: 200 times a number in [0, 1) that follows from label and index, or the mean of two such."""
 
-    def sample(self, labels: np.ndarray, *, indices: np.ndarray | None = None, **kwargs: object) -> np.ndarray:
-        rows = np.arange(len(labels)) if indices is None else indices
+    def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return _grey(_level(labels, rows))
 
     def between(
@@ -182,5 +151,5 @@ def test_draws_of_every_kind_do_not_depend_on_what_else_is_drawn() -> None:
 
 
 def test_a_generator_that_cannot_blend_is_named() -> None:
-    with pytest.raises(TypeError, match=r"Interpolates .* Got NumberGenerator"):
-        Sampler(NumberGenerator(), np.ones(2), seed=0, between=1.0).draw(np.arange(3))
+    with pytest.raises(TypeError, match=r"Interpolates .* Got Numbers"):
+        Sampler(Numbers(), np.ones(2), seed=0, between=1.0).draw(np.arange(3))

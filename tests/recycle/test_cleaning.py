@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recycle.test_training import CONFIG, stripes
+from tests.fakes import stripes
+from tests.recycle.test_training import CONFIG
 from upcycle.data import ImageSet
 from upcycle.nets import classifier_factory
 from upcycle.recycle import Recipe, believed, out_of_fold

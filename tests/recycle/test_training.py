@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.fakes import Painter, stripes
 from upcycle._training import Checkpoint
 from upcycle.config import AugmentConfig, ClassifierConfig
 from upcycle.data import ImageSet
-from upcycle.generators import EdmGenerator, ImageShape, Snapshot
+from upcycle.generators import EdmGenerator, ImageShape
 from upcycle.nets import Augmentation, classifier_factory, predict_logits
 from upcycle.recycle import (
     AskedLabels,
@@ -37,32 +38,6 @@ from upcycle.recycle._optimiser import image_budget, rate
 
 CONFIG = ClassifierConfig(width=8, blocks=1, batch=32, min_images=1, validate_every=0.25)
 RECIPE = Recipe(classifier_factory(CONFIG), 2, CONFIG, budget=960)
-
-
-def stripes(n: int, seed: int = 0) -> ImageSet:
-    """Class 0 has horizontal stripes, class 1 vertical ones, under noise."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    wave = 70 * np.sin(np.arange(8) * 2.1)
-    images = np.where(labels[:, None, None], wave[None, None, :], wave[None, :, None])
-    return ImageSet(np.clip(128 + images + rng.normal(0, 20, (n, 8, 8)), 0, 255).astype(np.uint8)[..., None], labels)
-
-
-class Painter:
-    """A generator that knows the classes."""
-
-    def sample(
-        self,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        spread: float = 1.0,
-        indices: np.ndarray | None = None,
-        snapshot: Snapshot | None = None,
-    ) -> np.ndarray:
-        rows = np.arange(len(labels)) if indices is None else indices
-        both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
-        return np.stack(both).transpose(0, 3, 1, 2)
 
 
 def _bank(folder: Path) -> Bank:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.recycle.test_training import stripes
+from tests.fakes import NoisyPainter, Painter, stripes
 from upcycle.config import ClassifierConfig
 from upcycle.generators import SAMPLE_BATCH, Snapshot, nearest_snapshot
 from upcycle.nets import classifier_factory
@@ -38,27 +38,6 @@ from upcycle.recycle import (
     smooth,
 )
 from upcycle.recycle import _student as student_module
-
-
-class NoisyPainter:
-    """Paints class k as brightness 50 + 100 k. Of every three draws one shows the other class; `collapsed` is never right."""
-
-    def __init__(self, collapsed: int | None = None) -> None:
-        self.collapsed = collapsed
-
-    def sample(
-        self,
-        labels: np.ndarray,
-        *,
-        seed: int,
-        spread: float = 1.0,
-        indices: np.ndarray | None = None,
-        snapshot: Snapshot | None = None,
-    ) -> np.ndarray:
-        rows = np.arange(len(labels)) if indices is None else indices
-        wrong = (rows % 3 == 0) | (labels == self.collapsed)
-        shown = np.where(wrong, 1 - labels, labels)
-        return np.broadcast_to((50 + 100 * shown)[:, None, None, None], (len(labels), 1, 4, 4)).astype(np.uint8)
 
 
 class Brightness(nn.Module):
@@ -110,10 +89,10 @@ class Coins(NoisyPainter):
 
     batches = 0
 
-    def sample(self, labels: np.ndarray, *, indices: np.ndarray | None = None, **_: object) -> np.ndarray:
+    def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
         self.batches += -(-len(labels) // SAMPLE_BATCH)
-        coins = np.array([np.random.default_rng(int(row)).integers(2) for row in np.atleast_1d(indices)])
-        return super().sample(labels, seed=0, indices=np.where(coins == 0, 0, 1))
+        coins = np.array([np.random.default_rng(int(row)).integers(2) for row in rows])
+        return super().paint(labels, np.where(coins == 0, 0, 1))
 
 
 @pytest.mark.parametrize(("redraws", "batches"), [(0, 2), (1, 3), (3, 4), (10, 6)])
@@ -198,9 +177,9 @@ def test_a_killed_search_asks_for_no_proxy_student_again(tmp_path: Path) -> None
 
 
 def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_mixes_them_up() -> None:
-    class Liar(_Painter):
-        def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
-            return super().sample(np.asarray(1 - labels), **how)
+    class Liar(Painter):
+        def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            return super().paint(1 - labels, rows)
 
     config = ClassifierConfig(width=8, blocks=1, batch=32)
     recipe = Recipe(classifier_factory(config), 2, config)
@@ -214,7 +193,7 @@ def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_m
             validation,
             torch.device("cpu"),
         )
-        for painter in (_Painter(), Liar())
+        for painter in (Painter(), Liar())
     )
     assert good.accuracy > 0.9 and bad.accuracy < 0.1
 
@@ -223,26 +202,11 @@ def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_m
 def test_a_proxy_student_draws_as_many_images_as_the_plan_counts(refresh: float) -> None:
     from upcycle.recycle import AskedLabels
 
-    drawn = 0
-
-    class Counting(_Painter):
-        def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
-            nonlocal drawn
-            drawn += len(labels)
-            return super().sample(labels, **how)
-
+    painter = Painter()
     config = ClassifierConfig(width=8, blocks=1, batch=16)
     proxy = Proxy(Recipe(classifier_factory(config), 2, config), Distillation(1, 0), refresh=refresh)
-    proxy.train(Sampler(Counting(), np.array([0.5, 0.5]), seed=0), AskedLabels(2), 640, seed=0)  # type: ignore[arg-type]
-    assert drawn - 1 == pytest.approx(640 * proxy_draws(refresh), rel=0.01)  # the one shows the shape
-
-
-class _Painter:
-    def sample(self, labels: np.ndarray, **how: object) -> np.ndarray:
-        rows = how.get("indices")
-        assert isinstance(rows, np.ndarray)
-        both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
-        return np.stack(both).transpose(0, 3, 1, 2)
+    proxy.train(Sampler(painter, np.array([0.5, 0.5]), seed=0), AskedLabels(2), 640, seed=0)  # type: ignore[arg-type]
+    assert len(painter.asked) - 1 == pytest.approx(640 * proxy_draws(refresh), rel=0.01)  # the one shows the shape
 
 
 def test_nearest_snapshot_prefers_the_later_of_two() -> None:

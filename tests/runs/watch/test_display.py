@@ -6,13 +6,9 @@ import io
 
 import pytest
 
+from tests.fakes import Terminal
 from upcycle.runs.watch import _display
 from upcycle.runs.watch._display import PlainDisplay, RichDisplay, SilentDisplay, make_display
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -12,13 +12,9 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from tests.fakes import Terminal
 from upcycle.runs.watch._display import PlainDisplay, RichDisplay, make_display
 from upcycle.runs.watch._thumbnails import can_show, first_of_each_class, thumbnail_rows
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def pixels(lines: list[Text]) -> np.ndarray:
