@@ -1,4 +1,4 @@
-"""Lists made from pyproject.toml for the environments of the tests. Needs the standard library alone, since it runs before any install.
+"""Lists made from pyproject.toml for the tests. Needs only the standard library, because it runs before any install.
 
 python scripts/requirements.py lowest          # every direct dependency at its lower bound, as a constraints file
 python scripts/requirements.py without-torch   # what `make quick` installs
