@@ -28,6 +28,9 @@ class DataConfig(_Section):
         le=1024,
         description="pad images with black to squares and resize them to so many pixels; none = as they are",
     )
+    channels: Literal["auto", "grey", "rgb"] = Field(
+        "auto", description="auto = as they are, and where grey and RGB are mixed RGB, or grey if none shows a colour"
+    )
     window: tuple[float, float] | None = Field(
         None, description="DICOM and NIfTI: centre and width of the grey values shown; none = the file's own, or its range"
     )

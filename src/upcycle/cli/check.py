@@ -14,7 +14,7 @@ from upcycle.cli._options import json_option, print_json
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings; those of data.* count.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits that are made.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the splits that are made.")
 @json_option
 def check(data: str, groups: Path | None, config: Path | None, overrides: tuple[str, ...], seed: int, as_json: bool) -> None:
     """Say what was understood of DATA: counts, size, channels, duplicates, groups, problems. Writes nothing.

@@ -69,7 +69,7 @@ def check(dataset: Dataset) -> CheckReport:
 
 
 def _copies(within: dict[str, int], between: dict[str, int]) -> Iterator[str]:
-    yield from (f"{n} images of {split} repeat another of it" for split, n in within.items() if n)
+    yield from (f"images of {split} that repeat another of it: {n}" for split, n in within.items() if n)
     yield from (f"the same image is in {pair}: {n} times" for pair, n in between.items() if n)
 
 
@@ -78,7 +78,7 @@ def _two_labels(dataset: Dataset, hashes: dict[str, np.ndarray]) -> Iterator[str
     images = np.unique(np.concatenate(list(hashes.values())), return_inverse=True)[1]
     classes_of_image = np.bincount(np.unique(np.stack([images, labels], 1), axis=0)[:, 0])
     if several := int((classes_of_image > 1).sum()):
-        yield f"{several} images have copies of another class"
+        yield f"images that have copies of another class: {several}"
 
 
 def _thin_splits(counts: dict[str, list[int]], class_names: tuple[str, ...]) -> Iterator[str]:

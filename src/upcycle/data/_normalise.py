@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from upcycle.data.readers import Findings, RawSplit
+from upcycle.data.readers import DEPTHS, Findings, RawSplit, in_8_bits
 
-_DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners store in 16-bit numbers
+_ROUNDING = 1e-5  # what float32 arithmetic may leave beyond 0 and 1
 _MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of so many class names would fill the memory
 
 
@@ -17,7 +17,7 @@ def pixel_depth(raws: Sequence[RawSplit], findings: Findings) -> int:
     """Bits per pixel of the whole data set: one scale for all splits, or a split would look darker than another."""
     wide = [raw.images for raw in raws if _is_wide(raw.images)]
     high = max((int(images.max()) for images in wide), default=0)
-    bits = next((bits for bits in _DEPTHS if high < 2**bits), 16)
+    bits = next((bits for bits in DEPTHS if high < 2**bits), 16)
     if bits > 8 and any(raw.images.dtype == np.uint8 for raw in raws):
         got = f"8-bit pixels in one split and values up to {high} in another"
         findings.problem("all splits", "of one pixel depth", got, "Convert them alike.")
@@ -80,8 +80,7 @@ def _integers(name: str, images: np.ndarray, bits: int, findings: Findings) -> n
     if low < 0 or high > 65535:
         findings.problem(f"{name} images", "between 0 and 65535", f"values from {low} to {high}", "Rescale them.")
         return None
-    table: np.ndarray = np.round(np.arange(2**bits) * (255 / (2**bits - 1))).astype(np.uint8)
-    return np.asarray(table[images])
+    return in_8_bits(images, bits)
 
 
 def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | None:
@@ -91,13 +90,12 @@ def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | N
         findings.problem(f"{name} images", "free of NaN and infinity", got, "Repair or remove them.")
         return None
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
-    if low < 0 or high > 1:
-        findings.problem(
-            f"{name} images", "uint8, 16-bit, or float in [0, 1]", f"float from {low:g} to {high:g}", "Rescale them."
-        )
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        got = f"float from {low:.9g} to {high:.9g}"
+        findings.problem(f"{name} images", "uint8, 16-bit, or float in [0, 1]", got, "Rescale them.")
         return None
     findings.note("float images in [0, 1] were rescaled to 8 bits")
-    return np.round(images * 255).astype(np.uint8)
+    return np.round(images.clip(0, 1) * 255).astype(np.uint8)
 
 
 def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:

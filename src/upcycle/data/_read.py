@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from upcycle.config import DataConfig
-from upcycle.data._groups import group_numbers, owned, read_groups
+from upcycle.data._groups import group_numbers
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._normalise import normalise, pixel_depth
 from upcycle.data._split import cut
-from upcycle.data.readers import Findings, RawSplit, Source, added_readers, built_in_readers, choose, fitted_all
+from upcycle.data.readers import (
+    SPLITS,
+    Findings,
+    RawSplit,
+    Source,
+    added_readers,
+    built_in_readers,
+    by_name,
+    check_class_names,
+    choose,
+    class_text,
+    in_shape,
+    one_colour,
+    owned,
+    printable,
+    read_groups,
+    shown,
+    split_of,
+)
 from upcycle.errors import DataError
 
 
@@ -55,22 +73,54 @@ def _assemble(
     seed: int,
     findings: Findings,
 ) -> Dataset:
-    raws = [replace(raw, images=fitted_all(raw.images, config.side)) for raw in raws]
+    raws, class_names = by_name(_one_of_each(raws, findings), class_names, findings)
+    raws = _in_one_shape(raws, config, findings)
     bits = pixel_depth(raws, findings)
     found = {raw.name: _image_set(raw, bits, findings) for raw in raws}
     sets = {key: value for key, value in found.items() if value is not None}
     if not findings.problems:
         findings.problems.extend(_disagreements(sets))
+    if class_names is not None:
+        class_names = tuple(map(class_text, class_names))
+        check_class_names(class_names, findings)
     if not findings.problems:
+        numbered = class_names is None
         class_names = class_names or tuple(map(str, range(1 + max(int(s.labels.max()) for s in sets.values()))))
-        findings.problems.extend(_class_problems(sets, class_names, config))
+        findings.problems.extend(_class_problems(sets, class_names, numbered, config))
     if findings.problems or class_names is None:
         raise DataError(*findings.problems)
+    _note_blank(sets, findings)
     train, validation, test = _complete(sets, config, seed, findings)
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
         raise DataError(*problems)
-    return Dataset(name, train, validation, test, class_names, tuple(findings.notes))
+    return Dataset(printable(name), train, validation, test, class_names, findings.said())
+
+
+def _one_of_each(raws: Sequence[RawSplit], findings: Findings) -> list[RawSplit]:
+    """Splits under their usual names; one that no rule knows, or two of one name, are a problem."""
+    named = [replace(raw, name=raw.name if raw.name == "all" else split_of(raw.name) or raw.name) for raw in raws]
+    odd = [raw.name for raw in named if raw.name not in SPLITS]
+    if odd:
+        findings.problem("splits", "train, validation and test, or one called all", shown(odd), "Rename them.")
+    names = [raw.name for raw in named]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        findings.problem("splits", "given once each", f"several of {shown(twice)}", "Join them.")
+    return named
+
+
+def _in_one_shape(raws: list[RawSplit], config: DataConfig, findings: Findings) -> list[RawSplit]:
+    """Images of all splits in the channels and of the side that the settings ask for, each (n, h, w[, channels])."""
+    arrays = [in_shape(np.asarray(raw.images), config) for raw in raws]
+    return [replace(raw, images=images) for raw, images in zip(raws, one_colour(arrays, findings), strict=True)]
+
+
+def _note_blank(sets: dict[str, ImageSet], findings: Findings) -> None:
+    """Images without anything to see: a window that misses, a mask, an empty slice."""
+    for split in sets.values():
+        flat = split.images.reshape(len(split), -1)
+        findings.count("images are blank, of one shade all over", int((flat == flat[:, :1]).all(1).sum()))
 
 
 def _image_set(raw: RawSplit, bits: int, findings: Findings) -> ImageSet | None:
@@ -87,28 +137,39 @@ def _disagreements(sets: dict[str, ImageSet]) -> Iterator[str]:
     if "all" in sets and len(sets) > 1:
         yield "data must have splits or none. Got images both with and without a split. Rename one of them."
     empty = [name for name, split in sets.items() if len(split) == 0]
-    if empty:
+    if empty == ["all"]:
+        yield "data must hold images. Got none. Add some."
+    elif empty:
         yield f"every split must hold images. Got an empty {', '.join(empty)}. Add images or remove the split."
-    shapes = {split.images.shape[1:] for split in sets.values()}
+    shapes = {split.images.shape[1:] for split in sets.values() if len(split)}
     if len(shapes) > 1:
         yield f"all splits must have images of one size and channel count. Got {sorted(shapes)}. Convert them."
     if len({split.groups is None for split in sets.values()}) > 1:
         yield "group ids must be given for every split or for none. Got them for some. Add the missing ones."
 
 
-def _class_problems(sets: dict[str, ImageSet], class_names: tuple[str, ...], config: DataConfig) -> Iterator[str]:
+def _class_problems(
+    sets: dict[str, ImageSet], class_names: tuple[str, ...], numbered: bool, config: DataConfig
+) -> Iterator[str]:
+    """`numbered` says that the classes have no names but their numbers."""
     labels = np.concatenate([split.labels for split in sets.values()])
     counts = np.bincount(labels, minlength=len(class_names))
     if len(class_names) < 2:
         yield f"data must have at least two classes. Got only {class_names[0]!r}. Add another class."
         return
-    if len(class_names) > max(len(labels) // 2, 2):
+    if len(counts) > len(class_names):
+        got = f"{len(class_names)} for labels up to {labels.max()}"
+        yield f"class names must be one for each label. Got {got}. Name every class."
+        return
+    if numbered and len(class_names) > max(len(labels) // 2, 2):
         got = f"values up to {labels.max()} for {len(labels)} images"
         yield f"labels must be 0 to the number of classes minus one. Got {got}. Renumber them."
         return
     for name, count in zip(class_names, counts, strict=True):
-        if count == 0:
+        if count == 0 and numbered:
             yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {name}. Renumber them."
+        elif count == 0:
+            yield f"every class must hold images. Got no image of class {name}. Add some or remove the class."
         elif count < config.min_images_per_class:
             least = config.min_images_per_class
             yield f"every class must have at least {least} images. Got {count} of class {name}. Add some or merge classes."

@@ -180,7 +180,7 @@ def test_server_that_sends_without_end_is_stopped(server: Server, target: Path) 
 
 def test_two_processes_fetch_a_file_once(server: Server, target: Path) -> None:
     server.seconds = 1.0
-    script = f"from pathlib import Path; from upcycle.data._fetch import fetch; fetch({server.address + '/x'!r}, {MD5!r}, Path({str(target)!r}))"
+    script = f"from pathlib import Path; from upcycle.data.readers._fetch import fetch; fetch({server.address + '/x'!r}, {MD5!r}, Path({str(target)!r}))"
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]
     assert len(server.asked) == 1 and target.read_bytes() == CONTENT

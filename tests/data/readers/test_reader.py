@@ -96,7 +96,7 @@ def test_what_exists_wins_over_a_name(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("shape", [(12, 20), (20, 12), (20, 12, 3)])
 def test_side_pads_to_a_centred_square_and_keeps_the_type(write_npz: Callable[..., Path], shape: tuple[int, ...]) -> None:
-    from upcycle.data.readers._stack import fitted
+    from upcycle.data.readers._prepare import fitted
 
     image = np.full(shape, 4000, np.uint16)
     found = fitted(image, 10)

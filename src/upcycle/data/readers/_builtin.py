@@ -6,11 +6,13 @@ from pathlib import Path
 
 from upcycle.data.readers._dicom import read_dicom
 from upcycle.data.readers._files import holds_idx, read_digits, read_idx, read_npz
-from upcycle.data.readers._folder import kind_of_folder, read_pictures
+from upcycle.data.readers._folder import read_pictures
 from upcycle.data.readers._hf import is_parquet, is_saved, read_hf
+from upcycle.data.readers._kinds import kind_of_folder
 from upcycle.data.readers._medmnist import read_medmnist
 from upcycle.data.readers._nifti import read_nifti
 from upcycle.data.readers._reader import Reader
+from upcycle.data.readers._walk import Walk
 
 
 def built_in_readers() -> list[Reader]:
@@ -28,4 +30,4 @@ def built_in_readers() -> list[Reader]:
 
 
 def _holds(path: Path, kind: str) -> bool:
-    return path.is_dir() and kind_of_folder(path) == kind
+    return path.is_dir() and kind_of_folder(path / name for name in Walk(path).files("")) == kind

@@ -5,6 +5,7 @@ Only the elements in `_TAGS` are parsed; of these the patient's id becomes a num
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +14,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from upcycle.data.readers._extra import need
-from upcycle.data.readers._folder import FileKind, Opened, Unreadable, read_files
+from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
-from upcycle.data.readers._picture import MAX_PIXELS
+from upcycle.data.readers._picture import MAX_PIXELS, Unreadable
 from upcycle.data.readers._raw import RawImages, Source
 
 _T = TypeVar("_T")
-
 
 _TAGS = (
     *("SpecificCharacterSet", "PatientID", "IssuerOfPatientID", "BurnedInAnnotation", "SharedFunctionalGroupsSequence"),
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelData"),
+    *("PixelPaddingRangeLimit", "FloatPixelData", "DoubleFloatPixelData", "PresentationLUTShape", "PresentationLUTSequence"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     *(f"{c}PaletteColorLookupTable{end}" for c in ("Red", "Green", "Blue") for end in ("Descriptor", "Data")),
@@ -48,7 +49,7 @@ def _open(path: Path, source: Source) -> Opened:
         frames = _guarded(lambda: _frames(dataset, source))
         owner = _guarded(lambda: _owner(dataset))
     if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
-        source.findings.note("some files say that text is burned into their pixels: look for names before you go on")
+        source.findings.count("files that say that text is burned into their pixels: look for names before you go on")
     return Opened(frames, owner)
 
 
@@ -59,15 +60,29 @@ def _guarded(work: Callable[[], _T]) -> _T:
     except Unreadable:
         raise
     except Exception as error:
-        raise Unreadable(" ".join(str(error).split())[:80].rstrip(".,: ") or type(error).__name__) from None
+        raise Unreadable(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """What the parser says, on one line; where it lacks a decoder, what to install."""
+    text = " ".join(str(error).split())
+    if "plugins are missing dependencies" in text or "unable to decode" in text.lower():
+        return (
+            "compressed pixels whose decoder is not installed, install pylibjpeg with pylibjpeg-libjpeg and pylibjpeg-openjpeg"
+        )
+    return textwrap.shorten(text, 120, placeholder=" ...").rstrip(".,: ") or type(error).__name__
 
 
 def _parsed(path: Path) -> Any:
     from pydicom import dcmread
 
     dataset = dcmread(path, specific_tags=list(_TAGS))
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise Unreadable("float pixels")
     if "PixelData" not in dataset:
         raise Unreadable("no pixels")
+    if dataset.get("PresentationLUTSequence"):
+        raise Unreadable("a presentation LUT, save the file with it applied")
     if "SharedFunctionalGroupsSequence" in dataset:
         raise Unreadable("an enhanced multi-frame object, save one file per slice")
     if not 0 < int(dataset.Rows) * int(dataset.Columns) <= MAX_PIXELS:
@@ -103,26 +118,63 @@ def _shown(stored: np.ndarray, dataset: Any, source: Source) -> np.ndarray:
         raise Unreadable(f"pixels of kind {kind}")
     grey = _grey(stored, dataset, source)
     if kind == "MONOCHROME1":  # the smallest value is white
-        source.findings.note("MONOCHROME1 images were inverted")
+        source.findings.count("MONOCHROME1 images were inverted")
+        grey = 1 - grey
+    elif str(dataset.get("PresentationLUTShape", "") or "").upper() == "INVERSE":  # says of MONOCHROME1 what that says itself
+        source.findings.count("images whose presentation LUT is inverse were inverted")
         grey = 1 - grey
     return to_bytes(grey)
 
 
 def _grey(stored: np.ndarray, dataset: Any, source: Source) -> np.ndarray:
     """[0, 1] (h, w): modality LUT or rescaling, then the window asked for, the file's VOI LUT or window, or the range."""
-    values = _pixels_of_pydicom().apply_modality_lut(stored, dataset)
+    values = _rescaled(stored, dataset)
     if source.settings.window:
         return window(values, *source.settings.window, "LINEAR_EXACT")
     if dataset.get("VOILUTSequence"):
         bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
         return np.asarray(_pixels_of_pydicom().apply_voi(values.astype(np.int64), dataset) / (2**bits - 1))
-    if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
-        function = str(dataset.get("VOILUTFunction", "") or "LINEAR").upper()
-        return window(values, _first(dataset.WindowCenter), _first(dataset.WindowWidth), function)
-    source.findings.note("DICOM images without a window were stretched from their darkest to their brightest pixel")
-    real = values[stored != dataset.PixelPaddingValue] if dataset.get("PixelPaddingValue") is not None else values
+    if _is_given(dataset, "WindowCenter") and _is_given(dataset, "WindowWidth"):
+        return _windowed(values, dataset)
+    source.findings.count("DICOM images without a window were stretched from their darkest to their brightest pixel")
+    real = values[~_padding(stored, dataset)]
     real = values if real.size == 0 else real
     return stretched(values, float(real.min()), float(real.max()))
+
+
+def _is_given(dataset: Any, name: str) -> bool:
+    """Whether the element is there and not empty: types 1C and 2 are found empty in files of many makers."""
+    value = dataset.get(name)
+    return value is not None and str(value).strip() not in ("", "[]", "None")
+
+
+def _rescaled(stored: np.ndarray, dataset: Any) -> np.ndarray:
+    """Stored values in units of the scanner (DICOM PS3.3, C.11.1): an absent slope is 1, an absent intercept 0."""
+    if dataset.get("ModalityLUTSequence"):
+        return np.asarray(_pixels_of_pydicom().apply_modality_lut(stored, dataset))
+    slope, intercept = (
+        float(dataset.get(name)) if _is_given(dataset, name) else absent
+        for name, absent in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
+    return np.asarray(stored * slope + intercept)
+
+
+def _windowed(values: np.ndarray, dataset: Any) -> np.ndarray:
+    function = str(dataset.get("VOILUTFunction", "") or "LINEAR").upper()
+    try:
+        return window(values, _first(dataset.WindowCenter), _first(dataset.WindowWidth), function)
+    except ValueError as error:
+        raise Unreadable(f"{error}, give another with data.window") from None
+
+
+def _padding(stored: np.ndarray, dataset: Any) -> np.ndarray:
+    """bool (h, w): pixels outside the picture, by PixelPaddingValue or from it to PixelPaddingRangeLimit."""
+    if not _is_given(dataset, "PixelPaddingValue"):
+        return np.zeros(stored.shape, bool)
+    ends = [int(dataset.PixelPaddingValue)]
+    if _is_given(dataset, "PixelPaddingRangeLimit"):
+        ends.append(int(dataset.PixelPaddingRangeLimit))
+    return np.asarray((stored >= min(ends)) & (stored <= max(ends)))
 
 
 def _first(value: Any) -> float:

@@ -7,50 +7,53 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from upcycle._npz import DAMAGED
-from upcycle.data.readers._raw import NAMES, Findings, RawImages, RawSplit, Source
+from upcycle.data.readers._npz_keys import Role, npz_roles
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._split_names import SPLITS
+from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError
-
-_GROUP_KEYS = ("patient_ids", "groups")
 
 
 def read_npz(source: Source) -> RawImages:
-    """Keys `{train,val,test}_images` and `_labels` as in MedMNIST, or `images` and `labels`; group ids optional."""
+    """Keys `{train,val,test}_images` and `_labels` as in MedMNIST, or `images` and `labels`; group ids optional.
+
+    Keys are known in any spelling that names a split and a part (`x_train`, `Validation_Labels`); others are noted.
+    """
     path, findings = source.path, source.findings
     try:
         with path.open("rb") as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
             if not zipfile.is_zipfile(handle):
                 raise ValueError("not a zip archive")
             with zipfile.ZipFile(handle) as archive:
-                _refuse_bomb(archive, path)
+                roles = npz_roles([name.removesuffix(".npy") for name in archive.namelist()], findings)
+                _refuse_bomb(archive, path, set(roles.values()))
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
                 keys = list(file.files)
-                arrays = {key: _array(file, key, path) for key in keys if key in _known_keys()}
+                arrays = {role: _array(file, key, path) for role, key in roles.items()}
     except DAMAGED as error:
         reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
         raise DataError(f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again.") from None
-    unread = [key for key in keys if key.endswith(("images", "labels")) and key not in arrays]
-    if unread:
-        findings.note(f"keys of the .npz were not read: {', '.join(unread[:5])}")
-    found = [raw for prefix in ("train", "val", "test", "") if (raw := _npz_split(arrays, prefix, findings))]
+    found = [raw for split in SPLITS if (raw := _npz_split(arrays, split, roles, findings))]
     if not found and not findings.problems:
-        got = ", ".join(keys[:5]) or "an empty file"
+        got = shown(keys) or "an empty file"
         findings.problem(path.name, "an .npz with train_images or images", got, "See docs/data.md.")
-    return RawImages(found)
+    return RawImages(_with_owners(found, arrays, roles, findings))
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+def _refuse_bomb(archive: zipfile.ZipFile, path: Path, keys: set[str]) -> None:
     """Raise DataError before anything is unpacked that is far larger than its file, and ValueError for a header that lies.
 
     NumPy allocates what an array's header claims before it reads the first byte.
     """
-    members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in _known_keys()]
+    members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in keys]
     check_unpacked(path, sum(m.file_size for m in members), path.stat().st_size)
     for member in members:
         with archive.open(member) as file:
@@ -80,10 +83,6 @@ def check_unpacked(path: Path, unpacked: int, packed: int) -> None:
         raise DataError(f"{path} must be a file of images. Got {got}, which looks like a bomb. Save it without compression.")
 
 
-def _known_keys() -> set[str]:
-    return {prefix + end for prefix in ("train_", "val_", "test_", "") for end in ("images", "labels", *_GROUP_KEYS)}
-
-
 def _array(file: Any, key: str, path: Path) -> np.ndarray:
     try:
         array = file[key]
@@ -98,17 +97,36 @@ def _array(file: Any, key: str, path: Path) -> np.ndarray:
     return array
 
 
-def _npz_split(arrays: dict[str, np.ndarray], prefix: str, findings: Findings) -> RawSplit | None:
-    start = f"{prefix}_" if prefix else ""
-    images, labels = arrays.get(f"{start}images"), arrays.get(f"{start}labels")
+def _npz_split(arrays: dict[Role, np.ndarray], split: str, roles: dict[Role, str], findings: Findings) -> RawSplit | None:
+    images, labels = arrays.get((split, "images")), arrays.get((split, "labels"))
     if images is None and labels is None:
         return None
     if images is None or labels is None:
+        there = roles[split, "labels" if images is None else "images"]
+        start = {"all": "", "validation": "val_"}.get(split, f"{split}_")
         missing = f"{start}{'images' if images is None else 'labels'}"
-        findings.problem("the .npz", f"complete: {start}images and {start}labels", f"no {missing}", "Add it.")
+        findings.problem(
+            "the .npz", f"complete: {start}images and {start}labels", f"{printable(there)} and no {missing}", "Add it."
+        )
         return None
-    groups = next((arrays[start + key] for key in _GROUP_KEYS if start + key in arrays), None)
-    return RawSplit(NAMES.get(prefix, "all"), images, labels, groups)
+    return RawSplit(split, images, labels, arrays.get((split, "owners")))
+
+
+def _with_owners(
+    found: list[RawSplit], arrays: dict[Role, np.ndarray], roles: dict[Role, str], findings: Findings
+) -> list[RawSplit]:
+    """Ids under a key without a split belong to the one split there is; where there are several, that is a problem."""
+    stray = [
+        (split, key) for (split, part), key in roles.items() if part == "owners" and split not in {raw.name for raw in found}
+    ]
+    if not stray or not found:
+        return found
+    if len(found) == 1 and len(stray) == 1 and found[0].groups is None and stray[0][0] == "all":
+        return [replace(found[0], groups=arrays["all", "owners"])]
+    wanted = shown(f"{'val' if raw.name == 'validation' else raw.name}_patient_ids" for raw in found)
+    got = shown(printable(key) for _, key in stray)
+    findings.problem("patient ids", f"given for each split ({wanted})", got, "Rename or cut them.")
+    return found
 
 
 def read_digits(_: Source) -> RawImages:
@@ -126,17 +144,21 @@ def holds_idx(path: Path) -> bool:
 
 
 def read_idx(source: Source) -> RawImages:
-    """IDX files as MNIST and Fashion-MNIST have them, gzipped or not: train-*, t10k-*."""
+    """IDX files as MNIST and Fashion-MNIST have them, gzipped or not: train-*, t10k-*. Other files are noted."""
     path, findings = source.path, source.findings
-    splits = []
+    splits, used = [], set()
     for prefix, name in (("train", "train"), ("t10k", "test")):
         kinds = (("images?idx3", 3), ("labels?idx1", 1))
         found = [(next(iter(sorted(path.glob(f"{prefix}-{kind}-ubyte*"))), None), axes) for kind, axes in kinds]
+        used |= {file.name for file, _ in found if file is not None}
         arrays = [None if file is None else _idx(file, axes, findings) for file, axes in found]
         if any(file is None for file, _ in found):
             findings.problem("the IDX folder", "complete", f"no {prefix} images or labels", "Add the file.")
         if arrays[0] is not None and arrays[1] is not None:
             splits.append(RawSplit(name, arrays[0], arrays[1]))
+    others = [name for name in Walk(path).files("") if name not in used]
+    if others:
+        findings.note(f"{len(others)} files of the IDX folder were not read: {shown(others)}")
     return RawImages(splits)
 
 

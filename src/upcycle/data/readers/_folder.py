@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from upcycle.data.readers._layout import LABELS, Entry, files_below, layout
+from upcycle.data.readers._classes import is_utf8
+from upcycle.data.readers._kinds import kind_of_file
+from upcycle.data.readers._label_table import by_table, label_table
+from upcycle.data.readers._layout import Entry, Layout, by_folders, note_splits_in_names
+from upcycle.data.readers._owners import note_owners_in_paths
 from upcycle.data.readers._patients import Patients
-from upcycle.data.readers._picture import open_picture
-from upcycle.data.readers._raw import RawImages, RawSplit, Source
-from upcycle.data.readers._stack import fitted, shown, stacked
-
-PICTURES = {".png", ".jpg", ".jpeg"}
-
-
-VOLUMES = {".nii", ".nii.gz"}
-
-
-SCANS = {".dcm", ".dicom"}
-
-
-_OTHER_IMAGES = {".bmp", ".gif", ".heic", ".jp2", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
-
-
-_LOOKED_AT = 1000  # files, to find out what a folder holds
+from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._stack import Pile
 
 
 @dataclass(frozen=True)
@@ -37,10 +25,6 @@ class Opened:
 
     images: Sequence[np.ndarray]
     owner: tuple[str, ...] | None = None
-
-
-class Unreadable(Exception):
-    """One file cannot be used; the text says why, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -52,51 +36,49 @@ class FileKind:
     open: Callable[[Path, Source], Opened]
 
 
-def kind_of_file(path: Path) -> str:
-    """picture, volume, scan, other image, or "" for a file that is no image. A scan is also known by its first bytes."""
-    name = path.name.lower()
-    suffix = ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
-    for kind, suffixes in (("picture", PICTURES), ("volume", VOLUMES), ("scan", SCANS), ("other image", _OTHER_IMAGES)):
-        if suffix in suffixes:
-            return kind
-    return "scan" if name != "dicomdir" and _starts_as_dicom(path) else ""
-
-
-def _starts_as_dicom(path: Path) -> bool:
-    """The four letters after the preamble of 128 bytes (DICOM PS3.10, 7.1)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def kind_of_folder(path: Path) -> str:
-    """The kind of image most of a folder's files are of; picture where it holds none."""
-    kinds = Counter(kind_of_file(file) for file in islice(files_below(path), _LOOKED_AT))
-    return max(("picture", "volume", "scan"), key=lambda kind: kinds[kind])
+def layout(root: Path, findings: Findings) -> Layout:
+    """The files of `root` by its labels.csv, or else by its class folders."""
+    table = label_table(root)
+    return by_folders(root, findings) if table is None else by_table(root, table, findings)
 
 
 def read_files(source: Source, kind: FileKind) -> RawImages:
     """Every file of `kind` in the folder, as its class folders or its labels.csv say; other images are a problem.
 
-    Groups are patients as numbers (`Patients`), given where files name patients or hold several images each.
+    Groups are those of the table, or patients as numbers (`Patients`) where files name them or hold several images each.
     """
     found = layout(source.path, source.findings)
-    kinds = {entry: kind_of_file(entry.file) for entry in found.entries}
-    _report_foreign([(e.name, k) for e, k in kinds.items() if k != kind.kind], kind, source)
+    kinds = [kind_of_file(source.path / entry.name) for entry in found.entries]
+    _report_foreign([(entry.name, k) for entry, k in zip(found.entries, kinds, strict=True) if k != kind.kind], kind, source)
+    entries = [entry for entry, k in zip(found.entries, kinds, strict=True) if k == kind.kind]
+    _check_names(entries, source.findings)
     shelf = _Shelf(source, kind)
-    splits = [shelf.split(name, [e for e in kinds if e.split == name and kinds[e] == kind.kind]) for name in found.splits]
+    splits = [shelf.split(name, [entry for entry in entries if entry.split == name]) for name in found.splits]
     if shelf.unreadable:
         allowed = f"a readable {kind.called}"
         source.findings.problem("every image", allowed, shown(shelf.unreadable), "Repair or remove them.")
-    if not splits:
-        source.findings.problem(source.path.name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
-    if not shelf.named and len({n for s in splits for n in s.names or ()}) == sum(len(s.labels) for s in splits):
-        splits = [replace(split, groups=None) for split in splits]
-    elif shelf.named and shelf.unnamed:
-        source.findings.note(f"{len(shelf.unnamed)} files name no patient: each counts as a patient of its own")
-    return RawImages(splits, found.class_names)
+    if not entries:
+        name = printable(source.path.name)
+        source.findings.problem(name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
+    note_splits_in_names(found.entries, source.findings)
+    return RawImages(_grouped(splits, entries, found.owned, shelf, source.findings), found.class_names)
+
+
+def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _Shelf, findings: Findings) -> list[RawSplit]:
+    """Groups by the table, by the files' own ids, or by file where files hold several images; else none."""
+    if owned:
+        owner = {entry.name: entry.owner for entry in entries}
+        if shelf.named:
+            findings.note("the patients of labels.csv replaced those that the files name")
+        return [replace(split, groups=np.array([owner[name] for name in split.names or ()], np.str_)) for split in splits]
+    if not shelf.named:
+        if shelf.kind.kind == "scan" and entries:
+            findings.note("no file names a patient: images were not grouped")
+        note_owners_in_paths([entry.name for entry in entries], findings)
+    elif shelf.unnamed:
+        findings.note(f"{shelf.unnamed} files name no patient: each counts as a patient of its own")
+    single = len({n for s in splits for n in s.names or ()}) == sum(len(s.labels) for s in splits)
+    return [replace(split, groups=None) for split in splits] if single and not shelf.named else splits
 
 
 class _Shelf:
@@ -107,51 +89,58 @@ class _Shelf:
         self.patients = Patients()
         self.unreadable: list[str] = []
         self.named = False  # whether any file named a patient
-        self.unnamed: list[str] = []
+        self.unnamed = 0
 
     def split(self, name: str, entries: list[Entry]) -> RawSplit:
         """The files of one split; those that cannot be read are kept in `unreadable`."""
-        images: list[np.ndarray] = []
+        pile = Pile(self.source.settings)
         labels, names, groups = [], [], []
         for entry in entries:
             try:
-                opened = self.kind.open(entry.file, self.source)
+                opened = self.kind.open(self.source.path / entry.name, self.source)
             except Unreadable as error:
                 self.unreadable.append(f"{entry.name} ({error})" if str(error) else entry.name)
                 continue
-            count = len(opened.images)
-            images += [fitted(image, self.source.settings.side) for image in opened.images]
-            labels += [entry.label] * count
-            names += [entry.name] * count
-            groups += [self._number(opened.owner, entry.name)] * count
-        array = stacked(images, names, self.source.findings)
+            owner = self._number(opened.owner, entry.name)
+            for image in opened.images:
+                pile.add(image, entry.name)
+                labels.append(entry.label)
+                names.append(entry.name)
+                groups.append(owner)
+        array = pile.array(self.source.findings)
         return RawSplit(name, array, np.array(labels, np.int64), np.array(groups, np.int64), tuple(names))
 
     def _number(self, owner: tuple[str, ...] | None, name: str) -> int:
         if owner is None:
-            self.unnamed.append(name)
+            self.unnamed += 1
             return self.patients.number("file", name)
         self.named = True
         return self.patients.number("patient", *owner)
 
 
+def _check_names(entries: list[Entry], findings: Findings) -> None:
+    """File names that are no UTF-8 cannot be written into a report, hours later."""
+    bad = [entry.name for entry in entries if not is_utf8(entry.name)]
+    if bad:
+        findings.problem("names of files and folders", "UTF-8", shown(bad), "Rename them.")
+
+
 def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source) -> None:
     """Images of a kind that is not read are refused, as leaving them out would change the data; other files are noted."""
-    pictures = [name for name, found in files if found]
-    if pictures:
-        source.findings.problem("every image", kind.called, shown(pictures), "Convert or remove them.")
-    others = [name for name, found in files if not found and name != LABELS]
-    if others:
-        source.findings.note(f"files that are no images were left out: {shown(others)}")
+    images = [name for name, found in files if found not in ("", "plain")]
+    if images:
+        got = f"{len(images)} of another kind: {shown(images)}" if len(images) > 5 else shown(images)
+        source.findings.problem("every image", kind.called, got, "Convert or remove them.")
+    for wanted, what in (("plain", "that are no images"), ("", "of a kind that is not known")):
+        others = [name for name, found in files if found == wanted]
+        if others:
+            source.findings.note(f"{len(others)} files {what} were left out: {shown(others)}")
 
 
 def read_pictures(source: Source) -> RawImages:
-    """PNG and JPEG files."""
-    return read_files(source, FileKind("picture", "PNG or JPEG", _open_picture))
+    """PNG, JPEG and the other formats of `open_picture`."""
+    return read_files(source, FileKind("picture", FORMATS, _open_picture))
 
 
 def _open_picture(path: Path, source: Source) -> Opened:
-    image = open_picture(path, source.findings)
-    if image is None:
-        raise Unreadable
-    return Opened([image])
+    return Opened([open_picture(path, source.findings)])

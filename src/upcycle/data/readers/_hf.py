@@ -14,19 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
-from upcycle.data.readers._picture import open_picture
-from upcycle.data.readers._raw import NAMES, RawImages, RawSplit, Source
-from upcycle.data.readers._stack import fitted, shown, stacked
+from upcycle.data.readers._owners import owner_column
+from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of
+from upcycle.data.readers._stack import Pile, one_colour
+from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError
 
-_SPLITS = NAMES | {"validation": "validation", "valid": "validation", "dev": "validation"}
-
-
 _LABELS = ("label", "labels", "class")
-
-
-_GROUPS = ("patient_id", "patient", "group", "groups")
 
 
 def is_saved(path: Path) -> bool:
@@ -36,28 +34,42 @@ def is_saved(path: Path) -> bool:
 
 def is_parquet(path: Path) -> bool:
     """Whether `path` is a parquet file or a folder with some."""
-    return path.suffix == ".parquet" if path.is_file() else path.is_dir() and any(_parquet_files(path))
+    return path.suffix.lower() == ".parquet" if path.is_file() else path.is_dir() and bool(_parquet_files(path))
 
 
 def read_hf(source: Source) -> RawImages:
     """`hf:PATH` of a saved data set, a parquet file or a folder of them; or `hf:NAME` of one on the hub."""
     need("datasets", "hf", "Hugging Face data sets")
-    tables = {name: table for key, table in _tables(source) if (name := _split_name(key, source)) is not None}
-    if "all" in tables and len(tables) > 1:
-        source.findings.note("splits named neither train, validation nor test were not read")
-        del tables["all"]
-    if not tables:
-        raise DataError(f"{source.text} must hold a train split. Got none. Rename one.")
-    columns = _columns(next(iter(tables.values())), source)
-    splits = [_split(name, tables[name], columns, source) for name in ("train", "validation", "test", "all") if name in tables]
-    return RawImages(splits, _class_names(next(iter(tables.values())), columns[1]), source.path.stem or None)
+    shards = _known(list(_tables(source)), source)
+    columns = _columns(shards[0][2], source)
+    found = [(name, _shard(name, key, table, columns, source)) for name, key, table in shards]
+    order = [name for name in SPLITS if any(n == name for n, _ in found)]
+    splits = [_joined(name, [shard for n, shard in found if n == name], source) for name in order]
+    return RawImages(splits, None, source.path.stem or None)
 
 
-def _split_name(key: str, source: Source) -> str | None:
-    if key in _SPLITS or key == "all":
-        return _SPLITS.get(key, key)
-    source.findings.note(f"split {key} was not read")
-    return None
+def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str, Any]]:
+    """(split, key, table) of what is read. Keys that name no split are all of the data, or are left out where others do."""
+    keys = list(dict.fromkeys(key for key, _ in tables))
+    told = {key: None if key == "all" else split for key, split in splits_of(keys).items()}
+    unclear = [key for key in keys if told[key] == UNCLEAR]
+    if unclear:
+        source.findings.problem("splits", "called train, validation or test", shown(unclear), "Rename them.")
+    known = {key: str(split) for key, split in told.items() if split in SPLITS}
+    if not known and not unclear and not any(map(parse_split, keys)):
+        if keys != ["all"]:
+            source.findings.note(f"read as one set without splits: {shown(keys)}")
+        known = dict.fromkeys(keys, "all")
+    left_out = [key for key in keys if key not in known and key not in unclear]
+    if known and left_out:
+        source.findings.note(
+            f"{len(left_out)} splits named neither train, validation nor test were not read: {shown(left_out)}"
+        )
+    if not {"train", "all"} & set(known.values()):
+        then = "Rename one, or give the file alone."
+        source.findings.problem(printable(source.text), "a data set with a train split", shown(keys) or "none", then)
+        raise DataError(*source.findings.problems)
+    return [(known[key], key, table) for key, table in tables if key in known]
 
 
 def _tables(source: Source) -> Iterator[tuple[str, Any]]:
@@ -70,7 +82,7 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
         if is_saved(source.path):
             yield from _saved(source.path)
         elif is_parquet(source.path):
-            yield from ((key, Dataset(table)) for key, table in _parquet(source.path))
+            yield from ((key, Dataset(table)) for key, table in _parquet(source.path, source.findings))
         elif source.text and source.path.exists():
             raise DataError(f"hf data must be a saved data set or parquet. Got {source.text}. Give class folders without hf:.")
         elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a path is nobody's business on the hub
@@ -99,23 +111,24 @@ def _hub(name: str) -> Iterator[tuple[str, Any]]:
     yield from [("all", found)] if isinstance(found, Dataset) else found.items()
 
 
-def _parquet_files(path: Path) -> Iterator[Path]:
-    yield from sorted(f for f in path.rglob("*.parquet") if f.is_file())
+def _parquet_files(path: Path) -> list[str]:
+    return [name for name in Walk(path).files("") if name.lower().endswith(".parquet")]
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
-    """Split -> Arrow table. Files are named for their split, as `train-00000-of-00001.parquet`, or lie in a folder that is."""
-    import pyarrow as pa
+def _parquet(path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
+    """Key -> Arrow table. Files are named for their split, as `train-00000-of-00001.parquet`, or lie in a folder that is."""
     from pyarrow import parquet
 
-    by_split: dict[str, list[Path]] = {}
-    for file in [path] if path.is_file() else _parquet_files(path):
-        words = (file.stem.partition("-")[0], *(() if path.is_file() else (file.parent.name,)))
-        by_split.setdefault(next((word for word in words if word in _SPLITS), "all"), []).append(file)
-    if len(by_split) == 1:
-        by_split = {"all" if path.is_file() else key: files for key, files in by_split.items()}
-    for key, files in by_split.items():
-        yield key, pa.concat_tables([parquet.read_table(file) for file in files])
+    if path.is_file():
+        yield "all", parquet.read_table(path)
+        return
+    walk = Walk(path)
+    files = [name for name in walk.files("") if name.lower().endswith(".parquet")]
+    walk.report(findings)
+    for name in files:
+        *above, last = name.rpartition(".")[0].split("/")
+        told = [word for word in above if parse_split(word)][-1:]
+        yield "/".join([*told, last] if parse_split(last) else told or [last]), parquet.read_table(path / name)
 
 
 def _columns(table: Any, source: Source) -> tuple[str, str, str | None]:
@@ -130,33 +143,53 @@ def _columns(table: Any, source: Source) -> tuple[str, str, str | None]:
     if len(images) != 1 or len(labels) != 1:
         got = f"image columns {images or 'none'} and class columns {labels or 'none'}"
         raise DataError(f"{source.text} must have one column of images and one of classes. Got {got}. Keep one of each.")
-    return images[0], labels[0], next((k for k in _GROUPS if k in features), None)
+    owner = owner_column((k for k in features if k not in (images[0], labels[0])), "the data set", source.findings)
+    return images[0], labels[0], owner
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...] | None:
     names = getattr(table.features[column], "names", None)
-    return tuple(map(str, names)) if names else None
+    return tuple(map(class_text, map(str, names))) if names else None
 
 
-def _split(name: str, table: Any, columns: tuple[str, str, str | None], source: Source) -> RawSplit:
+def _shard(name: str, key: str, table: Any, columns: tuple[str, str, str | None], source: Source) -> RawSplit:
+    """The rows of one table. Raises DataError where it lacks a column that the first one has."""
     from datasets import Image
 
     image, label, group = columns
-    images, names, bad = [], [], []
+    lacking = [column for column in columns if column and column not in table.features]
+    if lacking:
+        raise DataError(f"every split must have the same columns. Got no {shown(lacking)} in {printable(key)}. Add them.")
+    pile, bad = Pile(source.settings), []
     for index, row in enumerate(table.select_columns([image]).cast_column(image, Image(decode=False))):
-        found = _decoded(row[image], source)
-        if found is None:
-            bad.append(f"{name} row {index}")
-            continue
-        images.append(fitted(found, source.settings.side))
-        names.append(f"{name} row {index}")
+        try:
+            pile.add(_decoded(row[image], source), f"{name} row {index}")
+        except Unreadable as error:
+            bad.append(f"{name} row {index} ({error})" if str(error) else f"{name} row {index}")
     if bad:
         then = "Repair the rows, or save the data set with its images inside."
-        source.findings.problem("every image", "a PNG or JPEG inside the data set", shown(bad), then)
-    array = np.zeros((len(table), 8, 8), np.uint8) if bad else stacked(images, names, source.findings)
-    return RawSplit(name, array, np.array(table[label]), None if group is None else np.array(table[group]))
+        source.findings.problem("every image", f"a {FORMATS} inside the data set", shown(bad), then)
+    array = np.zeros((len(table), 8, 8), np.uint8) if bad else pile.array(source.findings)
+    groups = None if group is None else np.array(table[group], object)
+    return RawSplit(name, array, np.array(table[label]), groups, class_names=_class_names(table, label))
 
 
-def _decoded(cell: Any, source: Source) -> np.ndarray | None:
+def _joined(name: str, shards: list[RawSplit], source: Source) -> RawSplit:
+    """Shards of one split, their classes matched by name."""
+    if len(shards) == 1:
+        return shards[0]
+    shards, names = by_name(shards, None, source.findings)
+    arrays = one_colour([s.images if s.images.ndim == 4 else s.images[..., None] for s in shards], source.findings)
+    if len({(images.shape[1:], images.dtype) for images in arrays}) > 1:
+        got = shown(f"{images.shape[1]} x {images.shape[2]} of {images.dtype}" for images in arrays)
+        source.findings.problem("all images", "of one size, channel count and depth", got, "Convert them, or set data.side.")
+        arrays = [np.zeros((len(images), 8, 8, 1), np.uint8) for images in arrays]
+    groups = None if shards[0].groups is None else np.concatenate([s.groups for s in shards if s.groups is not None])
+    return RawSplit(name, np.concatenate(arrays), np.concatenate([s.labels for s in shards]), groups, class_names=names)
+
+
+def _decoded(cell: Any, source: Source) -> np.ndarray:
     content = cell.get("bytes") if isinstance(cell, dict) else None
-    return open_picture(io.BytesIO(content), source.findings) if content else None
+    if not content:
+        raise Unreadable
+    return open_picture(io.BytesIO(content), source.findings)

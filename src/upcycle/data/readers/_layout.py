@@ -2,143 +2,211 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from upcycle.data.readers._raw import NAMES, Findings
-from upcycle.data.readers._stack import shown
-from upcycle.data.readers._table import read_table
+from upcycle.data.readers._classes import class_text, in_order
+from upcycle.data.readers._raw import Findings, printable, shown
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, split_of, splits_of, words_of
+from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError
 
 LABELS = "labels.csv"
-
-
-_SPLITS = NAMES | {"validation": "validation", "valid": "validation", "": "all"}  # as people write them in a table
+_NAMELESS = {
+    "fold",
+    "folds",
+    "cv",
+    "site",
+    "center",
+    "centre",
+    "cohort",
+    "partition",
+    "group",
+    "hospital",
+    "set",
+    "part",
+    "split",
+}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its split, the number of its class, and its name relative to the folder."""
+    """One file: its split, the number of its class, its name relative to the folder, and its owner if a table says so."""
 
     split: str
     label: int
-    file: Path
     name: str
+    owner: str = ""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a folder holds; `splits` are all that it has, also empty ones."""
+    """What a folder holds; `splits` are all that it has, also empty ones; `owned` whether a table names owners."""
 
     splits: tuple[str, ...]
     class_names: tuple[str, ...]
     entries: tuple[Entry, ...]
+    owned: bool = False
 
 
-def layout(root: Path, findings: Findings) -> Layout:
-    """The files of `root` by its labels.csv, or else by its class folders; classes are sorted by name."""
-    return _by_table(root, findings) if (root / LABELS).is_file() else _by_folders(root, findings)
+@dataclass(frozen=True)
+class _Part:
+    """A folder that is a class, or a part of one: `folder` relative to the root."""
+
+    split: str
+    label: str
+    folder: str
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Files in order of name; not those that systems and editors hide."""
-    if folder.is_dir():
-        inside = (f for f in folder.rglob("*") if not any(map(_hidden, f.relative_to(folder).parts)))
-        yield from sorted(f for f in inside if f.is_file())
-
-
-def _by_folders(root: Path, findings: Findings) -> Layout:
-    """One folder per class, or train, val and test folders of them."""
-    roots = _roots(root, findings)
-    classes = sorted({folder.name for part in roots.values() for folder in _folders(part)})
+def by_folders(root: Path, findings: Findings) -> Layout:
+    """One folder per class; or such folders below train, val and test; or train, val and test folders below each class."""
+    walk = Walk(root)
+    tops = _tops(walk, findings)
+    if findings.problems and not tops:
+        walk.report(findings)
+        raise DataError(*findings.problems)
+    parts = [_Part(split, class_text(name), f"{top}/{name}") for top, split in tops.items() for name in walk.folders(top)]
+    if not tops:
+        parts = _without_splits(walk, findings)
+    classes = in_order(part.label for part in parts)
     if not classes:
-        raise DataError(f"{root} must hold one folder per class, or a labels.csv. Got neither. See docs/data.md.")
-    entries = [
-        Entry(split, label, file, file.relative_to(root).as_posix())
-        for split, part in roots.items()
-        for label, name in enumerate(classes)
-        for file in files_below(part / name)
-    ]
-    return Layout(tuple(roots), tuple(classes), tuple(entries))
-
-
-def _roots(path: Path, findings: Findings) -> dict[str, Path]:
-    """Split -> its folder. A folder named train that holds images and no folders is a class."""
-    names = [folder.name for folder in _folders(path)]
-    if "train" in names and (any(_folders(path / "train")) or set(names) <= set(NAMES)):
-        beside = [name for name in names if name not in NAMES]
-        if beside:
-            findings.note(f"folders beside train, val and test were not read: {shown(beside)}")
-        return {NAMES[name]: path / name for name in NAMES if name in names}
-    if names and set(names) <= {"val", "test"}:
-        raise DataError(f"{path} must hold a train folder. Got {' and '.join(names)} only. Add it.")
-    return {"all": path}
-
-
-def _folders(path: Path) -> Iterator[Path]:
-    """Folders in order of name; not those that systems and editors hide."""
-    yield from sorted(f for f in path.iterdir() if f.is_dir() and not _hidden(f.name))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def _by_table(root: Path, findings: Findings) -> Layout:
-    """labels.csv: a header line, then file, class and, if there is a third column, split."""
-    rows = [(r[0].replace("\\", "/").removeprefix("./"), r[1], r[2] if len(r) > 2 else "") for r in _rows(root)]
-    outside = [name for name, _, _ in rows if not _is_inside(root, name)]
-    if outside:
-        findings.problem(f"files in {LABELS}", "inside the folder", shown(outside), "Use names relative to the folder.")
-    rows = [row for row in rows if row[0] not in set(outside)]
-    _check_rows(root, rows, findings)
-    classes = sorted({label for _, label, _ in rows}, key=_by_number)
+        walk.report(findings)
+        if findings.problems:
+            raise DataError(*findings.problems)
+        raise DataError(
+            f"{printable(str(root))} must hold one folder per class, or a labels.csv. Got neither. See docs/data.md."
+        )
     numbers = {name: k for k, name in enumerate(classes)}
-    rows = sorted({row[0]: row for row in rows if (root / row[0]).is_file()}.values())
-    entries = tuple(Entry(_SPLITS.get(s.lower(), "all"), numbers[label], root / name, name) for name, label, s in rows)
-    _note_unlisted(root, entries, findings)
-    used = {entry.split for entry in entries}
-    return Layout(tuple(s for s in ("train", "validation", "test", "all") if s in used), tuple(classes), entries)
+    parts.sort(key=lambda part: (SPLITS.index(part.split), numbers[part.label], part.folder))
+    entries = tuple(Entry(p.split, numbers[p.label], name) for p in parts for name in walk.files(p.folder))
+    _note_loose(walk, ["", *tops], findings)
+    _refuse_hidden_splits(entries, {part.folder for part in parts}, findings)
+    _note_spellings(parts, findings)
+    walk.report(findings)
+    used = {part.split for part in parts} | set(tops.values())
+    return Layout(tuple(split for split in SPLITS if split in used), tuple(classes), entries)
 
 
-def _by_number(text: str) -> tuple[int, str]:
-    """Whole numbers in their order, then words in theirs."""
-    return (int(text) if text.isdecimal() and len(text) < 10 else 10**9, text)
+def _tops(walk: Walk, findings: Findings) -> dict[str, str]:
+    """Folder -> split for the folders in the root that are splits; empty where they are classes.
+
+    A folder named train that holds images and no folders is a class, if other folders are none of splits.
+    """
+    names = walk.folders("")
+    found = splits_of(names)
+    known = {name: split for name, split in found.items() if split in SPLITS}
+    trains = [name for name, split in known.items() if split == "train"]
+    strangers = [name for name in names if name not in known]
+    deep = {name for name in names if walk.folders(name)}
+    if trains and (set(trains) & deep or not strangers):
+        _check_tops(known, strangers, deep, found, findings)
+        return {name: split for name, split in known.items() if name in deep}
+    misnamed = [
+        name for name in names if found[name] in ("validation", "test", UNCLEAR) or (found[name] == "train" and name in deep)
+    ]
+    if misnamed:
+        got = (
+            f"{shown(misnamed)} next to {shown(sorted(set(names) - set(misnamed)))}"
+            if set(names) - set(misnamed)
+            else f"{shown(misnamed)} only"
+        )
+        findings.problem(
+            "folders",
+            "one per class, or a train folder with val and test next to it",
+            got,
+            "Rename them, or name the classes in a labels.csv.",
+        )
+    elif trains:
+        findings.note(f"folder {shown(trains)} was taken for a class: it holds images and no folders")
+    return {}
 
 
-def _rows(root: Path) -> list[list[str]]:
-    return read_table(root / LABELS, "labels", "file,class")
+def _check_tops(
+    known: dict[str, str], strangers: list[str], deep: set[str], found: dict[str, str | None], findings: Findings
+) -> None:
+    flat = [name for name in known if name not in deep]
+    if flat:
+        then = "Sort their images into class folders, or move them away."
+        findings.problem("folders of splits", "made of one folder per class", f"none in {shown(flat)}", then)
+    unclear = [name for name in strangers if found[name] == UNCLEAR]
+    if unclear:
+        findings.problem("folders next to train", "called val or test", shown(unclear), "Rename or move them.")
+    beside = [name for name in strangers if name not in unclear]
+    if beside:
+        findings.note(f"folders beside train, val and test were not read: {shown(beside)}")
+    for split, count in Counter(known.values()).items():
+        if count > 1:
+            findings.note(f"several folders were read as {split}: {shown(n for n, s in known.items() if s == split)}")
 
 
-def _is_inside(root: Path, name: str) -> bool:
-    """Neither absolute nor upwards, nor through a link that leads out."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or Path(name).is_absolute() or "\0" in name:
-        return False
-    return (root / name).resolve().is_relative_to(root.resolve())
+def _without_splits(walk: Walk, findings: Findings) -> list[_Part]:
+    """Every folder in the root is a class; folders in all of them that are called train, val and test are splits."""
+    names = walk.folders("")
+    below = {name: walk.folders(name) for name in names}
+    inner = {name: splits_of(folders) for name, folders in below.items()}
+    every = [split for found in inner.values() for split in found.values()]
+    if "train" in every and all(split in SPLITS for split in every) and all(inner.values()) and not any(map(walk.loose, names)):
+        findings.note("train, val and test folders were found below the classes")
+        return [_Part(str(s), class_text(name), f"{name}/{f}") for name, found in inner.items() for f, s in found.items()]
+    _suspect(names, below, findings)
+    return [_Part("all", class_text(name), name) for name in names]
 
 
-def _check_rows(root: Path, rows: list[tuple[str, str, str]], findings: Findings) -> None:
-    by_name: dict[str, set[tuple[str, str]]] = {}
-    for name, label, split in rows:
-        by_name.setdefault(name, set()).add((label, split))
-    twice = [name for name, found in by_name.items() if len(found) > 1]
-    if twice:
-        findings.problem(LABELS, "clear on every file", f"two rows that differ for {shown(twice)}", "Keep one row each.")
-    absent = [name for name in by_name if not (root / name).is_file()]
-    if absent:
-        findings.problem(f"files in {LABELS}", "there", f"no {shown(absent)}", "Check the names below the header line.")
-    blank = [name for name, label, _ in rows if not label]
-    if blank:
-        findings.problem(LABELS, "filled in", f"no class for {shown(blank)}", "Add them or remove the rows.")
-    odd = sorted({split for _, _, split in rows if split.lower() not in _SPLITS})
-    if odd:
-        findings.problem(f"splits in {LABELS}", "train, val or test", shown(odd), "Rename them.")
+def _suspect(names: list[str], below: dict[str, list[str]], findings: Findings) -> None:
+    """Several folders that hold the same folders may be splits, sites or folds that are called something else."""
+    shared = set.intersection(*(set(folders) for folders in below.values())) if below else set()
+    if len(names) < 2 or len(shared) < 2:
+        return
+    if all(_is_nameless(name) for name in names):
+        got = f"{shown(names)}, which hold the same folders ({shown(sorted(shared), 3)})"
+        findings.problem(
+            "folders", "one per class, or train, val and test", got, "Rename them, or merge them into class folders."
+        )
+    else:
+        findings.note(
+            f"{shown(names)} were taken for the classes, although they hold the same folders ({shown(sorted(shared), 3)}): "
+            "if those are the classes, call the folders above them train, val and test"
+        )
 
 
-def _note_unlisted(root: Path, entries: tuple[Entry, ...], findings: Findings) -> None:
-    listed = {entry.name for entry in entries} | {LABELS}
-    others = [name for f in files_below(root) if (name := f.relative_to(root).as_posix()) not in listed]
-    if others:
-        findings.note(f"files without a row in {LABELS} were left out: {shown(others)}")
+def _is_nameless(name: str) -> bool:
+    return all(word.isdigit() or len(word) == 1 or word in _NAMELESS for word in words_of(name))
+
+
+def _note_loose(walk: Walk, folders: list[str], findings: Findings) -> None:
+    loose = [name for folder in folders for name in walk.loose(folder)]
+    if loose:
+        findings.note(f"{len(loose)} files outside the class folders were left out: {shown(loose)}")
+
+
+def _refuse_hidden_splits(entries: tuple[Entry, ...], folders: set[str], findings: Findings) -> None:
+    """Folders called train or test below a class would be poured together without a word."""
+    below = {entry.name.rpartition("/")[0] for entry in entries}
+    inside = {
+        word for path in below for top in folders if path.startswith(f"{top}/") for word in path[len(top) + 1 :].split("/")
+    }
+    splits = sorted(word for word in inside if split_of(word))
+    if splits:
+        then = "Move them to the top of the data, or rename them."
+        findings.problem("folders below a class", "parts of that class", f"splits ({shown(splits)})", then)
+
+
+_SPLIT_IN_NAME = re.compile(r"(?:^|[\W_\d])(train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?)(?=[\W_\d]|$)", re.IGNORECASE)
+
+
+def note_splits_in_names(entries: tuple[Entry, ...], findings: Findings) -> None:
+    """Say it where files are called after splits but lie together."""
+    stems = [entry.name.rpartition("/")[2].rpartition(".")[0] for entry in entries if entry.split == "all"]
+    told = {found.split for stem in stems if _SPLIT_IN_NAME.search(stem) and (found := parse_split(stem))}
+    if "train" in told and len(told) > 1:
+        findings.note(
+            "files are called after train and test, but no split was read from their names: use folders or a labels.csv"
+        )
+
+
+def _note_spellings(parts: list[_Part], findings: Findings) -> None:
+    names = {part.folder.rpartition("/")[2] if part.split != "all" else part.folder for part in parts}
+    if len(names) > len({class_text(name) for name in names}):
+        findings.note("class folders whose names are the same letters stored in two ways were read as one class")

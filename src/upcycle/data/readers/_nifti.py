@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import logging
 import math
+import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,13 @@ import numpy as np
 
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._files import check_unpacked
-from upcycle.data.readers._folder import FileKind, Opened, Unreadable, read_files
+from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
+from upcycle.data.readers._picture import Unreadable
 from upcycle.data.readers._raw import RawImages, Source
 from upcycle.errors import DataError
 
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of a volume turned to right, anterior, superior
-
-
 _MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
 
 
@@ -39,14 +39,16 @@ def _open(path: Path, source: Source) -> Opened:
     except (DataError, Unreadable):
         raise
     except Exception as error:  # of the parser, which may raise whatever Python has on a damaged file
-        raise Unreadable(" ".join(str(error).split())[:80].rstrip(".,: ") or type(error).__name__) from None
+        raise Unreadable(
+            textwrap.shorten(" ".join(str(error).split()), 120, placeholder=" ...").rstrip(".,: ") or type(error).__name__
+        ) from None
     shares = _shares(volume, source)
     settings = source.settings
     slices = np.moveaxis(shares, _AXIS[settings.plane], 0)
     indices = chosen(len(slices), settings.slices, settings.slice_share)
     source.findings.note(f"NIfTI volumes were cut into {settings.plane} slices: {settings.slices or 'all'} of each")
     # the patient's right (or front) is on the left of the image, the front (or head) at the top, as radiologists look
-    return Opened([to_bytes(np.flip(slices[index].T)) for index in indices], (str(path),))
+    return Opened([to_bytes(np.flip(slices[index].T)) for index in indices])
 
 
 @contextlib.contextmanager
@@ -104,4 +106,9 @@ def _shares(volume: np.ndarray, source: Source) -> np.ndarray:
         return window(volume, *source.settings.window, "LINEAR_EXACT")
     source.findings.note("NIfTI volumes without data.window were stretched from their 0.5th to their 99.5th percentile")
     low, high = np.percentile(volume, [0.5, 99.5])
+    if low == high:  # of a mask, a lesion map, a scan of few hot spots
+        source.findings.count(
+            "NIfTI volumes with one value nearly everywhere were stretched from their lowest to their highest"
+        )
+        low, high = volume.min(), volume.max()
     return stretched(volume, float(low), float(high))

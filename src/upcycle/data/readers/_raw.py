@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from upcycle.config import DataConfig
-
-NAMES = {"train": "train", "val": "validation", "test": "test"}  # as in files -> as in a Dataset
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,7 @@ class Findings:
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def problem(self, what: str, allowed: str, got: object, then: str) -> None:
         """Add the line `<what> must be <allowed>. Got <got>. <then>`."""
@@ -30,10 +29,26 @@ class Findings:
         if text not in self.notes:
             self.notes.append(text)
 
+    def count(self, what: str, number: int = 1) -> None:
+        """Add `number` images (or files) to those of which `what` is said at the end, with their number."""
+        if number:
+            what = printable(what)
+            self.counts[what] = self.counts.get(what, 0) + number
+
+    def said(self) -> tuple[str, ...]:
+        """All notes, those that count things last."""
+        return (*self.notes, *(f"{what}: {number}" for what, number in self.counts.items()))
+
 
 def printable(text: str) -> str:
     """`text` on one line: a file name may hold line ends and codes that steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def shown(names: Iterable[str], most: int = 5) -> str:
+    """The first few of `names`, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,7 @@ class RawSplit:
 
     `name` is train, validation, test, or "all" where the source has no splits: they are then cut. `groups` (n,) are ids of any
     type, equal where images are of one patient. `names` (n,) are what a groups file calls the images; without them it counts
-    rows.
+    rows. `class_names` says how label 0, 1, 2 ... of this split is called, where splits may number their classes differently.
     """
 
     name: str
@@ -50,6 +65,7 @@ class RawSplit:
     labels: np.ndarray
     groups: np.ndarray | None = None
     names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

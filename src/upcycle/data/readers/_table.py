@@ -3,30 +3,122 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from upcycle.data.readers._raw import Findings, shown
+from upcycle.data.readers._split_names import words_of
 from upcycle.errors import DataError
 
 _MOST_BYTES = 256 * 2**20  # millions of rows; more is another file by mistake
+FILE_WORDS = (
+    *("file", "filename", "filepath", "path", "image", "img", "imagename", "imagefile", "imagepath", "imageid", "picture"),
+    *("row", "name", "id"),
+)
+_NOTHING_SAID = {"", "unnamed", "index"}  # columns that tables get by themselves
 
 
-def read_table(path: Path, what: str, columns: str) -> list[list[str]]:
-    """Rows below the header, stripped, blank ones left out; at least as many cells each as `columns` names.
+@dataclass(frozen=True)
+class Table:
+    """`header` and `rows` of cells without spaces at their ends, as many in each row as in the header."""
+
+    path: Path
+    header: tuple[str, ...]
+    rows: list[list[str]]
+
+    def cells(self, column: str | None) -> list[str]:
+        """One column; empty cells where it is None."""
+        if column is None:
+            return [""] * len(self.rows)
+        place = self.header.index(column)
+        return [row[place] for row in self.rows]
+
+    def named(self, words: Sequence[str]) -> str | None:
+        """The column whose name is one of `words`, the first of these that is there, in any spelling."""
+        plain = {"".join(words_of(column)): column for column in reversed(self.header)}
+        return next((plain[word] for word in words if word in plain), None)
+
+    def others(self, used: Iterable[str | None]) -> list[str]:
+        """Columns with a name of their own that are not `used`."""
+        return [
+            c for c in self.header if c not in set(used) and "".join(w for w in words_of(c) if w.isalpha()) not in _NOTHING_SAID
+        ]
+
+
+def read_table(path: Path, what: str, columns: str, findings: Findings) -> Table:
+    """The table, blank lines left out. Cells are parted by commas, semicolons or tabs, whichever the header holds most of.
 
     Raises DataError, starting with `what`, for a file that is no such table.
     """
     try:
         if path.stat().st_size > _MOST_BYTES or not path.is_file():
             raise OSError
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(cell.strip() for cell in row)][1:]
+        text = path.read_text(encoding="utf-8-sig")
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first))
+        rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
     except (OSError, UnicodeError, csv.Error):
         advice = "Check the path, and save it as UTF-8."
         raise DataError(f"{what} must be a readable CSV in UTF-8 of less than 256 MB. Got {path}. {advice}") from None
     count = columns.count(",") + 1
-    number = ("no", "one", "two", "three")[count]
-    if not rows or any(len(row) < count for row in rows):
+    if len(rows) < 2 or len(rows[0]) < count:
+        number = ("no", "one", "two", "three")[count]
         raise DataError(
             f"{what} must be a CSV of {number} columns with a header. Got {path} without them. Write {columns} rows."
         )
-    return rows
+    return Table(path, tuple(rows[0]), _even(rows, what, findings))
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _even(rows: list[list[str]], what: str, findings: Findings) -> list[list[str]]:
+    """Rows below the header, each as long: cells that are missing at the end are empty, surplus ones would be lost."""
+    width = len(rows[0])
+    long = [k for k, row in enumerate(rows[1:], 2) if any(row[width:])]
+    if long:
+        got = f"{len(rows[long[0] - 1])} cells in row {long[0]} below {width} names ({len(long)} such rows)"
+        findings.problem(f"rows of {what}", "as long as the header", got, "Quote cells that hold commas.")
+    twice = [name for k, name in enumerate(rows[0]) if name and name in rows[0][:k]]
+    if twice:
+        findings.problem(f"columns of {what}", "of different names", f"{shown(twice)} twice", "Rename one.")
+    return [(row + [""] * width)[:width] for row in rows[1:]]
+
+
+class FileNames:
+    """Finds a file that a table names: by its path, or by its bare name, with or without suffix, where only one has that."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = list(files)
+        self._exact = set(self._files)
+        self._bare: dict[str, list[str]] = {}
+        for file in self._files:
+            name = file.rpartition("/")[2]
+            for key in {name, name.rpartition(".")[0]} - {""}:
+                self._bare.setdefault(key, []).append(file)
+
+    def find(self, name: str) -> list[str]:
+        """The files that `name` may mean: one where it is clear, none where there is none."""
+        if name in self._exact:
+            return [name]
+        return self._bare.get(name, []) if "/" not in name else self._below(name)
+
+    def _below(self, name: str) -> list[str]:
+        """A name with folders above the data's, or without its suffix."""
+        return [
+            file
+            for file in self._bare.get(name.rpartition("/")[2], [])
+            if f"/{name}/".endswith((f"/{file}/", f"/{_stem(file)}/"))
+        ]
+
+
+def _stem(file: str) -> str:
+    return file.rpartition(".")[0]
+
+
+def file_key(text: str) -> str:
+    """A file name of a table as the readers write it: slashes forward, none at its start."""
+    return text.strip().replace("\\", "/").removeprefix("./")

@@ -1,0 +1,94 @@
+"""One rule for classes: their names, their order, and numbers that mean something only with their own list of names."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from upcycle.data.readers._raw import Findings, RawSplit, shown
+
+_STEERING = {"Cc", "Cs", "Zl", "Zp", "Cn"}  # categories of characters that are no text: controls, halves, line ends
+_BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+EMPTY = {"", "nan", "nat", "<na>", "null", "#n/a"}  # what tables hold where nothing was filled in
+
+
+def class_text(name: str) -> str:
+    """`name` as it is compared and stored: NFC, without spaces at the ends. Systems store the same letters in several ways."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each name once; whole numbers in their order, then words in theirs."""
+    return sorted(set(names), key=lambda name: (int(name) if name.isdecimal() and len(name) < 10 else 10**9, name))
+
+
+def check_class_names(names: Sequence[str], findings: Findings) -> None:
+    """Names that are no printable text, or given twice, are a problem; names that differ little are noted."""
+    bad = [name for name in names if not is_text(name)]
+    if bad:
+        got = shown(name.encode("utf-8", "backslashreplace").decode() for name in bad)
+        findings.problem("class names", "printable text in UTF-8", got, "Rename them.")
+    if len(set(names)) < len(names):
+        twice = [name for k, name in enumerate(names) if name in names[:k]]
+        findings.problem("class names", "all different", f"{shown(twice)} twice", "Rename or merge them.")
+    blank = [name for name in names if name.casefold() in EMPTY]
+    if blank:
+        got = shown(map(repr, blank))
+        findings.problem("class names", "filled in", f"{got}, as tables have it for nothing", "Fill in or remove those rows.")
+    plain = {name: "".join(filter(str.isalnum, name.casefold())) or name for name in names}
+    if odd := [name for name in plain if list(plain.values()).count(plain[name]) > 1]:
+        findings.note(f"names of classes differ in case, spaces or marks only: {shown(odd)}")
+
+
+def is_text(name: str) -> bool:
+    """Whether `name` can be written as UTF-8 and printed without steering a terminal."""
+    return not any(c in _BIDI or unicodedata.category(c) in _STEERING for c in name)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether `name` can be written as UTF-8: names of files may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def by_name(
+    splits: Sequence[RawSplit], class_names: Sequence[str] | None, findings: Findings
+) -> tuple[list[RawSplit], tuple[str, ...] | None]:
+    """The splits with labels that count in one list of names, and that list; None where no names are known.
+
+    A split with names of its own is mapped by them. Where only some have names, numbers cannot be compared: a problem.
+    """
+    own = [split for split in splits if split.class_names is not None]
+    if not own:
+        return list(splits), None if class_names is None else tuple(class_names)
+    if len(own) < len(splits) and class_names is None:
+        bare = [split.name for split in splits if split.class_names is None]
+        findings.problem("class names", "given for every split or for none", f"none for {shown(bare)}", "Add them.")
+        return list(splits), None
+    lists = [split.class_names or tuple(class_names or ()) for split in splits]
+    every = tuple(dict.fromkeys(name for names in ([class_names] if class_names else []) + lists for name in names))
+    if any(names != every[: len(names)] for names in lists):
+        findings.note("splits number their classes differently: labels were matched by the names of the classes")
+    return [
+        replace(s, labels=_renumbered(s, names, every, findings), class_names=None)
+        for s, names in zip(splits, lists, strict=True)
+    ], every
+
+
+def _renumbered(split: RawSplit, names: Sequence[str], every: Sequence[str], findings: Findings) -> np.ndarray:
+    labels: np.ndarray = np.asarray(split.labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        return labels
+    outside = labels[(labels < 0) | (labels >= len(names))]
+    if outside.size:
+        got = f"{outside.ravel()[0]} for {len(names)} names"
+        findings.problem(f"{split.name} labels", "numbers of its class names", got, "Number the classes 0, 1, 2 ...")
+        return labels
+    numbers: np.ndarray = np.array([every.index(name) for name in names], np.int64)
+    return np.asarray(numbers[labels])
