@@ -328,3 +328,82 @@ def test_photographs_among_scans_are_named(root: Path) -> None:
 
     Image.fromarray(blobs(1)[0][0]).save(root / "a" / "preview.png")
     refused(root, "every image must be DICOM. Got a/preview.png")
+
+
+def rescaled(slope: Any, intercept: Any) -> Change:
+    def change(k: int, image: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        return image, full_range(k, image)[1] | {"RescaleSlope": slope, "RescaleIntercept": intercept}
+
+    return change
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(None, None), ("", ""), (None, "0"), ("1", None)])
+def test_rescaling_that_is_there_and_empty_counts_as_absent(tmp_path: Path, slope: Any, intercept: Any) -> None:
+    assert pixels(load(study(tmp_path, rescaled(slope, intercept)))) == EXPECTED
+
+
+def test_slope_without_an_intercept_is_used(tmp_path: Path) -> None:
+    def change(k: int, image: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        return image.astype(np.uint16) * 10, {"RescaleSlope": "0.1"} | full_range(k, image)[1]
+
+    assert pixels(load(study(tmp_path, change))) == EXPECTED
+
+
+def test_padding_by_a_range_of_values_is_left_out_of_the_stretch(tmp_path: Path) -> None:
+    def padded(k: int, image: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        stored = image.astype(np.int16)
+        stored[0, :2], stored[1, :2] = 0, 255
+        stored[2, :2] = -2000, -1990
+        return stored, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1980}
+
+    found = load(study(tmp_path, padded))
+    assert {image[3:].tobytes() for split in found.splits().values() for image in split.images} == {
+        i[3:].tobytes() for i in IMAGES[:60]
+    }
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME2", "MONOCHROME1"])
+def test_inverse_presentation_inverts_once(tmp_path: Path, kind: str) -> None:
+    def negative(k: int, image: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        return 255 - image, full_range(k, image)[1] | {"PhotometricInterpretation": kind, "PresentationLUTShape": "INVERSE"}
+
+    assert pixels(load(study(tmp_path, negative))) == EXPECTED
+
+
+def test_windows_without_a_width_name_the_setting(root: Path) -> None:
+    write(root / "a" / "odd.dcm", IMAGES[0], WindowCenter=10, WindowWidth=0)
+    refused(root, "give another with data.window")
+
+
+def test_empty_windows_are_no_windows(tmp_path: Path) -> None:
+    def change(k: int, image: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+        stored = image.copy()
+        stored[0, :2] = 0, 255
+        return stored, {"WindowCenter": None, "WindowWidth": None}
+
+    found = load(study(tmp_path, change))
+    assert {image[1:].tobytes() for split in found.splits().values() for image in split.images} == {
+        i[1:].tobytes() for i in IMAGES[:60]
+    }
+
+
+def test_files_of_float_pixels_and_of_no_patient_are_called_that(tmp_path: Path) -> None:
+    nobody = study(tmp_path / "n", lambda k, image: (image, {"patient": None}))
+    assert any("no file names a patient" in note for note in load(nobody).notes)
+    path = write(nobody / "a" / "float.dcm", IMAGES[0])
+    file = pydicom.dcmread(path)
+    del file.PixelData
+    file.FloatPixelData = np.zeros((8, 8), np.float32).tobytes()
+    file.save_as(path)
+    refused(nobody, r"float.dcm \(float pixels\)")
+
+
+def test_patients_of_a_label_table_replace_those_of_the_files(tmp_path: Path) -> None:
+    rows = ["file,class,patient"]
+    for k in range(60):
+        write(tmp_path / f"{k}.dcm", IMAGES[k], f"p{k}", **full_range(k, IMAGES[k])[1])
+        rows.append(f"{k}.dcm,{'ab'[k % 2]},q{k // 6}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    dataset = load(tmp_path)
+    assert sum(len(np.unique(split.groups)) for split in dataset.splits().values()) == 10
+    assert any("labels.csv replaced" in note for note in dataset.notes)

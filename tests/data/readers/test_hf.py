@@ -157,3 +157,86 @@ def test_mistyped_path_is_not_asked_for_on_the_hub(path: str, monkeypatch: pytes
     monkeypatch.setattr(datasets, "load_dataset", asked.append)
     refused(f"hf:{path}", "existing path, or NAME or OWNER/NAME")
     assert not asked
+
+
+def encoded(words: list[str], first: int) -> Any:
+    """A split whose classes were numbered on their own, in order of name."""
+    rng = np.random.default_rng(first)
+    cells = [{"bytes": png(rng.integers(0, 255, (8, 8), dtype=np.uint8)), "path": None} for _ in words]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+    return datasets.Dataset.from_dict({"image": cells, "label": words}, features=features).class_encode_column("label")
+
+
+def counts(dataset: Dataset, split: str) -> dict[str, int]:
+    labels = dataset.splits()[split].labels
+    return {name: int((labels == k).sum()) for k, name in enumerate(dataset.class_names)}
+
+
+@pytest.mark.parametrize("kind", ["saved", "parquet"])
+def test_classes_of_splits_numbered_on_their_own_are_matched_by_name(tmp_path: Path, kind: str) -> None:
+    parts = {"train": encoded(["adenoma", "benign", "carcinoma"] * 12, 0), "test": encoded(["benign", "carcinoma"] * 12, 900)}
+    if kind == "saved":
+        datasets.DatasetDict(parts).save_to_disk(tmp_path / "d")
+    else:
+        for name, part in parts.items():
+            (tmp_path / "d").mkdir(exist_ok=True)
+            part.to_parquet(tmp_path / "d" / f"{name}-00000-of-00001.parquet")
+    dataset = load(tmp_path / "d")
+    assert counts(dataset, "test") == {"adenoma": 0, "benign": 12, "carcinoma": 12}
+    assert any("matched by the names" in note for note in dataset.notes)
+
+
+def test_shards_numbered_on_their_own_are_matched_by_name(tmp_path: Path) -> None:
+    encoded(["adenoma", "benign", "carcinoma"] * 12, 0).to_parquet(tmp_path / "train-00000-of-00002.parquet")
+    encoded(["benign", "carcinoma"] * 12, 900).to_parquet(tmp_path / "train-00001-of-00002.parquet")
+    dataset = load(tmp_path)
+    totals = {name: sum(counts(dataset, split)[name] for split in dataset.splits()) for name in dataset.class_names}
+    assert totals == {"adenoma": 12, "benign": 24, "carcinoma": 24}
+
+
+def test_class_that_only_the_test_has_is_one_line(tmp_path: Path) -> None:
+    parts = {"train": encoded(["benign", "carcinoma"] * 12, 0), "test": encoded(["adenoma", "benign", "carcinoma"] * 12, 900)}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "d")
+    refused(tmp_path / "d", "train split must hold every class. Got no image of class adenoma")
+
+
+@pytest.mark.parametrize(
+    "names", [("train_0", "test_0"), ("mnist-train", "mnist-test"), ("Train", "Test"), ("a_train", "b_test")]
+)
+def test_parquet_files_are_known_as_splits_in_any_spelling(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name, images in zip(names, (IMAGES[:180], IMAGES[180:]), strict=True):
+        table(images, LABELS[: len(images)]).to_parquet(tmp_path / f"{name}.parquet")
+    dataset = load(tmp_path)
+    assert {image.tobytes() for image in dataset.test.images} == {image.tobytes() for image in IMAGES[180:]}
+
+
+def test_parquet_files_that_may_be_splits_are_refused_or_said(tmp_path: Path) -> None:
+    for folder, names, pattern in (
+        ("e", ("train", "eval"), "Got eval"),
+        ("t", ("trainx", "test"), "a data set with a train split"),
+        ("x", ("test/train-0", "train/train-1"), "Got test/train-0"),
+    ):
+        for k, name in enumerate(names):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            table(IMAGES[k * 120 : k * 120 + 120], LABELS[:120]).to_parquet(tmp_path / folder / f"{name}.parquet")
+        refused(tmp_path / folder, pattern)
+    for k, name in enumerate(("one", "two")):
+        (tmp_path / "p").mkdir(exist_ok=True)
+        table(IMAGES[k * 120 : k * 120 + 120], LABELS[:120]).to_parquet(tmp_path / "p" / f"{name}.parquet")
+    assert any("read as one set without splits: one, two" in note for note in load(tmp_path / "p").notes)
+
+
+@pytest.mark.parametrize("column", ["patient_ids", "subject_id", "PatientID", "Case"])
+def test_patients_are_known_in_any_spelling(tmp_path: Path, column: str) -> None:
+    table(**{column: [f"p{k // 6}" for k in range(240)]}).save_to_disk(tmp_path / "trees")
+    assert sum(len(np.unique(split.groups)) for split in load(tmp_path / "trees").splits().values()) == 40
+
+
+def test_empty_patient_is_one_line(tmp_path: Path) -> None:
+    table(patient_id=[None if k < 5 else f"p{k // 6}" for k in range(240)]).save_to_disk(tmp_path / "trees")
+    refused(tmp_path / "trees", "5 empty ones")
+
+
+def test_columns_that_sound_like_patients_are_said(tmp_path: Path) -> None:
+    table(patient_age=["40"] * 240).save_to_disk(tmp_path / "trees")
+    assert any("patient_age" in note for note in load(tmp_path / "trees").notes)

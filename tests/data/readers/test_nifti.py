@@ -131,3 +131,27 @@ def test_volume_that_packs_like_a_bomb_is_refused(tmp_path: Path) -> None:
     root = scans(tmp_path)
     claim(root / "ill" / "bomb.nii.gz", (600, 600, 600), bytes(1000))
     refused(root, "looks like a bomb")
+
+
+def test_volumes_that_are_empty_nearly_everywhere_are_shown(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(24):
+        volume = np.zeros((16, 16, 40), np.int16)
+        volume[5:8, 5:8, 19:22] = rng.integers(500, 700, (3, 3, 3))
+        write(tmp_path / "ab"[k % 2] / f"{k}.nii", volume)
+    dataset = load(tmp_path)
+    assert all(image.max() > 100 for split in dataset.splits().values() for image in split.images)
+    assert any("one value nearly everywhere" in note and ": 24" in note for note in dataset.notes)
+
+
+def test_volumes_of_one_value_are_said_to_be_blank(tmp_path: Path) -> None:
+    root = scans(tmp_path)
+    write(root / "ill" / "flat.nii", np.full((12, 12, 12), 7, np.int16))
+    assert any("blank" in note and ": 1" in note for note in load(root).notes)
+
+
+def test_volumes_of_another_kind_among_them_are_refused(tmp_path: Path) -> None:
+    root = scans(tmp_path)
+    (root / "ill" / "x.nrrd").write_bytes(b"NRRD0004")
+    (root / "ill" / "x.mgz").write_bytes(b"x")
+    refused(root, "ill/x.mgz, ill/x.nrrd")

@@ -116,3 +116,32 @@ def test_images_that_are_not_square_are_read_with_side(write_npz: Callable[..., 
     refused(path, "square")
     dataset = read(path, config=DataConfig(side=16), seed=0)
     assert dataset.size == 16
+
+
+def made(*splits: RawSplit, class_names: tuple[str, ...] | None = None) -> None:
+    register_reader("made", lambda source: RawImages(list(splits), class_names))
+
+
+def test_own_reader_that_names_too_few_classes_is_one_line() -> None:
+    made(RawSplit("all", IMAGES, LABELS), class_names=("a", "b"))
+    refused("made", "class names must be one for each label. Got 2 for labels up to 2")
+
+
+def test_splits_of_an_own_reader_follow_the_rule_for_names() -> None:
+    made(RawSplit("Training", IMAGES[:180], LABELS[:180]), RawSplit("testing", IMAGES[180:], LABELS[180:]))
+    assert len(load("made").test) == 60
+    made(RawSplit("train", IMAGES[:180], LABELS[:180]), RawSplit("extra", IMAGES[180:], LABELS[180:]))
+    refused("made", "splits must be train, validation and test, or one called all. Got extra")
+    made(RawSplit("train", IMAGES[:180], LABELS[:180]), RawSplit("Train", IMAGES[180:], LABELS[180:]))
+    refused("made", "several of train")
+
+
+def test_classes_of_an_own_reader_are_matched_by_name() -> None:
+    test = RawSplit("test", IMAGES[180:], LABELS[180:] % 2, class_names=("y", "z"))
+    made(RawSplit("train", IMAGES[:180], LABELS[:180], class_names=("x", "y", "z")), test)
+    dataset = load("made")
+    assert dataset.class_names == ("x", "y", "z") and set(dataset.test.labels.tolist()) == {1, 2}
+    made(
+        RawSplit("train", IMAGES[:180], LABELS[:180], class_names=("x", "y", "z")), RawSplit("test", IMAGES[180:], LABELS[180:])
+    )
+    refused("made", "class names must be given for every split")

@@ -91,3 +91,17 @@ def test_random_transform_is_refused() -> None:
             return image + np.random.default_rng().integers(0, 50, image.shape, dtype=np.uint8), label
 
     refused(Noisy(list(zip(IMAGES, LABELS, strict=True))), "transforms of a torch data set must be fixed")
+
+
+def test_what_is_changed_in_pillow_images_is_warned_of() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.fromarray(IMAGES[0])
+    lying.info["exif"] = exif.tobytes()
+    with pytest.warns(UserWarning, match="EXIF orientation"):
+        images, _ = from_torch(listed([lying] + [Image.fromarray(image) for image in IMAGES[1:]]))
+    assert np.array_equal(images[0], np.rot90(IMAGES[0], -1))
+    with pytest.warns(UserWarning, match="put on white"):
+        images, _ = from_torch(listed([Image.merge("LA", [Image.fromarray(i), Image.new("L", (8, 8))]) for i in IMAGES]))
+    assert (images == 255).all()
+    refused(listed([Image.fromarray(IMAGES.astype(np.float32)[0])] * 240), "8 or 16 bits. Got float pixels at 0")
