@@ -88,13 +88,68 @@ def test_a_pipeline_is_given_its_members_and_both_copies_of_a_repeated_canary() 
     assert set(map(bytes, images)) == set(map(bytes, found.images[members]))
 
 
-def test_the_planted_outliers_are_the_natural_outliers() -> None:
+def test_the_planted_outliers_are_the_natural_outliers_and_the_next_ones_the_next_layer() -> None:
     data = pool(400)
     images = (data.images // 16 + 100).astype(np.uint8)
-    odd = np.arange(0, 400, 20)
-    images[odd] = data.images[odd]
-    found = natural_outliers(images, np.ones(400, bool), 0.05)
+    odd, less_odd = np.arange(0, 400, 20), np.arange(10, 400, 20)
+    images[odd], images[less_odd] = data.images[odd], data.images[less_odd] // 2 + 60
+    found, following = natural_outliers(images, np.ones(400, bool), 0.05)
     assert set(np.flatnonzero(found)) == set(odd)
+    assert set(np.flatnonzero(following)) == set(less_odd)
     among = np.ones(400, bool)
     among[odd[:10]] = False
-    assert not natural_outliers(images, among, 0.05)[odd[:10]].any()
+    assert not natural_outliers(images, among, 0.05)[0][odd[:10]].any()
+
+
+def test_odd_images_keep_their_labels_and_pixels_in_another_order() -> None:
+    data = pool()
+    found = plant(data, CanaryCounts(odd=9), seed=2)
+    odd = np.flatnonzero(found.kind == "odd")
+    assert (found.labels == data.labels).all()
+    for row in odd:
+        assert (found.images[row] != data.images[row]).any()
+        assert (np.sort(found.images[row].ravel()) == np.sort(data.images[row].ravel())).all()
+
+
+def test_a_near_pair_is_one_image_twice_with_two_labels_and_coins_of_its_own() -> None:
+    data = pool()
+    found = plant(data, CanaryCounts(near_pair=8), seed=2)
+    rows = np.flatnonzero(found.kind == "near pair")
+    wrong = rows[found.labels[rows] != found.true_labels[rows]]
+    assert (len(rows), len(wrong)) == (8, 4)
+    right = np.setdiff1d(rows, wrong)
+    apart = np.abs(found.images[wrong].astype(int)[:, None] - found.images[right].astype(int)[None]).max(axis=(2, 3, 4))
+    assert (apart.min(1) <= 6).all()
+    assert (apart.min(1) > 0).all()  # equal ones would share a coin
+    partner = right[apart.argmin(1)]
+    assert (found.true_labels[wrong] == found.labels[partner]).all()
+    assert (found.images[right] == data.images[right]).all()
+
+
+def test_a_patient_patch_is_the_same_square_on_several_records_of_one_patient() -> None:
+    groups = np.arange(200) // 20
+    data = pool(groups=groups)
+    found = plant(data, CanaryCounts(mislabelled=10, patient_patch=6), seed=2)
+    carriers = found.kind == "patient patch"
+    assert len(np.unique(groups[carriers])) == 6
+    assert (found.labels[carriers] == data.labels[carriers]).all()
+    for patient in np.unique(groups[carriers]):
+        rows = np.flatnonzero(carriers & (groups == patient))
+        changed = (found.images[rows] != data.images[rows]).reshape(len(rows), -1)
+        where = changed.any(0)
+        assert 1 <= where.sum() <= 4
+        assert len(rows) == 5
+        assert len(np.unique(found.images[rows].reshape(len(rows), -1)[:, where], axis=0)) == 1
+    with pytest.raises(AuditInputError, match="patient patches must fit"):
+        plant(data, CanaryCounts(patient_patch=11), seed=2)
+    with pytest.raises(AuditInputError, match="patient patches must fit"):
+        plant(pool(), CanaryCounts(patient_patch=1), seed=2)
+
+
+def test_few_patients_hold_several_canaries_spread_evenly_and_a_quarter_of_their_records_at_most() -> None:
+    groups = np.arange(200) // 20
+    found = plant(pool(groups=groups), CanaryCounts(mislabelled=20, patch=10), seed=2)
+    for kind, each in (("mislabelled", 2), ("patch", 1)):
+        assert np.bincount(groups[found.kind == kind], minlength=10).tolist() == [each] * 10
+    with pytest.raises(AuditInputError, match="canaries must fit"):
+        plant(pool(groups=groups), CanaryCounts(mislabelled=51), seed=2)

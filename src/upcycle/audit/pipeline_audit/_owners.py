@@ -52,12 +52,21 @@ def has_patients(design: Design) -> bool:
     return design.records.groups is not None and len(np.unique(design.units)) < len(design.units)
 
 
-def patient_pool(a: Attacked, design: Design) -> Pool | None:
-    """`patient_scores` of every pipeline over the patients that have no canary and that the attack judged, pooled over the
-    pipelines but those that have none of these patients, or all; None for an attack on anything but a classifier."""
-    if a.target in (SYNTHETIC, GENERATOR):
+def clean_patients(design: Design) -> np.ndarray:
+    """bool (records,): the real records of patients without a canary; of all patients, where fewer than half are without."""
+    records, units = design.records, design.units
+    free = ~np.isin(units, units[records.canary])
+    enough = 2 * len(np.unique(units[free])) >= len(np.unique(units))
+    return np.asarray(free if enough else ~records.canary)
+
+
+def patient_pool(a: Attacked, design: Design, among: np.ndarray) -> Pool | None:
+    """`patient_scores` of every pipeline over the patients of the records `among` bool (records,) that the attack judged, by
+    those records alone, pooled over the pipelines but those that have none of these patients, or all; None for an attack on
+    anything but a classifier."""
+    used = among & ~np.isnan(a.scores).any(0)
+    if a.target in (SYNTHETIC, GENERATOR) or not used.any():
         return None
-    used = ~np.isin(design.units, design.units[design.records.canary]) & ~np.isnan(a.scores).any(0)
     units = np.unique(design.units[used])
     runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
     scores, members = np.empty((len(runs), len(units))), np.empty((len(runs), len(units)), bool)

@@ -12,10 +12,18 @@ import upcycle.audit.attacks as names
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.pipeline_audit._attacked import Attacked
 from upcycle.audit.pipeline_audit._label_test import LabelTest
-from upcycle.audit.pipeline_audit._owners import PATIENT, TOGETHER, EpsilonUnit, epsilon_unit, has_patients, patient_pool
+from upcycle.audit.pipeline_audit._owners import (
+    PATIENT,
+    TOGETHER,
+    EpsilonUnit,
+    clean_patients,
+    epsilon_unit,
+    has_patients,
+    patient_pool,
+)
 from upcycle.audit.pipeline_audit._refusals import left_out
 from upcycle.audit.pipeline_audit._result import PipelineRow
-from upcycle.audit.pipelines import KINDS, AuditPlan, Design, Records
+from upcycle.audit.pipelines import KINDS, PATIENT_PATCH, AuditPlan, Design, Records
 from upcycle.audit.statistics import (
     FPR,
     NotResolvable,
@@ -31,10 +39,10 @@ from upcycle.audit.statistics import (
 
 
 def populations(records: Records) -> dict[str, np.ndarray]:
-    """bool (records,) by population: all real records, the outliers among them, mislabelled canaries ("canary"), other
-    kinds."""
-    found = {"clean": ~records.canary, "outlier": records.outlier}
-    for kind in KINDS:
+    """bool (records,) by population: all real records, the outliers among them and the next layer, mislabelled canaries
+    ("canary"), other kinds."""
+    found = {"clean": ~records.canary, "outlier": records.outlier, "next layer": records.next_layer}
+    for kind in KINDS[:-1]:  # the last is counted by patient
         found["canary" if kind == "mislabelled" else f"canary, {kind}"] = records.kind == kind
     return found
 
@@ -81,8 +89,11 @@ def _pools(a: Attacked, design: Design) -> Iterator[tuple[str, Pool, EpsilonUnit
         if found.any():
             pooled = pool(a.scores, design.members, design.units, design.pairs, used)
             yield population, pooled, epsilon_unit(design.records, design.units, used)
-    if has_patients(design) and (of_patients := patient_pool(a, design)) is not None:
-        yield PATIENT, of_patients, TOGETHER
+    if has_patients(design):
+        of_patients = {PATIENT: clean_patients(design), f"canary, {PATIENT_PATCH}": design.records.kind == PATIENT_PATCH}
+        for population, among in of_patients.items():
+            if (found_patients := patient_pool(a, design, among)) is not None:
+                yield population, found_patients, TOGETHER
 
 
 def _row(a: Attacked, population: str, pooled: Pool, unit: EpsilonUnit, plan: AuditPlan) -> PipelineRow:

@@ -1,6 +1,7 @@
 """Whole pipelines, run again on secret halves with canaries planted, and what each of them answers."""
 
-from upcycle.audit.pipelines._canaries import KINDS, RANDOM_LABEL, CanaryCounts, Records, natural_outliers, plant
+from upcycle.audit.pipelines._canaries import KINDS, PATIENT_PATCH, RANDOM_LABEL, Records, natural_outliers, plant
+from upcycle.audit.pipelines._canary_counts import CanaryCounts, fitted_counts
 from upcycle.audit.pipelines._contract import Parts, Pipeline, check_steady, from_sklearn, from_torch
 from upcycle.audit.pipelines._design import Design, complementary_halves, make_design
 from upcycle.audit.pipelines._plan import BUDGETS, LOOK_SHARE, AuditPlan, plan_for
@@ -33,6 +34,7 @@ __all__ = [
     "LOOK_SHARE",
     "NEAREST",
     "NEIGHBOURS",
+    "PATIENT_PATCH",
     "PLANTED",
     "PLANTED_FLAG",
     "PROBE",
@@ -49,6 +51,7 @@ __all__ = [
     "ask",
     "check_steady",
     "complementary_halves",
+    "fitted_counts",
     "from_sklearn",
     "from_torch",
     "kept_runs",

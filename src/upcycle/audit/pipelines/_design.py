@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
+from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.copies import near_copies
-from upcycle.audit.pipelines._canaries import Records, natural_outliers, plant, without_canaries
+from upcycle.audit.pipelines._canaries import NEAR_PAIR, PATIENT_PATCH, Records, natural_outliers, plant, without_canaries
 from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.data import ImageSet
 from upcycle.data import units as connected_units
@@ -24,9 +25,7 @@ _CANARY_SHARE = 0.02  # above, canaries may cost accuracy
 
 
 _LEAST_ON_A_SIDE = 6  # units: two for each of the blind control's three folds
-
-
-LEAST_RECORDS, LEAST_UNITS = 32, 16
+LEAST_RECORDS, LEAST_UNITS = 32, SMALL_CELL  # of fewer owners no figure may be shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +50,18 @@ class Design:
     @property
     def notes(self) -> tuple[str, ...]:
         """What makes the audit differ from the released pipeline or see less than it could, or nothing."""
-        canaries, found = int(self.records.canary.sum()), []
+        canary, found = self.records.canary, []
+        single = canary & (self.records.kind != PATIENT_PATCH)
+        canaries, owners = int(canary.sum()), len(np.unique(self.units[single]))
         if canaries > _CANARY_SHARE * len(self.records):
             found.append(
                 f"canaries: {canaries} of {len(self.records)} records, more than {_CANARY_SHARE:.0%}; the accuracies here may "
                 "lie below those without canaries."
+            )
+        if owners < single.sum():
+            found.append(
+                f"canaries: {single.sum()} of only {owners} patients. Those of one patient share its coin, so limits count "
+                "patients and are wider than those of as many independent canaries."
             )
         if self.near:
             found.append(
@@ -71,19 +77,20 @@ def make_design(data: ImageSet, plan: AuditPlan) -> Design:
     Raises AuditInputError for data and plans that cannot be audited.
     """
     _check(data, plan)
-    records = plant(data, plan.canary_counts(len(data)), seed=derive_seed(plan.seed, "canaries"))
-    outliers = natural_outliers(records.images, ~records.canary, _OUTLIER_SHARE)
-    records = Records(**{**records.__dict__, "outlier": outliers})
+    records = plant(data, plan.canary_counts(data), seed=plan.canary_seed)
+    outlier, next_layer = natural_outliers(records.images, ~records.canary, _OUTLIER_SHARE)
+    records = replace(records, outlier=outlier, next_layer=next_layer)
     unit = np.unique(connected_units(ImageSet(records.images, records.labels, records.groups)), return_inverse=True)[1]
     if unit.max() + 1 < LEAST_UNITS:
         raise AuditInputError(
-            f"patients, or sets of equal images, must number at least {LEAST_UNITS}. Got {unit.max() + 1}. Give more, or leave "
-            "the groups away if the records are independent."
+            f"patients, or sets of equal images, must number at least {LEAST_UNITS}. Got {unit.max() + 1}. Add patients, or "
+            "drop the groups if the records are independent."
         )
     members = complementary_halves(unit, records, plan.pipelines, plan.seed)
     seeds = tuple(derive_seed(plan.seed, "pipeline", k) for k in range(plan.pipelines))
     plain = without_canaries(data) if records.canary.any() else None
-    return Design(records, members, unit, seeds, near_copies(records.images, unit), plain)
+    real = records.kind != NEAR_PAIR  # near copies on purpose
+    return Design(records, members, unit, seeds, near_copies(records.images[real], unit[real]), plain)
 
 
 def complementary_halves(unit: np.ndarray, records: Records, pipelines: int, seed: int) -> np.ndarray:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from upcycle._random import derive_seed
 from upcycle.audit.attacks import LABELS, ONE_RUN, PERMUTATION, WITH_SHADOWS, WITHOUT_SHADOWS
-from upcycle.audit.pipelines._canaries import CanaryCounts
+from upcycle.audit.pipelines._canary_counts import CanaryCounts, fitted_counts
+from upcycle.data import ImageSet
 from upcycle.errors import AuditInputError
 
 LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
@@ -60,15 +62,15 @@ class AuditPlan:
         early = replace(self, pipelines=self.look, confidence=1 - LOOK_SHARE * error)
         return early, replace(self, confidence=1 - (1 - LOOK_SHARE) * error)
 
-    def canary_counts(self, records: int) -> CanaryCounts:
-        """The planned canaries; by default 1 % of the records mislabelled, at least 60 (32 pipelines then give the 900 pairs
-        without the canary that a limit at 1 % false positives needs) and at most 500, and fewer of the other kinds on a small
-        set."""
-        if self.canaries is not None:
-            return self.canaries
-        least = 100 if self.pipelines == 1 else 60
-        mislabelled = min(max(records // 100, least), 500, records // 10)
-        return CanaryCounts(mislabelled, min(mislabelled, records // 50), min(mislabelled // 2, records // 100))
+    def canary_counts(self, data: ImageSet) -> CanaryCounts:
+        """The planted canaries; where none are given, as many as these pipelines need and `data` have room for
+        (`fitted_counts`)."""
+        return fitted_counts(data, self.pipelines, seed=self.canary_seed) if self.canaries is None else self.canaries
+
+    @property
+    def canary_seed(self) -> int:
+        """A secret as `seed` is."""
+        return derive_seed(self.seed, "canaries")
 
 
 BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
