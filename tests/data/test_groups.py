@@ -135,3 +135,15 @@ def test_non_members_are_never_more_than_a_quarter(n: int) -> None:
     images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 1), dtype=np.uint8)
     _, outside = draw_members(ImageSet(images, np.arange(n) % 2), share=0.4, at_least=100, seed=0)
     assert len(outside) == n // 4
+
+
+@pytest.mark.parametrize(("patients", "out"), [(4, 2), (5, 2), (8, 2), (14, 3), (27, 6), (42, 10), (200, 20)])
+def test_of_few_patients_enough_are_kept_away_to_be_judged_and_every_class_keeps_a_member(patients: int, out: int) -> None:
+    groups = np.arange(patients * 30) // 30
+    images = np.random.default_rng(0).integers(0, 256, (len(groups), 8, 8, 1), dtype=np.uint8)
+    for labels in (np.arange(len(groups)) % 3, groups % 2):  # every patient of every class, and of one class only
+        for seed in range(5):
+            members, outside = draw_members(ImageSet(images, labels, groups), share=0.1, at_least=100, seed=seed)
+            assert len(np.unique(groups[outside])) == out or (patients < 6 and len(np.unique(groups[outside])) == 1)
+            assert not np.isin(groups[members], groups[outside]).any()
+            assert np.isin(labels, labels[members]).all()

@@ -75,32 +75,48 @@ def _stratified(unit: np.ndarray, labels: np.ndarray, share: float, rng: np.rand
 def draw_members(train: ImageSet, *, share: float, at_least: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Sorted index arrays (members, non_members) by coin flips over whole units.
 
-    About max(share * n, at_least) records stay out, never more than a quarter. Every class keeps a member: a draw that would
-    empty one, or that a large unit cut short by more than half, is drawn again. Not stratified: a stratified draw would not be
-    independent between records.
+    About max(share * n, at_least) records stay out, never more than a quarter, and of few patients so many that they can be
+    judged (`_patients_out`). Every class keeps a member: a draw that would empty one, or that a large unit cut short by more
+    than half, is drawn again. Not stratified: a stratified draw would not be independent between records.
     """
     unit, n = np.unique(units(train), return_inverse=True)[1], len(train)
+    least = 0 if train.groups is None or share == 0 else _patients_out(int(unit.max()) + 1)
     target = min(round(max(share * n, at_least)), n // 4) if share > 0 else 0
     best = np.zeros(n, bool)
     for attempt in range(_ATTEMPTS):
-        outside = _flip(unit, target, numpy_rng(seed, "members", attempt))
+        outside = _flip(unit, target, least, numpy_rng(seed, "members", attempt))
         if np.isin(train.labels, train.labels[~outside]).all():
-            best = outside if outside.sum() > best.sum() else best
-            if 2 * outside.sum() >= target:
+            best = max(best, outside, key=lambda found: (min(_count(unit, found), least), found.sum()))
+            if 2 * outside.sum() >= target and _count(unit, outside) >= least:
                 break
     else:
         # many classes of one unit each: one unit of every class stays in, the others are flipped once more
-        best = max(best, _flip(unit, target, numpy_rng(seed, "members", "kept"), _kept(unit, train.labels, seed)), key=np.sum)
+        kept = _kept(unit, train.labels, seed)
+        best = max(best, _flip(unit, target, least, numpy_rng(seed, "members", "kept"), kept), key=np.sum)
     return np.flatnonzero(~best), np.flatnonzero(best)
 
 
-def _flip(unit: np.ndarray, target: int, rng: np.random.Generator, kept: np.ndarray | None = None) -> np.ndarray:
-    """bool (n,): the records left out, whole units in random order up to `target` records; never a unit in `kept`."""
+def _patients_out(patients: int) -> int:
+    """Fewest patients to keep away of so few: a quarter, ten at most, and two of four or more.
+
+    One patient's scores cannot be told from luck; two against two can at least be shown, and with ten the usual share of the
+    records is as many.
+    """
+    return max(min(patients // 4, 10), 2) if patients >= 4 else min(patients - 1, 1)
+
+
+def _count(unit: np.ndarray, outside: np.ndarray) -> int:
+    return len(np.unique(unit[outside]))
+
+
+def _flip(unit: np.ndarray, target: int, least: int, rng: np.random.Generator, kept: np.ndarray | None = None) -> np.ndarray:
+    """bool (n,): the records left out, whole units in random order up to `target` records, and `least` units in any case;
+    never a unit in `kept`."""
     sizes = np.bincount(unit)
     order = rng.permutation(len(sizes))
     if kept is not None:
         order = order[~np.isin(order, kept)]
-    return np.isin(unit, order[np.cumsum(sizes[order]) <= target])
+    return np.isin(unit, order[(np.cumsum(sizes[order]) <= target) | (np.arange(len(order)) < least)])
 
 
 def _kept(unit: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
