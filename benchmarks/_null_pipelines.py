@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from upcycle.audit import (
     CanaryCounts,
     Design,
     PipelineAudit,
-    Records,
     Shadows,
     complementary_halves,
     judge_shadows,
@@ -53,7 +53,7 @@ def _design(records: int, pipelines: int, seed: int, per_patient: int, rng: np.r
     images = rng.integers(0, 256, (records, 4, 4, 1), dtype=np.uint8)
     found = plant(ImageSet(images, rng.permutation(np.arange(records) % CLASSES), patients), CANARIES, seed=seed + 1)
     outlier = ~found.canary & (rng.random(records) < 0.05)
-    whole = Records(**{**found.__dict__, "outlier": outlier})
+    whole = replace(found, outlier=outlier)
     units = np.arange(records) if patients is None else patients
     return Design(whole, complementary_halves(units, whole, pipelines, seed), units, tuple(range(pipelines)))
 

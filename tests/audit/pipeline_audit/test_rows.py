@@ -28,7 +28,7 @@ def told(design: Design, used: AuditPlan, judged: np.ndarray | None = None) -> s
 
 def test_nine_records_make_no_row_though_32_pipelines_make_288_pairs_of_them() -> None:
     few, enough = plan(CanaryCounts(30, 9, 9)), plan(CanaryCounts(30, 10, 10))
-    everyone = {"clean", "outlier", "canary"}
+    everyone = {"clean", "outlier", "next layer", "canary"}
     assert told(make_design(pool(400), few), few) == everyone
     assert told(make_design(pool(400), enough), enough) == everyone | {"canary, patch", "canary, repeated"}
 
@@ -47,7 +47,7 @@ def test_many_records_of_nine_patients_are_nine() -> None:
     for patients, shown in ((9, set()), (10, {"clean"})):
         units = np.arange(400) % patients
         coins = rng.random((32, patients)) < 0.5
-        records = replace(design.records, outlier=np.zeros(400, bool))
+        records = replace(design.records, outlier=np.zeros(400, bool), next_layer=np.zeros(400, bool))
         assert told(Design(records, coins[:, units], units, design.seeds), used) == shown
 
 
