@@ -4,6 +4,7 @@
     python serve_onnx.py release/student IMAGE.png ...
     python serve_onnx.py release/student TEST.npz          # arrays "images" and, for the accuracy, "labels"
 
+onnxruntime is told not to report its use to its maker.
 The graph takes uint8 images (n, channels, side, side) with grey levels 0..255 and normalises them itself.
 """
 
@@ -11,7 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import: the package on Linux keeps a device id and sends events
 
 import numpy as np
 import onnxruntime

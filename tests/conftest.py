@@ -24,6 +24,10 @@ class _NoTorch(importlib.abc.MetaPathFinder):
 if os.environ.get("UPCYCLE_TORCH") == "blocked":
     sys.meta_path.insert(0, _NoTorch())
 
+from upcycle._telemetry import silence
+
+silence()  # before any test imports onnxruntime
+
 Arrays = tuple[np.ndarray, np.ndarray]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from upcycle._telemetry import silence
+
 if TYPE_CHECKING:
     from upcycle._api import Upcycler
     from upcycle.config import Config
@@ -45,6 +47,9 @@ __all__ = [
     "release_run",
     "run",
 ]
+
+
+silence()  # at import: onnxruntime reads its variable when it is imported, also where the user imports it after us
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from upcycle._telemetry import silence
 from upcycle.errors import ReleaseError
 from upcycle.nets import ResidualClassifier, for_inference
 from upcycle.release._program import load_program
@@ -102,13 +103,16 @@ def write_program(net: nn.Module, shape: tuple[int, int, int], folder: Path, com
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     (folder / PROGRAM).write_bytes(buffer.getvalue())
-    loaded = load_program(folder / PROGRAM)
+    compare(PROGRAM, _answering(torch.export.load(folder / PROGRAM).module()))  # for those who open it with torch alone
+    return compare(PROGRAM, _answering(load_program(folder / PROGRAM)))
 
+
+def _answering(loaded: Callable[[Tensor], Tensor]) -> Answer:
     @torch.inference_mode()
     def answer(images: np.ndarray) -> np.ndarray:
         return np.asarray(loaded(torch.from_numpy(images)).numpy())
 
-    return compare(PROGRAM, answer)
+    return answer
 
 
 def _exported(net: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
@@ -121,8 +125,11 @@ def _exported(net: nn.Module, shape: tuple[int, int, int]) -> torch.export.Expor
 def write_onnx(net: nn.Module, shape: tuple[int, int, int], folder: Path, compare: Comparer) -> Comparison:
     """Write `model.onnx`, free of source paths, and check it; returns its comparison by onnxruntime. Needs extra `onnx`."""
     import onnx
+
+    silence()  # the environment may have been changed since the import of upcycle
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     with _quiet():
         made = torch.onnx.export(
             _exported(net, shape), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False

@@ -1,0 +1,93 @@
+"""Files that others may have made, read within limits: a small file must not be able to fill the memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a file that others made is read. The defaults keep any file of 10 MB below 500 MB of memory.
+
+    Attributes:
+        unpacked_mb: what a compressed file may always unpack to, in MB (2^20 bytes).
+        unpacked_ratio: what it may unpack to beyond that, as a multiple of its own size.
+        text_mb: size of a JSON file, in MB; parsed values take up to 30 times as much.
+        yaml_kb: size of a YAML file, in kB.
+        entries: files in one archive.
+    """
+
+    unpacked_mb: float = 128
+    unpacked_ratio: float = 20
+    text_mb: float = 8
+    yaml_kb: float = 256
+    entries: int = 10_000
+
+
+DEFAULT: Final = Limits()
+
+
+class TooLarge(ValueError):
+    """More than the limits allow; the text says how much, in a few words."""
+
+
+def check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
+    """Raise TooLarge for a file of `packed` bytes that would unpack to more than `limits` allow."""
+    if unpacked > max(limits.unpacked_mb * 2**20, limits.unpacked_ratio * packed):
+        raise TooLarge(f"one of {packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb")
+
+
+def read_json(path: Path, limits: Limits = DEFAULT) -> Any:
+    """The value in `path`. Raises ValueError, with few words, for no JSON or too much of it, and OSError."""
+    with path.open("rb") as file:
+        return parse_json(file.read(int(limits.text_mb * 2**20) + 1), limits)
+
+
+def parse_json(content: bytes, limits: Limits = DEFAULT) -> Any:
+    """The value in `content`. Raises ValueError, with few words, for no JSON or too much of it."""
+    if len(content) > limits.text_mb * 2**20:
+        raise TooLarge(f"more than {limits.text_mb:g} MB of JSON")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+
+
+_DEEPEST = 20  # settings are three levels deep; PyYAML takes minutes for thousands of open brackets
+
+
+def parse_yaml(text: str, limits: Limits = DEFAULT) -> Any:
+    """The value of `text`. Raises ValueError, with few words, for anything that is no plain YAML within `limits`.
+
+    Aliases are refused: they let a few lines stand for billions of values.
+    """
+    if len(text) > limits.yaml_kb * 1024:
+        raise TooLarge(f"more than {limits.yaml_kb:g} kB of YAML")
+    try:
+        _check_events(text)
+        return yaml.safe_load(text)
+    except TooLarge:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"it does not parse ({one_line(error)})") from None
+
+
+def _check_events(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise TooLarge("YAML aliases")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise TooLarge(f"YAML nested more than {_DEEPEST} deep")
+
+
+def one_line(error: BaseException, most: int = 80) -> str:
+    """What `error` says, on one line, without the full stop; its type where it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in text[:most]).rstrip(".,: ")
