@@ -36,6 +36,10 @@ class TooLarge(ValueError):
     """More than the limits allow; the text says how much, in a few words."""
 
 
+class Aliased(TooLarge):
+    """YAML with aliases, of which a few lines can stand for billions of values."""
+
+
 def check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
     """Raise TooLarge for a file of `packed` bytes that would unpack to more than `limits` allow."""
     if unpacked > max(limits.unpacked_mb * 2**20, limits.unpacked_ratio * packed):
@@ -62,10 +66,7 @@ _DEEPEST = 20  # settings are three levels deep; PyYAML takes minutes for thousa
 
 
 def parse_yaml(text: str, limits: Limits = DEFAULT) -> Any:
-    """The value of `text`. Raises ValueError, with few words, for anything that is no plain YAML within `limits`.
-
-    Aliases are refused: they let a few lines stand for billions of values.
-    """
+    """The value of `text`. Raises ValueError, with few words, for anything that is no plain YAML within `limits`."""
     if len(text) > limits.yaml_kb * 1024:
         raise TooLarge(f"more than {limits.yaml_kb:g} kB of YAML")
     try:
@@ -81,7 +82,7 @@ def _check_events(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise TooLarge("YAML aliases")
+            raise Aliased("YAML aliases")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise TooLarge(f"YAML nested more than {_DEEPEST} deep")
@@ -91,3 +92,12 @@ def one_line(error: BaseException, most: int = 80) -> str:
     """What `error` says, on one line, without the full stop; its type where it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
     return "".join(c if c.isprintable() else "?" for c in text[:most]).rstrip(".,: ")
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """`repr` of `value` on one line, cut where it is long: a stranger's value may be a million digits."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # digits beyond what Python prints, or too deep
+        text = "what is too long to print"
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from upcycle._bounded import DEFAULT, Aliased, parse_yaml, shortened
 from upcycle._presets import PRESETS
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
@@ -92,16 +92,16 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ConfigError(
-                f"config must spell out its values. Got YAML aliases in {path}. Write each value where it belongs."
-            )
-        found = yaml.safe_load(text) or {}
+        with path.open(encoding="utf-8") as file:
+            found = parse_yaml(file.read(int(DEFAULT.yaml_kb * 1024) + 1)) or {}
     except OSError as error:
         raise ConfigError(f"config must be a readable file. Got {path}: {error.strerror}. Check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config must be a YAML file. Got {path}, which does not parse. See docs/settings.md.") from error
+    except Aliased as error:
+        raise ConfigError(
+            f"config must spell out its values. Got YAML aliases in {path}. Write each value where it belongs."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"config must be a YAML file. Got {path}: {error}. See docs/settings.md.") from error
     if not isinstance(found, dict):
         raise ConfigError(f"config must be a mapping of settings. Got {type(found).__name__} in {path}. See docs/settings.md.")
     return found
@@ -127,8 +127,8 @@ def _overrides(texts: Sequence[str], problems: list[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """`text` as YAML; numbers such as 2e-3, which YAML 1.1 takes for words, become numbers."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         return text  # its type is wrong then, and the message shows it
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -142,12 +142,12 @@ def _change_family(values: dict[str, Any], layer: Mapping[str, Any], problems: l
     if not isinstance(section, dict) or section.get("family") in (None, values["generator"]["family"]):
         return
     family = section.pop("family")
-    if family in FAMILIES:
+    if isinstance(family, str) and family in FAMILIES:
         values["generator"] = FAMILIES[family]().model_dump()
     else:
         known = list(FAMILIES)
         problems.append(
-            f"setting generator.family must be one of {', '.join(known)}. Got {family!r}.{_near(str(family), known)}"
+            f"setting generator.family must be one of {', '.join(known)}. Got {shortened(family)}.{_near(str(family), known)}"
         )
 
 
@@ -156,11 +156,13 @@ def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, proble
         name = f"{prefix}{key}"
         if key not in values:
             problems += _unknown(name, value, known)
+        elif isinstance(value, Mapping) and not isinstance(values[key], dict):
+            problems.append(f"setting {name} must be one value. Got a group of {len(value)}. See docs/settings.md.")
         elif isinstance(values[key], dict):
             if isinstance(value, Mapping):
                 _merge(values[key], value, f"{name}.", problems, known)
             else:
-                problems.append(f"setting {name} must be a group of settings. Got {value!r}. See docs/settings.md.")
+                problems.append(f"setting {name} must be a group of settings. Got {shortened(value)}. See docs/settings.md.")
         else:
             values[key] = value
 
@@ -175,14 +177,6 @@ def _unknown(name: str, value: object, known: Sequence[str]) -> list[str]:
     return [f"setting {name} must be a known one. Got {name.split('.')[-1]!r}.{_near(name, known)}"]
 
 
-def _not_finite(values: Mapping[str, Any]) -> list[str]:
-    return [
-        f"setting {name} must be a finite number. Got {value}. See docs/settings.md."
-        for name, value in _flat(values)
-        if isinstance(value, float) and not math.isfinite(value)
-    ]
-
-
 def _near(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else " See docs/settings.md."
@@ -191,19 +185,19 @@ def _near(name: str, known: Sequence[str]) -> str:
 def _validated(values: dict[str, Any], problems: list[str]) -> Config | None:
     """The configuration, or None and a line in `problems` for every value out of range."""
     try:
-        config = Config.model_validate(values)
+        return Config.model_validate(values)
     except ValidationError as error:
-        problems += map(_plain, error.errors())
+        found = error.errors()
+        parents = {problem["loc"][:-1] for problem in found}  # a list whose only item is wrong is not also too short
+        problems += [_plain(problem) for problem in found if problem["type"] != "too_short" or problem["loc"] not in parents]
         return None
-    problems += _not_finite(values)
-    return config
 
 
 def _plain(problem: Any) -> str:
     where = [str(part) for part in problem["loc"]]
     parts = [part for before, part in zip(["", *where], where, strict=False) if before != "generator" or part not in FAMILIES]
     name = ".".join(parts)  # without the family that the validator puts after "generator"
-    return f"setting {name} must be {_allowed(problem)}. Got {problem['input']!r}. See docs/settings.md."
+    return f"setting {name} must be {_allowed(problem)}. Got {shortened(problem['input'])}. See docs/settings.md."
 
 
 def _allowed(problem: Any) -> str:
@@ -214,6 +208,8 @@ def _allowed(problem: Any) -> str:
             return allowed
     if kind == "literal_error":
         return f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+    if kind == "missing":
+        return "given"
     if kind == "too_short":
         return f"a list of at least {context['min_length']}"
     return str(problem["msg"].removeprefix("Input should be "))

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from upcycle._section import WIDEST, RisingShares, Section
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """How missing splits are made (a given split is never touched), and how scans become square 8-bit images."""
 
     validation_share: float = Field(
@@ -39,7 +37,7 @@ class DataConfig(_Section):
     slice_share: float = Field(0.5, gt=0, le=1, description="central share of a volume that slices are taken from")
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """Label-preserving augmentation of classifiers and generator."""
 
     flip: Literal["auto", "none", "horizontal", "vertical", "both"] = Field(
@@ -51,20 +49,20 @@ class AugmentConfig(_Section):
     )
 
 
-class ClassifierConfig(_Section):
+class ClassifierConfig(Section):
     """The residual network of teacher, baseline and student, and its training; the student may have a size of its own."""
 
-    width: int = Field(32, ge=4, description="channels of the first stage; the second and third have 2x and 4x")
-    blocks: int = Field(2, ge=1, description="residual blocks in each of the three stages (3 = ResNet-20)")
+    width: int = Field(32, ge=4, le=4_096, description="channels of the first stage; the second and third have 2x and 4x")
+    blocks: int = Field(2, ge=1, le=64, description="residual blocks in each of the three stages (3 = ResNet-20)")
     epochs: float = Field(16, gt=0, description="passes over the members ...")
     min_images: int = Field(60_000, ge=1, description="... but at least so many images seen")
     max_images: int = Field(300_000, ge=1, description="... and at most so many")
-    batch: int = Field(128, ge=2)
+    batch: int = Field(128, ge=2, le=65_536)
     lr: float = Field(0.1, gt=0, description="peak learning rate of Nesterov SGD, reached after `warmup`, then a cosine to 0")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.15, ge=0, lt=1, description="share of the images seen while the rate rises")
-    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+    milestones: RisingShares = Field(
         (), description="shares of the run after each of which the rate falls to a tenth, in place of the cosine; none = cosine"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -72,7 +70,7 @@ class ClassifierConfig(_Section):
     patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
 
 
-class CleaningConfig(_Section):
+class CleaningConfig(Section):
     """Out-of-fold label cleaning of the members, before teacher and generator see them; the baseline keeps them all."""
 
     folds: int = Field(0, ge=0, le=20, description="classifiers that each judge the records they did not see; 0 = no cleaning")
@@ -81,31 +79,33 @@ class CleaningConfig(_Section):
     most: float = Field(0.1, gt=0, lt=1, description="... but at most this share of a class")
 
 
-class EdmConfig(_Section):
+class EdmConfig(Section):
     """EDM-preconditioned U-Net on patches and its few-step sampler (Karras et al. 2022, 2024)."""
 
     family: Literal["edm"] = Field("edm", description="edm, gan, biggan or mix; another one starts from its own defaults")
-    channels: tuple[int, ...] = Field((48, 96), min_length=1, description="channels at each resolution")
-    blocks: int = Field(1, ge=1, description="residual blocks per resolution")
+    channels: tuple[Annotated[int, Field(ge=1, le=4_096)], ...] = Field(
+        (48, 96), min_length=1, max_length=8, description="channels at each resolution"
+    )
+    blocks: int = Field(1, ge=1, le=64, description="residual blocks per resolution")
     patch: int = Field(
-        0, ge=0, description="side of the patches folded into channels; 0 = 1, 2 or 4, as suits size and channels"
+        0, ge=0, le=64, description="side of the patches folded into channels; 0 = 1, 2 or 4, as suits size and channels"
     )
     dropout: float = Field(0.05, ge=0, lt=1)
     images: int = Field(400_000, ge=1, description="images seen in training")
-    batch: int = Field(128, ge=2)
+    batch: int = Field(128, ge=2, le=65_536)
     lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup_images: int = Field(20_000, ge=0)
     decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rate falls linearly to 0")
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training")
-    p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training")
+    p_mean: float = Field(-1.2, ge=-10, le=10, description="mean of ln(sigma) in training")
+    p_std: float = Field(1.2, gt=0, le=10, description="standard deviation of ln(sigma) in training")
     label_drop: float = Field(0.1, ge=0, lt=1, description="share of training images shown without their class")
     balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
-    ema_stds: tuple[float, ...] = Field(
-        (0.05, 0.10), min_length=1, description="relative widths of the power-function averages"
+    ema_stds: tuple[Annotated[float, Field(gt=0, lt=WIDEST)], ...] = Field(
+        (0.05, 0.10), min_length=1, max_length=16, description="relative widths of the power-function averages"
     )
-    snapshots: int = Field(4, ge=1, description="snapshots kept along the run; the last is the end of it")
+    snapshots: int = Field(4, ge=1, le=1_000, description="snapshots kept along the run; the last is the end of it")
 
     @property
     def step_images(self) -> int:
@@ -113,13 +113,15 @@ class EdmConfig(_Section):
         return self.batch
 
 
-class _AdversarialConfig(_Section):
+class _AdversarialConfig(Section):
     """What both families of GAN share: projection discriminator, hinge loss, DiffAugment, averages."""
 
-    latent: int = Field(64, ge=1, description="length of the latent; with the class it conditions every normalisation")
-    embedding: int = Field(64, ge=1, description="length of the class embedding")
+    latent: int = Field(
+        64, ge=1, le=16_384, description="length of the latent; with the class it conditions every normalisation"
+    )
+    embedding: int = Field(64, ge=1, le=16_384, description="length of the class embedding")
     images: int = Field(600_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(64, ge=4, multiple_of=4)
+    batch: int = Field(64, ge=4, le=65_536, multiple_of=4)
     pack: Literal[1, 2, 4] = Field(2, description="images of one class that the discriminator judges together (PacGAN)")
     d_steps: int = Field(1, ge=1, description="discriminator steps per generator step")
     same_batch: bool = Field(False, description="all discriminator steps before a generator step see the same real images")
@@ -140,10 +142,10 @@ class _AdversarialConfig(_Section):
     r1: float = Field(0.0, ge=0, description="weight gamma of the gradient penalty on real images; 0 = none")
     r1_every: int = Field(16, ge=1, description="generator steps between two gradient penalties, which weigh so much more")
     balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
-    ema_std: float = Field(0.05, ge=0, lt=0.5, description="relative width of the power-function average; 0 = use ema_decay")
+    ema_std: float = Field(0.05, ge=0, lt=WIDEST, description="relative width of the power-function average; 0 = use ema_decay")
     ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per generator step of the average where ema_std is 0 ...")
     ema_start: int = Field(1_000, ge=0, description="... from so many generator steps on")
-    snapshots: int = Field(4, ge=1, description="snapshots kept along the run; the last is the end of it")
+    snapshots: int = Field(4, ge=1, le=1_000, description="snapshots kept along the run; the last is the end of it")
 
     @property
     def step_images(self) -> int:
@@ -155,24 +157,28 @@ class GanConfig(_AdversarialConfig):
     """A compact convolutional GAN for processors, drawn in one step."""
 
     family: Literal["gan"] = Field("gan", description="edm, gan, biggan or mix; another one starts from its own defaults")
-    width: int = Field(32, ge=4, description="generator channels at the finest level; coarser ones have 2x, then 4x")
-    d_width: int = Field(32, ge=4, description="discriminator channels at the finest level; coarser ones have 2x, then 4x")
-    blocks: int = Field(1, ge=1, description="residual blocks per resolution")
-    patch: int = Field(0, ge=0, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
+    width: int = Field(32, ge=4, le=4_096, description="generator channels at the finest level; coarser ones have 2x, then 4x")
+    d_width: int = Field(
+        32, ge=4, le=4_096, description="discriminator channels at the finest level; coarser ones have 2x, then 4x"
+    )
+    blocks: int = Field(1, ge=1, le=64, description="residual blocks per resolution")
+    patch: int = Field(0, ge=0, le=64, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
 
 
 class BigGanConfig(_AdversarialConfig):
     """BigGAN-deep of the paper's predecessor (GaFi, Lomurno et al. 2023) at 32 pixels; for GPUs."""
 
     family: Literal["biggan"] = Field("biggan", description="edm, gan, biggan or mix; another one starts from its own defaults")
-    width: int = Field(128, ge=4, description="base channels of the generator; 4x of it at 32 pixels")
-    d_width: int = Field(128, ge=4, description="base channels of the discriminator; 4x of it at 32 pixels")
-    depth: int = Field(2, ge=1, description="residual blocks per resolution")
+    width: int = Field(128, ge=4, le=4_096, description="base channels of the generator; 4x of it at 32 pixels")
+    d_width: int = Field(128, ge=4, le=4_096, description="base channels of the discriminator; 4x of it at 32 pixels")
+    depth: int = Field(2, ge=1, le=64, description="residual blocks per resolution")
     attention: bool = Field(True, description="self-attention at half of the full resolution")
-    latent: int = Field(128, ge=1, description="length of the latent; with the class it conditions every normalisation")
-    embedding: int = Field(128, ge=1, description="length of the class embedding")
+    latent: int = Field(
+        128, ge=1, le=16_384, description="length of the latent; with the class it conditions every normalisation"
+    )
+    embedding: int = Field(128, ge=1, le=16_384, description="length of the class embedding")
     images: int = Field(1_200_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(192, ge=4, multiple_of=4)
+    batch: int = Field(192, ge=4, le=65_536, multiple_of=4)
     pack: Literal[1, 2, 4] = Field(1, description="images of one class that the discriminator judges together (PacGAN)")
     d_steps: int = Field(3, ge=1, description="discriminator steps per generator step")
     same_batch: bool = Field(True, description="all discriminator steps before a generator step see the same real images")
@@ -186,11 +192,11 @@ class BigGanConfig(_AdversarialConfig):
     )
     diversity: float = Field(0.0, ge=0, description="weight of the penalty on drawn pairs closer than real ones (pack > 1)")
     balance: float = Field(1.0, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
-    ema_std: float = Field(0.0, ge=0, lt=0.5, description="relative width of the power-function average; 0 = use ema_decay")
-    snapshots: int = Field(15, ge=1, description="snapshots kept along the run; the last is the end of it")
+    ema_std: float = Field(0.0, ge=0, lt=WIDEST, description="relative width of the power-function average; 0 = use ema_decay")
+    snapshots: int = Field(15, ge=1, le=1_000, description="snapshots kept along the run; the last is the end of it")
 
 
-class MixMember(_Section):
+class MixMember(Section):
     """One generator, or several that differ by seed, and the part of every bank that they draw."""
 
     generator: Annotated[EdmConfig | GanConfig | BigGanConfig, Field(discriminator="family")] = EdmConfig()
@@ -199,7 +205,7 @@ class MixMember(_Section):
     spread: float = Field(1.0, gt=0, description="its spread, relative to sampler.spread")
 
 
-class MixConfig(_Section):
+class MixConfig(Section):
     """Several generators that share a bank (as the predecessor's MultiGAN: three seeds, equal shares)."""
 
     family: Literal["mix"] = Field("mix", description="edm, gan, biggan or mix; another one starts from its own defaults")
@@ -238,18 +244,20 @@ FAMILIES: Mapping[str, type[EdmConfig | GanConfig | BigGanConfig | MixConfig]] =
 )
 
 
-class SamplerConfig(_Section):
+class SamplerConfig(Section):
     """How images are drawn from the generator."""
 
-    steps: int = Field(7, ge=1, description="network evaluations per image")
+    steps: int = Field(7, ge=1, le=1_000, description="network evaluations per image")
     order: int = Field(4, ge=1, le=4, description="Adams-Bashforth order (4 = iPNDM-4)")
     sigma_min: float = Field(
-        0.01, gt=0, description="last noise level before the clean image; a few steps leave grain there, less of it at 0.05"
+        0.01, ge=1e-6, description="last noise level before the clean image; a few steps leave grain there, less of it at 0.05"
     )
-    sigma_max: float = Field(40.0, gt=0)
-    rho: float = Field(7.0, gt=0)
+    sigma_max: float = Field(40.0, gt=0, le=1e4)
+    rho: float = Field(7.0, ge=1, le=1_000)
     spread: float = Field(1.0, gt=0, description="standard deviation of the initial noise, relative to sigma_max")
-    ema_std: float = Field(0.05, gt=0, description="width of the generator's average; one not in generator.ema_stds is rebuilt")
+    ema_std: float = Field(
+        0.05, gt=0, lt=WIDEST, description="width of the generator's average; one not in generator.ema_stds is rebuilt"
+    )
     snapshot: int = Field(0, ge=0, description="the snapshot after so many images seen (the nearest one); 0 = the last")
     threshold: float | None = Field(
         None, ge=0, lt=1, description="keep an image if the teacher gives the class asked for more than this; none = keep all"
@@ -264,8 +272,15 @@ class SamplerConfig(_Section):
     )
     redraws: int = Field(10, ge=0, description="attempts to replace an image that the threshold refuses")
 
+    @field_validator("sigma_max")
+    @classmethod
+    def _above_the_least(cls, value: float, info: ValidationInfo) -> float:
+        if not value > info.data.get("sigma_min", 0):
+            raise PydanticCustomError("order", "above sampler.sigma_min")
+        return value
 
-class BankConfig(_Section):
+
+class BankConfig(Section):
     """The rolling bank of synthetic images."""
 
     multiple: float = Field(4.0, gt=0, description="bank size as a multiple of the number of members ...")
@@ -281,7 +296,7 @@ class BankConfig(_Section):
     candidates: int = Field(4, ge=2, description="draws among which a hard one is chosen")
 
 
-class StudentConfig(_Section):
+class StudentConfig(Section):
     """Generative knowledge distillation."""
 
     labels: Literal["soft", "hard"] = Field("soft", description="the teacher's soft labels, or the class asked for (plain CAS)")
@@ -295,11 +310,11 @@ class StudentConfig(_Section):
     epochs: float = Field(
         1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 the baseline is given as many"
     )
-    ema: float = Field(0.0, ge=0, lt=0.5, description="relative width of the weight average; 0 = none")
+    ema: float = Field(0.0, ge=0, lt=WIDEST, description="relative width of the weight average; 0 = none")
     width: int | None = Field(
-        None, ge=4, description="channels of the first stage of student and baseline; none = the teacher's"
+        None, ge=4, le=4_096, description="channels of the first stage of student and baseline; none = the teacher's"
     )
-    blocks: int | None = Field(None, ge=1, description="residual blocks of each of their stages; none = the teacher's")
+    blocks: int | None = Field(None, ge=1, le=64, description="residual blocks of each of their stages; none = the teacher's")
 
 
 Tunable = Literal[
@@ -316,7 +331,7 @@ Tunable = Literal[
 """Settings that the tuning stage may choose."""
 
 
-class TuningConfig(_Section):
+class TuningConfig(Section):
     """The search for a better sampler: candidates are judged by the validation accuracy of short proxy students."""
 
     strategy: Literal["none", "halving", "greedy"] = Field(
@@ -335,7 +350,7 @@ class TuningConfig(_Section):
     jobs: int = Field(1, ge=1, description="proxy students trained at a time, each in a process of its own")
 
 
-class AuditConfig(_Section):
+class AuditConfig(Section):
     """Membership inference by the five-attack toolkit."""
 
     non_member_share: float = Field(
@@ -346,11 +361,11 @@ class AuditConfig(_Section):
     confidence: float = Field(0.95, gt=0.5, lt=1)
 
 
-class ReleaseConfig(_Section):
+class ReleaseConfig(Section):
     synthetic_images: int = Field(2_000, ge=0, description="size of the synthetic set written to release/synthetic")
 
 
-class Config(_Section):
+class Config(Section):
     """A whole run."""
 
     preset: str = "quick"
@@ -362,8 +377,8 @@ class Config(_Section):
         description="of convolutions while networks learn and the edm draws; auto = bfloat16 where this machine computes in it "
         "natively. Labels, predictions and GANs are float32 always",
     )
-    minutes: float | None = Field(None, gt=0, description="scale the images seen so that the run takes about so long")
-    minutes_limit: float | None = Field(None, gt=0, description="scale the images seen down where the run would take longer")
+    minutes: float | None = Field(None, ge=0.001, description="scale the images seen so that the run takes about so long")
+    minutes_limit: float | None = Field(None, ge=0.001, description="see fewer images where the run would take longer")
     watts: float = Field(
         100.0, gt=0, description="what the machine draws at work, for the report's estimate where it does not count its energy"
     )
