@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def printable(text: str) -> str:
+    """`text` on one line: a name of a file, class or setting may hold line ends, and codes that steer a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
 class UpcycleError(Exception):
     """Something about the input must change. Holds every problem found, one sentence line each.
 
@@ -12,8 +17,8 @@ class UpcycleError(Exception):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems: Sequence[str] = problems
+        self.problems: Sequence[str] = tuple(map(printable, problems))
+        super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[UpcycleError], tuple[str, ...]]:
         """From another process too, the problems are told apart."""

@@ -10,6 +10,7 @@ from importlib import import_module, metadata
 import click
 
 from upcycle.cli._errors import explain
+from upcycle.cli._say import say
 
 _COMMANDS = {
     "demo": "The whole job on a small real data set, in minutes.",
@@ -94,5 +95,5 @@ def main(args: list[str] | None = None) -> None:
         if not lines:
             raise
         for line in lines:
-            click.echo(f"upcycle: error: {line}" if code == 2 else f"upcycle: {line}", err=True)
+            say(f"upcycle: error: {line}" if code == 2 else f"upcycle: {line}", err=True)
         sys.exit(code)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upcycle.cli._say import say
 from upcycle.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run_until(
         return
     click.echo()
     for line in summary.lines():
-        click.echo(line)
+        say(line)
 
 
 def _resolved(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upcycle.cli._options import print_json, run_options, run_until
+from upcycle.cli._say import say as say_line
 from upcycle.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def audit(
     from upcycle.runs.shadows import PAGE
 
     as_json = bool(options.get("as_json"))
-    say = partial(click.echo, err=as_json)
+    say = partial(say_line, err=as_json)
     found = audit_run(Path(data), budget, jobs=jobs, early_look=early_look, dp=comparator, say=say)
     if as_json:
         print_json(found.to_json())
     else:
         for line in summary_lines(found.to_json()):
-            click.echo(line)
-    click.echo(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)", err=as_json)
+            say(line)
+    say(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)")
     context.exit(found.exit_code)
 
 

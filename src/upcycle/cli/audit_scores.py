@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 if TYPE_CHECKING:
     from upcycle.audit import AuditResult, AuditRow, Control
@@ -71,7 +72,7 @@ def audit_scores(
         print_json(result.to_json())
     else:
         for line in _lines(result):
-            click.echo(line)
+            say(line)
     if result.verdict == "INVALID":
         click.get_current_context().exit(INVALID)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 
 @click.command()
@@ -31,4 +32,4 @@ def check(data: str, groups: Path | None, config: Path | None, overrides: tuple[
         print_json({"schema_version": 1, "kind": "check", **report.to_json()})
     else:
         for line in report.lines():
-            click.echo(line)
+            say(line)

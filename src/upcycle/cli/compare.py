@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 if TYPE_CHECKING:
     from upcycle.runs import Comparison, Measured, RunFacts
@@ -38,9 +39,9 @@ def compare(runs: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
         print_json(found.to_json())
         return
     for line in _lines(found):
-        click.echo(line)
+        say(line)
     if page is not None:
-        click.echo(f"page: {page} (internal: it names runs and data)")
+        say(f"page: {page} (internal: it names runs and data)")
 
 
 def table(runs: Sequence[RunFacts]) -> list[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 
 @click.command()
@@ -38,4 +39,4 @@ def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -
         print_json(released.to_json())
         return
     for line in released.lines():
-        click.echo(line)
+        say(line)

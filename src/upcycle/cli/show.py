@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 if TYPE_CHECKING:
     from upcycle.runs import RunFacts
@@ -32,7 +33,7 @@ def show(run: Path, as_json: bool, thumbnails: bool | None) -> None:
         print_json(facts.to_json())
         return
     for line in _lines(facts):
-        click.echo(line)
+        say(line)
     samples = _samples(facts)
     if thumbnails is not False and samples is not None:
         _pictures(samples, asked=bool(thumbnails))
@@ -107,15 +108,24 @@ def _pictures(path: Path, *, asked: bool) -> None:
     import numpy as np
     from rich.console import Console
 
+    from upcycle._npz import NotPlainArrays, read_arrays
+    from upcycle.errors import RunFolderError
     from upcycle.runs.watch import can_show, first_of_each_class, thumbnail_rows
 
     console = Console(file=sys.stdout, highlight=False)
     if not can_show(console):
         if asked:
-            click.echo(_line("thumbnails", "need a terminal of 24-bit colour (COLORTERM=truecolor)"))
+            say(_line("thumbnails", "need a terminal of 24-bit colour (COLORTERM=truecolor)"))
         return
-    with np.load(path, allow_pickle=False) as saved:
+    try:
+        saved, _ = read_arrays(path, {"train_images", "train_labels"}.__contains__)
         images, labels = saved["train_images"], saved["train_labels"].ravel()
+    except (NotPlainArrays, KeyError) as error:
+        raise RunFolderError(f"synthetic images must be an .npz of a run. Got {path}: {error}. Use --no-thumbnails.") from error
     images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or len(labels) != len(images) or images.shape[3] not in (1, 3):
+        raise RunFolderError(
+            f"synthetic images must be uint8. Got {images.dtype} {images.shape} in {path}. Use --no-thumbnails."
+        )
     for line in thumbnail_rows(images[first_of_each_class(labels, 40)], console.width, rows=2):
         console.print(line)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upcycle.cli._say import say
+
 if TYPE_CHECKING:
     from upcycle.config import Config
     from upcycle.runs.watch import Display
@@ -56,8 +58,9 @@ def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json
     config_of = partial(_config, **settings)
     for row in walk(datasets, out, config_of, seeds, jobs=jobs, display_of=_named_lines):
         line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"
-        click.echo(line, err=True)
-    click.echo((out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8"), nl=False)
+        say(line, err=True)
+    for line in (out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8").splitlines():
+        say(line)
 
 
 def _config(

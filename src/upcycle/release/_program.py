@@ -23,6 +23,7 @@ _SAMPLE: Final = "data/sample_inputs/model.pt"
 _CONFIGS: Final = {"data/weights/": "model_weights_config.json", "data/constants/": "model_constants_config.json"}
 _ENTRY = re.compile(
     r"\.format_version|archive_format|archive_version|byteorder|\.data/(version|serialization_id)|models/model\.json"
+    r"|extra/(class_names|preprocess)"  # text that torch hands on to whoever asks for it; it is not needed here
     r"|data/(weights|constants)/((weight|tensor)_\d+|model_(weights|constants)_config\.json)|data/sample_inputs/model\.pt"
 )
 # torch turns names into Python source, looks operators up in all of torch, imports modules and evaluates expressions.

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from upcycle._npz import DAMAGED
+from upcycle._bounded import DEFAULT, Limits
+from upcycle._npz import NotPlainArrays, read_arrays
 from upcycle.audit.score_audit._targets import AttackScores, Target, TargetScores
 from upcycle.errors import AuditInputError
 
@@ -29,15 +30,16 @@ class ScoresFile:
     seen_ids: np.ndarray | None = None
 
 
-def read_scores(path: Path) -> ScoresFile:
+def read_scores(path: Path, limits: Limits = DEFAULT) -> ScoresFile:
     """What `path` (.npz) holds. `member` (n,) is needed; then per target either `logits` (n, classes) and the shared
     `labels`, or scores (n,).
 
     A target's arrays are called `TARGET/logits` or `TARGET/ATTACK`, with as many attacks as there are; plain `logits` or
     `scores` are the student's. `TARGET/risk` is left out: cross-fitted scores are no base for a test. `groups`, `images`,
-    `ids` and `seen_ids` are optional. Raises AuditInputError, also for a file that is not an .npz or holds objects.
+    `ids` and `seen_ids` are optional. Raises AuditInputError, also for a file that is not an .npz, holds objects, or
+    would unpack to more than `limits` allow.
     """
-    arrays = _load(path)
+    arrays = _load(path, limits)
     flags = arrays.get("member", arrays.get("members"))
     if flags is None:
         raise AuditInputError(
@@ -77,20 +79,15 @@ def _target(
     return TargetScores(found["logits"], arrays.get("labels", np.zeros(len(flags), dtype=np.int64)), flags, groups)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path, limits: Limits) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise AuditInputError(f"scores must be an .npz file. Got {path}, which is not there. Give the path of the file.")
     try:
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            arrays = {name: file[name] for name in file.files} if isinstance(file, np.lib.npyio.NpzFile) else None
-    except DAMAGED as error:
+        return dict(read_arrays(path, limits=limits)[0])
+    except NotPlainArrays as error:
         raise AuditInputError(
-            f"scores must be an .npz without Python objects. Got {path.name}: {str(error).splitlines()[0]} Save plain arrays."
+            f"scores must be an .npz without Python objects. Got {path.name}: {error}. Save plain arrays by numpy.savez."
         ) from error
-    if arrays is None:
-        raise AuditInputError(f"scores must be an .npz of several arrays. Got one array in {path.name}. Use numpy.savez.")
-    return arrays
 
 
 def _listed(arrays: Mapping[str, np.ndarray]) -> str:

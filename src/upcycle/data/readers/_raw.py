@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from upcycle.config import DataConfig
+from upcycle.errors import printable
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,6 @@ class Findings:
     def said(self) -> tuple[str, ...]:
         """All notes, those that count things last."""
         return (*self.notes, *(f"{what}: {number}" for what, number in self.counts.items()))
-
-
-def printable(text: str) -> str:
-    """`text` on one line: a file name may hold line ends and codes that steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def shown(names: Iterable[str], most: int = 5) -> str:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, final
 
+from upcycle.errors import printable
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -97,7 +99,7 @@ class PlainDisplay:
     def close(self) -> None: ...
 
     def _say(self, text: str) -> None:
-        print(self._prefix + text, file=self._stream, flush=True)
+        print(self._prefix + printable(text), file=self._stream, flush=True)
 
 
 @final
@@ -117,7 +119,7 @@ class RichDisplay:
 
     def plan(self, lines: Sequence[str]) -> None:
         for line in lines:
-            self._console.print(line, markup=False)
+            self._console.print(printable(line), markup=False)
 
     def stage(self, name: str, total_images: int) -> None:
         self.close()
@@ -143,7 +145,7 @@ class RichDisplay:
         self._console.print(f"{name:10} " + (f"{_clock(seconds)}" if seconds else "was finished before"), markup=False)
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def close(self) -> None:
         if self._live is not None:
