@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from upcycle._bounded import one_line, read_json
 from upcycle.config import ClassifierConfig
 from upcycle.errors import UpcycleError
 from upcycle.nets import classifier_factory
@@ -20,6 +21,7 @@ from upcycle.nets import classifier_factory
 RESIDUAL: Final = "residual-classifier"  # how a release names our own network family
 WEIGHTS: Final = "model.safetensors"
 FACTS: Final = "config.json"
+_DTYPES: Final = {torch.float32: "F32", torch.int64: "I64"}  # of our family's tensors, as safetensors calls them
 
 
 class StudentFacts(BaseModel):
@@ -66,9 +68,9 @@ def load_student(folder: str | Path) -> nn.Module:
 
 def _read_facts(path: Path) -> StudentFacts:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UpcycleError(f"{FACTS} must be JSON. Got {path}, which does not parse. Get the release again.") from error
+        found = read_json(path)
+    except (ValueError, OSError) as error:
+        raise UpcycleError(f"{FACTS} must be JSON. Got {path}: {one_line(error)}. Get the release again.") from error
     if isinstance(found, dict) and found.get("network") != RESIDUAL:
         raise UpcycleError(
             f"network must be {RESIDUAL}. Got {found.get('network')!r}. Build it by your own code and load the weights."
@@ -86,16 +88,18 @@ def _problem(path: Path, problem: Any) -> str:
 
 
 def _check_weights(path: Path, net: nn.Module) -> None:
-    """Raise UpcycleError unless the file holds the tensors of `net`, by name and shape; only its header is read."""
-    wanted = {name: list(t.shape) for name, t in net.state_dict().items()}
+    """Raise UpcycleError unless the file holds the tensors of `net`, by name, type and shape; only its header is read."""
+    wanted = {name: (_DTYPES[t.dtype], *t.shape) for name, t in net.state_dict().items()}
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
-            shapes = {name: list(file.get_slice(name).get_shape()) for name in names}
+            slices = {name: file.get_slice(name) for name in names}
+            found = {name: (part.get_dtype(), *part.get_shape()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
-        raise UpcycleError(f"{WEIGHTS} must be a whole safetensors file. Got {path}: {error}. Get it again.") from error
-    wrong = [name for name, shape in wanted.items() if shapes.get(name) != shape] + sorted(names - set(wanted))
+        reason = one_line(error)
+        raise UpcycleError(f"{WEIGHTS} must be a whole safetensors file. Got {path}: {reason}. Get it again.") from error
+    wrong = [name for name, shape in wanted.items() if found.get(name) != shape] + sorted(names - set(wanted))
     if wrong:
         raise UpcycleError(
-            f"{WEIGHTS} must hold the network of {FACTS}. Got {len(wrong)} other tensors, such as {wrong[0]!r}. Get it again."
+            f"{WEIGHTS} must hold the network of {FACTS}. Got {len(wrong)} other tensors, such as {wrong[0][:80]!r}. Get it again."
         )

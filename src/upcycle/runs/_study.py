@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from upcycle._machine import physical_cores
+from upcycle._npz import NotPlainArrays, read_arrays
 from upcycle._presets import PRESETS
 from upcycle._settings import changes
 from upcycle.audit import aop
@@ -165,8 +166,11 @@ def _tuned(folder: Path) -> Row:
 
 
 def _predictions(folder: Path) -> dict[str, np.ndarray]:
-    with np.load(folder / "private" / "evaluation" / "predictions.npz", allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
+    path = folder / "private" / "evaluation" / "predictions.npz"
+    try:
+        return dict(read_arrays(path)[0])
+    except NotPlainArrays as error:
+        raise RunFolderError(f"run must be whole. Got {path}: {error}. Make this run again.") from error
 
 
 def _packed(right: np.ndarray) -> str:
