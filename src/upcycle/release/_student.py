@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from upcycle._bounded import one_line, read_json
+from upcycle._bounded import one_line, read_json, shortened
 from upcycle.config import ClassifierConfig
 from upcycle.errors import UpcycleError
 from upcycle.nets import classifier_factory
@@ -100,6 +100,5 @@ def _check_weights(path: Path, net: nn.Module) -> None:
         raise UpcycleError(f"{WEIGHTS} must be a whole safetensors file. Got {path}: {reason}. Get it again.") from error
     wrong = [name for name, shape in wanted.items() if found.get(name) != shape] + sorted(names - set(wanted))
     if wrong:
-        raise UpcycleError(
-            f"{WEIGHTS} must hold the network of {FACTS}. Got {len(wrong)} other tensors, such as {wrong[0][:80]!r}. Get it again."
-        )
+        got = f"{len(wrong)} other tensors, such as {shortened(wrong[0])}"
+        raise UpcycleError(f"{WEIGHTS} must hold the network of {FACTS}. Got {got}. Get it again.")
