@@ -31,21 +31,21 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
 def scans() -> ModuleType:
     pytest.importorskip("pydicom", reason="needs upcycle[medical]")
-    from tests.data import test_dicom
+    from tests.data.readers import test_dicom
 
     return test_dicom
 
 
 def volumes() -> ModuleType:
     pytest.importorskip("nibabel", reason="needs upcycle[medical]")
-    from tests.data import test_nifti
+    from tests.data.readers import test_nifti
 
     return test_nifti
 
 
 def trees() -> ModuleType:
     pytest.importorskip("datasets", reason="needs upcycle[hf]")
-    from tests.data import test_hf
+    from tests.data.readers import test_hf
 
     return test_hf
 

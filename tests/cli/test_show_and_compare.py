@@ -59,7 +59,7 @@ def test_pictures_that_were_asked_for_and_cannot_be_shown_are_explained(tmp_path
 
 
 def test_pictures_are_shown_also_where_nothing_may_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upcycle.runs.watch._thumbnails.can_show", lambda console: True)
+    monkeypatch.setattr("upcycle.runs.watch.can_show", lambda console: True)
     run = write_run(tmp_path / "run")
     assert "▀" in upcycle("show", run).output and "▀" not in upcycle("show", run, "--no-thumbnails").output
     (run / "private" / "copies").mkdir()
