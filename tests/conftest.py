@@ -24,7 +24,7 @@ class _NoTorch(importlib.abc.MetaPathFinder):
 if os.environ.get("UPCYCLE_TORCH") == "blocked":
     sys.meta_path.insert(0, _NoTorch())
 
-from upcycle._telemetry import silence
+from upcycle._telemetry import silence  # noqa: E402  # torch is hidden first
 
 silence()  # before any test imports onnxruntime
 

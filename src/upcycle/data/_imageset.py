@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from upcycle.errors import printable
-
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -29,9 +27,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A private data set as read: three splits, the class names, and what the reader did to the input (`notes`).
-
-    The name holds printable characters only: it goes to terminals, cards, logs and pages."""
+    """A private data set as read: three splits, the class names, and what the reader did to the input (`notes`)."""
 
     name: str
     train: ImageSet
@@ -39,9 +35,6 @@ class Dataset:
     test: ImageSet
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", printable(self.name))
 
     @property
     def classes(self) -> int:

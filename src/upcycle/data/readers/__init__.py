@@ -5,11 +5,12 @@ from upcycle.data.readers._classes import by_name, check_class_names, class_text
 from upcycle.data.readers._groups_file import owned, read_groups
 from upcycle.data.readers._owners import note_placeholders
 from upcycle.data.readers._prepare import DEPTHS, fitted, in_8_bits, in_channels, prepared
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._reader import added_readers, choose, register_reader
 from upcycle.data.readers._split_names import SPLITS, split_of
 from upcycle.data.readers._stack import in_shape, one_colour
 from upcycle.data.readers._torch import from_torch
+from upcycle.errors import printable
 
 __all__ = [
     "DEPTHS",

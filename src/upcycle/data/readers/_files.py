@@ -15,10 +15,10 @@ import numpy as np
 
 from upcycle._npz import DAMAGED
 from upcycle.data.readers._npz_keys import Role, npz_roles
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS
 from upcycle.data.readers._walk import Walk
-from upcycle.errors import DataError
+from upcycle.errors import DataError, printable
 
 
 def read_npz(source: Source) -> RawImages:

@@ -15,8 +15,9 @@ from upcycle.data.readers._layout import Entry, Layout, by_folders, note_splits_
 from upcycle.data.readers._owners import note_owners_in_paths
 from upcycle.data.readers._patients import Patients
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._stack import Pile
+from upcycle.errors import printable
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from upcycle.data.readers._classes import EMPTY
 from upcycle.data.readers._owners import owner_column
-from upcycle.data.readers._raw import Findings, RawSplit, printable, shown
+from upcycle.data.readers._raw import Findings, RawSplit, shown
 from upcycle.data.readers._table import FILE_WORDS, FileNames, Table, file_key, read_table
-from upcycle.errors import DataError
+from upcycle.errors import DataError, printable
 
 
 @dataclass(frozen=True)

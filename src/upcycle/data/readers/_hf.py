@@ -18,11 +18,11 @@ from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, printable, shown
+from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of
 from upcycle.data.readers._stack import Pile, one_colour
 from upcycle.data.readers._walk import Walk
-from upcycle.errors import DataError
+from upcycle.errors import DataError, printable
 
 _LABELS = ("label", "labels", "class")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upcycle.data.readers._classes import class_text, in_order
-from upcycle.data.readers._raw import Findings, printable, shown
+from upcycle.data.readers._raw import Findings, shown
 from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, split_of, splits_of, words_of
 from upcycle.data.readers._walk import Walk
-from upcycle.errors import DataError
+from upcycle.errors import DataError, printable
 
 LABELS = "labels.csv"
 _NAMELESS = {
