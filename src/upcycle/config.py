@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from upcycle._gan_settings import BigGanConfig as BigGanConfig
+from upcycle._gan_settings import GanConfig as GanConfig
 from upcycle._section import WIDEST, RisingShares, Section
 
 
@@ -111,89 +113,6 @@ class EdmConfig(Section):
     def step_images(self) -> int:
         """Images seen in one training step."""
         return self.batch
-
-
-class _AdversarialConfig(Section):
-    """What both families of GAN share: projection discriminator, hinge loss, DiffAugment, averages."""
-
-    latent: int = Field(
-        64, ge=1, le=16_384, description="length of the latent; with the class it conditions every normalisation"
-    )
-    embedding: int = Field(64, ge=1, le=16_384, description="length of the class embedding")
-    images: int = Field(600_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(64, ge=4, le=65_536, multiple_of=4)
-    pack: Literal[1, 2, 4] = Field(2, description="images of one class that the discriminator judges together (PacGAN)")
-    d_steps: int = Field(1, ge=1, description="discriminator steps per generator step")
-    same_batch: bool = Field(False, description="all discriminator steps before a generator step see the same real images")
-    lr: float = Field(1e-3, gt=0, description="learning rate of the generator")
-    d_lr: float = Field(1e-3, gt=0, description="learning rate of the discriminator")
-    betas: tuple[float, float] = Field((0.0, 0.99), description="Adam's decays")
-    eps: float = Field(1e-8, gt=0, description="Adam's epsilon")
-    decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rates fall linearly to 0")
-    diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
-        ("translation", "cutout"), description="random views of real and drawn images inside the loss (DiffAugment)"
-    )
-    diversity: float = Field(
-        1.0,
-        ge=0,
-        description="weight of the penalty on drawn pairs closer than real ones of their class (pack > 1)",
-    )
-    lecam: float = Field(0.0, ge=0, description="weight of the LeCam regulariser; 0 = none (0.3 for a few hundred images)")
-    r1: float = Field(0.0, ge=0, description="weight gamma of the gradient penalty on real images; 0 = none")
-    r1_every: int = Field(16, ge=1, description="generator steps between two gradient penalties, which weigh so much more")
-    balance: float = Field(0.5, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
-    ema_std: float = Field(0.05, ge=0, lt=WIDEST, description="relative width of the power-function average; 0 = use ema_decay")
-    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per generator step of the average where ema_std is 0 ...")
-    ema_start: int = Field(1_000, ge=0, description="... from so many generator steps on")
-    snapshots: int = Field(4, ge=1, le=1_000, description="snapshots kept along the run; the last is the end of it")
-
-    @property
-    def step_images(self) -> int:
-        """Images seen between two generator steps."""
-        return self.batch if self.same_batch else self.batch * self.d_steps
-
-
-class GanConfig(_AdversarialConfig):
-    """A compact convolutional GAN for processors, drawn in one step."""
-
-    family: Literal["gan"] = Field("gan", description="edm, gan, biggan or mix; another one starts from its own defaults")
-    width: int = Field(32, ge=4, le=4_096, description="generator channels at the finest level; coarser ones have 2x, then 4x")
-    d_width: int = Field(
-        32, ge=4, le=4_096, description="discriminator channels at the finest level; coarser ones have 2x, then 4x"
-    )
-    blocks: int = Field(1, ge=1, le=64, description="residual blocks per resolution")
-    patch: int = Field(0, ge=0, le=64, description="side of the patches folded into channels; 0 = 2 from 16 pixels on, else 1")
-
-
-class BigGanConfig(_AdversarialConfig):
-    """BigGAN-deep of the paper's predecessor (GaFi, Lomurno et al. 2023) at 32 pixels; for GPUs."""
-
-    family: Literal["biggan"] = Field("biggan", description="edm, gan, biggan or mix; another one starts from its own defaults")
-    width: int = Field(128, ge=4, le=4_096, description="base channels of the generator; 4x of it at 32 pixels")
-    d_width: int = Field(128, ge=4, le=4_096, description="base channels of the discriminator; 4x of it at 32 pixels")
-    depth: int = Field(2, ge=1, le=64, description="residual blocks per resolution")
-    attention: bool = Field(True, description="self-attention at half of the full resolution")
-    latent: int = Field(
-        128, ge=1, le=16_384, description="length of the latent; with the class it conditions every normalisation"
-    )
-    embedding: int = Field(128, ge=1, le=16_384, description="length of the class embedding")
-    images: int = Field(1_200_000, ge=1, description="real images seen by the discriminator")
-    batch: int = Field(192, ge=4, le=65_536, multiple_of=4)
-    pack: Literal[1, 2, 4] = Field(1, description="images of one class that the discriminator judges together (PacGAN)")
-    d_steps: int = Field(3, ge=1, description="discriminator steps per generator step")
-    same_batch: bool = Field(True, description="all discriminator steps before a generator step see the same real images")
-    lr: float = Field(2e-4, gt=0, description="learning rate of the generator")
-    d_lr: float = Field(2e-4, gt=0, description="learning rate of the discriminator")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decays")
-    eps: float = Field(1e-6, gt=0, description="Adam's epsilon")
-    decay_share: float = Field(0.0, ge=0, le=1, description="last share of the run in which the rates fall linearly to 0")
-    diffaugment: tuple[Literal["color", "translation", "cutout"], ...] = Field(
-        (), description="random views of real and drawn images inside the loss (DiffAugment)"
-    )
-    diversity: float = Field(0.0, ge=0, description="weight of the penalty on drawn pairs closer than real ones (pack > 1)")
-    balance: float = Field(1.0, ge=0, le=1, description="class sampling ~ frequency^balance (1 = as in the data, 0 = equal)")
-    ema_std: float = Field(0.0, ge=0, lt=WIDEST, description="relative width of the power-function average; 0 = use ema_decay")
-    snapshots: int = Field(15, ge=1, le=1_000, description="snapshots kept along the run; the last is the end of it")
 
 
 class MixMember(Section):
