@@ -96,3 +96,10 @@ _PAPER = Config(  # for GPUs: the recipe of the predecessor GaFi as far as setti
 PRESETS: Mapping[str, Config] = MappingProxyType(
     {config.preset: config for config in (_SMOKE, _DEMO, _QUICK, _STANDARD, _BEST, _PAPER)}
 )
+
+PRIVACY: Mapping[str, Mapping[str, object]] = MappingProxyType(  # level -> settings that it starts from, by name
+    {
+        "usual": MappingProxyType({}),
+        "strong": MappingProxyType({"screen.folds": 3, "student.temperature": 1.0}),
+    }
+)

@@ -12,22 +12,24 @@ import yaml
 from pydantic import ValidationError
 
 from upcycle._bounded import DEFAULT, Aliased, parse_yaml, shortened
-from upcycle._presets import PRESETS
+from upcycle._presets import PRESETS, PRIVACY
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
 
 def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
-    """The preset, changed by the YAML file, then by `a.b=value` overrides, then by `direct` values that are not None.
+    """The preset, changed by the level of privacy, the YAML file, `a.b=value` overrides and `direct` values that are not None.
 
-    A preset named in the file or an override is the one that is changed; without any, `quick` is. Raises ConfigError with
-    every problem at once.
+    A preset or level named in the file or an override is the one that is changed; without any, `quick` and `usual` are.
+    Raises ConfigError with every problem at once.
     """
     problems: list[str] = []
     layers = [_read_yaml(config_file) if config_file else {}, _overrides(overrides, problems)]
     layers.append({key: value for key, value in direct.items() if value is not None})
     named = [layer.pop("preset") for layer in layers if "preset" in layer]
     values = _preset(str([preset or "quick", *named][-1])).model_dump()
+    level = [layer["privacy"] for layer in layers if "privacy" in layer]
+    layers.insert(0, _nested(PRIVACY.get(str(level[-1]), {}) if level else {}))  # an unknown one is refused below
     for layer in layers:
         _change_family(values, layer, problems)
         _merge(values, layer, "", problems, tuple(name for name, _ in _flat(values)))
@@ -48,16 +50,23 @@ def with_settings(config: Config, values: Mapping[str, object]) -> Config:
     """`config` with settings named as in `--set` replaced, and validated again. Raises ConfigError with every problem."""
     problems: list[str] = []
     merged = config.model_dump()
-    for name, value in values.items():
-        *parents, last = name.split(".")
-        layer: dict[str, Any] = {last: value}
-        for parent in reversed(parents):
-            layer = {parent: layer}
-        _merge(merged, layer, "", problems, setting_names(config))
+    _merge(merged, _nested(values), "", problems, setting_names(config))
     changed = _validated(merged, problems)
     if problems or changed is None:
         raise ConfigError(*problems)
     return changed
+
+
+def _nested(values: Mapping[str, object]) -> dict[str, Any]:
+    """{"a.b": 1} as {"a": {"b": 1}}."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, last = name.split(".")
+        inner = out
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return out
 
 
 def to_yaml(config: Config) -> str:

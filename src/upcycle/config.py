@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from upcycle._gan_settings import BigGanConfig as BigGanConfig
 from upcycle._gan_settings import GanConfig as GanConfig
+from upcycle._protection import CleaningConfig, ScreenConfig, SupportConfig
 from upcycle._section import WIDEST, RisingShares, Section
 
 
@@ -70,15 +71,6 @@ class ClassifierConfig(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     validate_every: float = Field(0.05, gt=0, le=1, description="share of the run between two looks at the validation split")
     patience: int = Field(0, ge=0, description="stop after so many looks without a better one; 0 = never, keep the best")
-
-
-class CleaningConfig(Section):
-    """Out-of-fold label cleaning of the members, before teacher and generator see them; the baseline keeps them all."""
-
-    folds: int = Field(0, ge=0, le=20, description="classifiers that each judge the records they did not see; 0 = no cleaning")
-    images: int = Field(30_000, ge=1, description="images each of them sees")
-    threshold: float = Field(0.02, gt=0, lt=1, description="a label given less probability than this is left out ...")
-    most: float = Field(0.1, gt=0, lt=1, description="... but at most this share of a class")
 
 
 class EdmConfig(Section):
@@ -288,6 +280,11 @@ class Config(Section):
     """A whole run."""
 
     preset: str = "quick"
+    privacy: Literal["usual", "strong"] = Field(
+        "usual",
+        description="strong starts from settings that leave less of single records in what is released; each may be set "
+        "otherwise",
+    )
     seed: int = Field(0, ge=0)
     device: str = Field("auto", description="auto, cpu, cuda, mps ...")
     threads: int = Field(0, ge=0, description="CPU threads; 0 = the physical cores")
@@ -305,6 +302,8 @@ class Config(Section):
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()
     cleaning: CleaningConfig = CleaningConfig()
+    screen: ScreenConfig = ScreenConfig()
+    support: SupportConfig = SupportConfig()
     generator: GeneratorConfig = EdmConfig()
     sampler: SamplerConfig = SamplerConfig()
     bank: BankConfig = BankConfig()

@@ -20,7 +20,8 @@ def test_planted_wrong_labels_are_left_out_and_right_ones_stay() -> None:
     labels = clean.labels.copy()
     labels[wrong] = 1 - labels[wrong]
     recipe = Recipe(classifier_factory(CONFIG), 2, CONFIG)
-    probabilities = out_of_fold(ImageSet(clean.images, labels), recipe, folds=2, images=1_600, seed=0)
+    noisy = ImageSet(clean.images, labels)
+    probabilities = out_of_fold(noisy, fold_of(noisy, 2, seed=0), recipe, images=1_600, seed=0).probabilities
     kept = believed(probabilities, labels, threshold=0.1, most=0.2)
     assert (~kept)[wrong].mean() >= 0.9
     assert (~kept).sum() <= 14

@@ -78,6 +78,13 @@ class Store:
         """Which rows of the training split, as it was read, `members` and `non_members` are, int64 (n,) each."""
         return self._load("members"), self._load("non_members")
 
+    def member_rows(self) -> np.ndarray:
+        """Which rows of the training split, as it was read, `members` are, int64 (n,)."""
+        return self._load("members")
+
+    def class_names(self) -> tuple[str, ...]:
+        return self.meta.class_names
+
     def validation(self) -> ImageSet:
         """The split that every choice is made on."""
         return self._split("validation")

@@ -5,7 +5,7 @@ from upcycle.generators._contract import Generator, ImageShape, Interpolates, Sn
 from upcycle.generators._edm import EdmGenerator, can_rebuild
 from upcycle.generators._gan import GanGenerator
 from upcycle.generators._make import make_generator, training_bytes
-from upcycle.generators._mix import MixGenerator
+from upcycle.generators._mix import MixGenerator, folds_generator, members_of
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches
 
@@ -23,9 +23,11 @@ __all__ = [
     "adams_bashforth",
     "can_rebuild",
     "check_generator",
+    "folds_generator",
     "in_batches",
     "karras_sigmas",
     "make_generator",
+    "members_of",
     "nearest_snapshot",
     "training_bytes",
 ]

@@ -38,7 +38,8 @@ def members_of(seed: int, indices: np.ndarray, shares: Sequence[float]) -> np.nd
 
 @final
 class MixGenerator(StoredGenerator):
-    """Members are trained one after another, each on its part of the budget, and stored together in every snapshot."""
+    """Members are trained one after another, each on its part of the budget, and stored together in every snapshot. Where they
+    are `apart`, int64 (images,), member k is given the images with other numbers than k only."""
 
     def __init__(
         self,
@@ -49,10 +50,12 @@ class MixGenerator(StoredGenerator):
         budgets: Sequence[int],
         spreads: Sequence[float],
         device: str | torch.device = "cpu",
+        apart: np.ndarray | None = None,
     ) -> None:
         """`shares`, `budgets` and `spreads` are relative, one per member."""
         super().__init__(shape, device)
         self.members, self.shares, self.budgets, self.spreads = members, shares, budgets, spreads
+        self._apart = apart
 
     def parameter_count(self) -> int:
         """See StoredGenerator."""
@@ -65,7 +68,8 @@ class MixGenerator(StoredGenerator):
                 part = -(-budget * self.budgets[k] // sum(self.budgets))
                 own = None if folder is None else folder / f"member-{k}"
                 told = _shifted(report, done)
-                member.fit(images, labels, seed=derive_seed(seed, "mix", k), budget=part, resume=own, report=told)
+                mine = slice(None) if self._apart is None else self._apart != k
+                member.fit(images[mine], labels[mine], seed=derive_seed(seed, "mix", k), budget=part, resume=own, report=told)
                 done += member.snapshots()[-1].images_seen
             self.keep_judge({f"{k}/{name}": t for k, m in enumerate(self.members) for name, t in m.judge().items()})
             self.gathered()
@@ -102,6 +106,13 @@ class MixGenerator(StoredGenerator):
             return out
 
         return draw
+
+
+def folds_generator(members: Sequence[StoredGenerator], apart: np.ndarray | None = None) -> MixGenerator:
+    """One generator for every fold, each trained without it on an equal part of the images seen, which draw equally many.
+    `apart` int64 (images,), the fold of every image, is needed to fit."""
+    same, first = [1] * len(members), members[0]
+    return MixGenerator(first.shape, members, same, budgets=same, spreads=same, device=first.device, apart=apart)
 
 
 def _of(tensors: Mapping[str, Tensor], member: int) -> dict[str, Tensor]:

@@ -1,14 +1,17 @@
 """The method itself: teacher, labels, bank and student."""
 
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
-from upcycle.recycle._classify import Fitted, Recipe, accuracy, train_classifier
-from upcycle.recycle._cleaning import believed, out_of_fold
+from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, train_classifier
+from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
 from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
+from upcycle.recycle._groups import unit_of
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
 from upcycle.recycle._optimiser import image_budget, rate
 from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
+from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
+from upcycle.recycle._support import Support, SupportFilter
 from upcycle.recycle._tuning import Candidate, Choice, Search, Trial, TrialMemory, candidates, greedy, halving, search
 
 __all__ = [
@@ -22,11 +25,17 @@ __all__ = [
     "FlipTrial",
     "HardLabels",
     "Labeller",
+    "Lesson",
+    "OutOfFold",
+    "PixelSpace",
     "Proxy",
     "Recipe",
     "Sampler",
     "Score",
+    "Screened",
     "Search",
+    "Support",
+    "SupportFilter",
     "TeacherDoubt",
     "TeacherFilter",
     "TeacherLabels",
@@ -37,7 +46,10 @@ __all__ = [
     "believed",
     "blend",
     "candidates",
+    "check_screen",
     "choose_augmentation",
+    "draw_folds",
+    "fold_of",
     "greedy",
     "halving",
     "image_budget",
@@ -46,10 +58,13 @@ __all__ = [
     "proxy_draws",
     "rate",
     "score_on",
+    "screen",
     "search",
+    "second_opinion",
     "smooth",
     "soft_cross_entropy",
     "train_classifier",
     "train_student",
     "try_flips",
+    "unit_of",
 ]

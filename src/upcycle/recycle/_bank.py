@@ -20,6 +20,8 @@ _PARTNER = 2**50  # from a draw to the one it is blended with: further than all 
 
 Accept = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """uint8 images (n, height, width, channels) and the classes asked for (n,) -> bool (n,); image by image."""
+Supported = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""As Accept, given also the indices int64 (n,) by which the generator drew the images."""
 Hardness = Callable[[np.ndarray], np.ndarray]
 """uint8 images (n, height, width, channels) -> float (n,), higher = harder for the teacher; image by image."""
 
@@ -28,10 +30,10 @@ Hardness = Callable[[np.ndarray], np.ndarray]
 class Sampler:
     """Everything needed to draw image number j: generator, spread, label prior and filter. Draw j is a pure function of j.
 
-    An image that `accept` refuses is drawn anew, at most `redraws` times; then its first attempt stays, so that a class the
-    generator cannot draw neither hangs the bank nor vanishes from it. Of all draws, a share `between` lies between two classes
-    (latents and classes mixed; the generator must be one that Interpolates), and a share `hard` is the hardest of `candidates`
-    attempts by `hardness`.
+    An image that `accept` or `supported` refuses is drawn again, at most `redraws` times; then its first attempt stays, so that
+    a class the generator cannot draw neither hangs the bank nor vanishes from it. Of all draws, a share `between` lies between
+    two classes (latents and classes mixed; the generator must be one that Interpolates), and a share `hard` is the hardest of
+    `candidates` attempts by `hardness`.
     """
 
     generator: Generator
@@ -45,6 +47,7 @@ class Sampler:
     hard: float = 0.0
     candidates: int = 4
     hardness: Hardness | None = None
+    supported: Supported | None = None
 
     def labels(self, draws: np.ndarray) -> np.ndarray:
         """Classes asked for by `draws`, int64; every run of 1,024 draws holds the prior's shares to rounding."""
@@ -77,13 +80,13 @@ class Sampler:
         come one by one.
         """
         images = self._sample(labels, draws)
-        waiting = np.zeros(0, np.int64) if self.accept is None else np.flatnonzero(~self.accept(images, labels))
-        done = 0
-        while len(waiting) and done < self.redraws and self.accept is not None:
+        waiting, done = np.flatnonzero(~self._good(images, labels, draws)), 0
+        while len(waiting) and done < self.redraws:
             attempts = np.arange(done, min(done + max(1, SAMPLE_BATCH // len(waiting)), self.redraws)) + 1
             rows = np.tile(waiting, len(attempts))
-            again = self._sample(labels[rows], draws[rows] + attempts.repeat(len(waiting)) * _FAR)
-            good = self.accept(again, labels[rows]).reshape(len(attempts), -1)
+            indices = draws[rows] + attempts.repeat(len(waiting)) * _FAR
+            again = self._sample(labels[rows], indices)
+            good = self._good(again, labels[rows], indices).reshape(len(attempts), -1)
             found = np.flatnonzero(good.any(0))
             images[waiting[found]] = again[good.argmax(0)[found] * len(waiting) + found]
             waiting, done = np.delete(waiting, found), done + len(attempts)
@@ -113,11 +116,18 @@ class Sampler:
         for attempt in range(1, self.candidates):
             images = self._sample(labels, draws + attempt * _FAR)
             found = self.hardness(images)
-            better = found > score
-            if self.accept is not None:
-                better &= self.accept(images, labels)
+            better = (found > score) & self._good(images, labels, draws + attempt * _FAR)
             best[better], score[better] = images[better], found[better]
         return best
+
+    def _good(self, images: np.ndarray, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """bool (n,): refused by nobody."""
+        good = np.ones(len(labels), bool)
+        if self.accept is not None:
+            good &= self.accept(images, labels)
+        if self.supported is not None:
+            good &= self.supported(images, labels, indices)
+        return good
 
     def _uniform(self, purpose: str, draws: np.ndarray) -> np.ndarray:
         """float64 (n,) in [0, 1): one number per draw, the same whenever it is asked for."""

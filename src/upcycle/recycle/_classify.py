@@ -37,6 +37,15 @@ class Recipe:
         return self.network(images.shape[3], self.classes, images.shape[1]).to(self.device)
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """How one training differs from that of any classifier: it starts from the weights of `start`, a network of the same shape,
+    not from random ones; it learns `targets` float32 (members, classes), rows summing to 1, not the members' labels."""
+
+    start: nn.Module | None = None
+    targets: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained classifier and what was seen on the way; `validation_accuracy` None where it never looked."""
@@ -61,10 +70,11 @@ def train_classifier(
     stage: str = "teacher",
     resume: Path | None = None,
     report: Report = silent,
+    lesson: Lesson | None = None,
 ) -> Fitted:
     """The network at its best look at the validation split. Members are seen in shuffled passes, augmented."""
     with torch.random.fork_rng(devices=[]):
-        return _train(members, validation, recipe, seed, stage, Checkpoint(resume), report)
+        return _train(members, validation, recipe, seed, stage, Checkpoint(resume), report, lesson or Lesson())
 
 
 def _train(
@@ -75,11 +85,14 @@ def _train(
     stage: str,
     checkpoint: Checkpoint,
     report: Report,
+    lesson: Lesson,
 ) -> Fitted:
     config, images = recipe.config, torch.from_numpy(np.ascontiguousarray(members.images))
-    labels = torch.from_numpy(members.labels)
+    labels = torch.from_numpy(members.labels if lesson.targets is None else lesson.targets)
     budget = recipe.budget or image_budget(config, len(members))
     net = recipe.build(members.images, seed, stage)
+    if lesson.start is not None:
+        net.load_state_dict(lesson.start.state_dict())
     optimizer = sgd(net, config)
     best = _Best(config, budget)
 

@@ -3,11 +3,12 @@ generator (confident learning, Northcutt et al. 2021). What is memorised is abov
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from torch import nn
 
 from upcycle._random import derive_seed
 from upcycle._training import Report, silent
@@ -16,9 +17,10 @@ from upcycle.nets import predict_logits
 from upcycle.recycle._classify import Recipe, train_classifier
 
 
-def fold_of(members: ImageSet, folds: int, seed: int) -> np.ndarray:
-    """Fold of every record, int64 (n,): stratified by class, all images of a group in one."""
-    state = derive_seed(seed, "cleaning-folds") % 2**32
+def fold_of(members: ImageSet, folds: int, seed: int, turn: int = 0) -> np.ndarray:
+    """Fold of every record, int64 (n,): stratified by class, all images of a group in one. Every `turn` draws others."""
+    keys = ("cleaning-folds", turn) if turn else ("cleaning-folds",)
+    state = derive_seed(seed, *keys) % 2**32
     out = np.zeros(len(members), np.int64)
     if members.groups is None:
         parts = StratifiedKFold(folds, shuffle=True, random_state=state).split(out, members.labels)
@@ -29,29 +31,54 @@ def fold_of(members: ImageSet, folds: int, seed: int) -> np.ndarray:
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """`probabilities` float32 (n, classes) of every record by the classifier that was trained without its fold; `nets` holds
+    those classifiers, that of fold k at place k."""
+
+    probabilities: np.ndarray
+    nets: tuple[nn.Module, ...]
+
+
 def out_of_fold(
-    members: ImageSet, recipe: Recipe, *, folds: int, images: int, seed: int, report: Report = silent
-) -> np.ndarray:
-    """Class probabilities float32 (n, classes) of every record by a classifier of `images` seen that was trained without it."""
-    which = fold_of(members, folds, seed)
-    out = np.zeros((len(members), recipe.classes), np.float32)
+    members: ImageSet,
+    which: np.ndarray,
+    recipe: Recipe,
+    *,
+    images: int,
+    seed: int,
+    stage: str = "cleaning",
+    report: Report = silent,
+) -> OutOfFold:
+    """For every fold of `which` int64 (n,) a classifier of `images` seen that was trained without it, and its answers."""
+    out, nets = np.zeros((len(members), recipe.classes), np.float32), []
     config = recipe.config.model_copy(update={"validate_every": 1.0})
-    for fold in range(folds):
+    for fold in range(int(which.max()) + 1):
         learn, ask = members.take(np.flatnonzero(which != fold)), members.take(np.flatnonzero(which == fold))
         short = replace(recipe, config=config, budget=images)
-        net = train_classifier(learn, ask.take(np.arange(1)), short, seed=seed, stage=f"cleaning-{fold}").net
+        net = train_classifier(learn, ask.take(np.arange(1)), short, seed=seed, stage=f"{stage}-{fold}").net
         logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(ask.images)), recipe.device)
         out[which == fold] = logits.softmax(1).numpy()
+        nets.append(net)
         report(images * (fold + 1), {})
-    return out
+    return OutOfFold(out, tuple(nets))
 
 
-def believed(probabilities: np.ndarray, labels: np.ndarray, *, threshold: float, most: float) -> np.ndarray:
-    """bool (n,): False for labels given less than `threshold`, the least believed first, at most a share `most` of a class."""
+def second_opinion(probabilities: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
+    """Targets float32 (n, classes): the given labels with `share` of their weight moved to out-of-fold `probabilities`, so that
+    at 1 no network that learns them is ever told the record's own label (Tang et al. 2022, SELENA)."""
+    given = np.eye(probabilities.shape[1], dtype=np.float32)[labels]
+    return np.asarray(share * probabilities + (1 - share) * given, np.float32)
+
+
+def believed(probabilities: np.ndarray, labels: np.ndarray, *, threshold: float, most: float, ratio: float = 0.0) -> np.ndarray:
+    """bool (n,): False for labels given less than `threshold`, or less than `ratio` times the likeliest class; the least
+    believed first, at most a share `most` of a class."""
     given = probabilities[np.arange(len(labels)), labels]
+    belief = given / np.maximum(threshold, ratio * probabilities.max(1))
     keep = np.ones(len(labels), bool)
     for label in np.unique(labels):
         inside = np.flatnonzero(labels == label)
-        doubted = inside[np.argsort(given[inside], kind="stable")][: int(most * len(inside))]
-        keep[doubted[given[doubted] < threshold]] = False
+        doubted = inside[np.argsort(belief[inside], kind="stable")][: int(most * len(inside))]
+        keep[doubted[belief[doubted] < 1]] = False
     return keep

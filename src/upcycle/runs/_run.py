@@ -37,6 +37,7 @@ from upcycle.runs.stages import (
     Plan,
     Stage,
     audit_stage,
+    check_screening,
     copies_stage,
     disk_bytes,
     evaluation_stage,
@@ -123,6 +124,7 @@ def _run(
         dataset.train, share=config.audit.non_member_share, at_least=config.audit.min_non_members, seed=config.seed
     )
     check_audit_size(dataset, flips[1], config)
+    check_screening(dataset, flips[0], config)
     display.plan(check(dataset).lines())
     folder = open_run(out, config)
     with only_one(out):

@@ -33,7 +33,7 @@ from upcycle.recycle import (
     try_flips,
 )
 from upcycle.runs.shadows._config import choices_inside, shadow_config
-from upcycle.runs.shadows._pipeline import ShadowPipeline, _threads
+from upcycle.runs.shadows._pipeline import ShadowPipeline, with_threads
 
 EVERYTHING = (
     "tuning.strategy=halving",
@@ -103,7 +103,7 @@ def test_kept_runs_of_the_default_recipe_stay_readable() -> None:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """As in a pipeline, whatever tests before this one left: sums over two threads have other last bits."""
-    with _threads(1):
+    with with_threads(1):
         yield
 
 

@@ -4,10 +4,11 @@ from upcycle.runs.shadows._audit import PAGE, audit_pool, audit_run, publish
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._dp import private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
-from upcycle.runs.shadows._pipeline import ShadowPipeline
+from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, with_threads
 
 __all__ = [
     "PAGE",
+    "Given",
     "ShadowPipeline",
     "audit_pool",
     "audit_run",
@@ -16,4 +17,5 @@ __all__ = [
     "publish",
     "searched_scores",
     "shadow_config",
+    "with_threads",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from upcycle._protection import ScreenConfig, SupportConfig
 from upcycle.config import ClassifierConfig, Config, GeneratorConfig, MixConfig, StudentConfig
 
 _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
@@ -13,6 +14,8 @@ _LATER = (  # settings younger than runs that somebody may have kept
     *("bank.between", "bank.hard", "bank.candidates"),
     *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones", "augment.contrast"),
     *("student.width", "student.blocks"),
+    *(f"screen.{name}" for name in ScreenConfig.model_fields),
+    *(f"support.{name}" for name in SupportConfig.model_fields),
 )
 
 
@@ -58,7 +61,10 @@ def choices_inside(config: Config) -> tuple[str, ...]:
     found = {
         f"tuning by {config.tuning.strategy}": config.tuning.strategy != "none",
         f"label cleaning in {config.cleaning.folds} folds": config.cleaning.folds > 0,
+        f"a screen by {config.screen.folds} folds": config.screen.folds > 0,
         f"{config.teachers} teachers": config.teachers > 1,
+        "teachers that each miss a fold": config.screen.apart,
+        "images with support in a fold that their generator did not see": config.support.share > 0,
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,
         "guidance": sampler.guidance != 1,
@@ -80,6 +86,7 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
     snapshot = round(config.sampler.snapshot * generator)
     return {
         "cleaning": config.cleaning.model_copy(update={"images": fewer(config.cleaning.images)}),
+        "screen": config.screen.model_copy(update={"images": fewer(config.screen.images)}),
         "tuning": config.tuning.model_copy(update={"images": fewer(config.tuning.images), "jobs": 1}),
         "sampler": config.sampler.model_copy(update={"steps": 5, "snapshot": snapshot}),
     }
@@ -88,8 +95,9 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
 def _telling(config: Config) -> dict[str, Any]:
     """Every setting that results follow from but for rounding (threads, precision); a later one only where it is not at its
     default, so that what was kept before it came stays readable."""
-    found, default = (json.loads(c.model_dump_json(exclude={"seed", "threads", "precision"})) for c in (config, Config()))
+    without = {"seed", "threads", "precision", "privacy"}  # what a level of privacy changes is told setting by setting
+    found, default = (json.loads(c.model_dump_json(exclude=without)) for c in (config, Config()))
     for section, name in (setting.split(".") for setting in _LATER):
         if found[section][name] == default[section][name]:
             del found[section][name]
-    return dict(found)
+    return {section: values for section, values in found.items() if values != {}}

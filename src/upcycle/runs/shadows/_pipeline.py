@@ -17,7 +17,7 @@ from torch import nn
 from upcycle._machine import tune_process
 from upcycle.audit import Parts, Predict
 from upcycle.config import Config, EdmConfig
-from upcycle.data import ImageSet
+from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
@@ -43,7 +43,8 @@ _CPU = torch.device("cpu")
 class ShadowPipeline:
     """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
     as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
-    students on hard labels and at other temperatures. `dp`: also classifiers by DP-SGD on the same members."""
+    students on hard labels and at other temperatures. `dp`: also classifiers by DP-SGD on the same members. `stay`: the images
+    that no screen leaves out."""
 
     validation: ImageSet
     classes: int
@@ -52,6 +53,7 @@ class ShadowPipeline:
     variants: bool = True
     threads: int = 1
     dp: DpSettings | None = None
+    stay: np.ndarray | None = None
 
     @property
     def key(self) -> str:
@@ -64,7 +66,8 @@ class ShadowPipeline:
         patients = self.validation.groups is not None
         # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
         version = (4 if patients else 3) if choices_inside(self.config) else 1
-        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others, *asked)
+        stay = [] if self.stay is None else [hashlib.blake2b(self.stay.tobytes(), digest_size=12).hexdigest()]
+        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others, *asked, *stay)
 
     @property
     def scope(self) -> str:
@@ -83,15 +86,15 @@ class ShadowPipeline:
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
-        with _threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
-            bench = self._bench(members, seed, Path(folder))
-            road = training_road(bench, _Given(members, self.validation))
+        with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
+            bench = self.bench(members, seed, Path(folder))
+            road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: stage.work() for stage in road if stage.name not in skipped}
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, *private_classifiers(bench, members, self.dp))
 
-    def _bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
+    def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A bench of its own for one call, with all budgets."""
         images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
         teacher = self._scaled(image_budget(self.config.teacher, len(images)))
@@ -103,11 +106,13 @@ class ShadowPipeline:
         return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), networks, plan)
 
     def _config(self, seed: int) -> Config:
-        cleaning, tuning, sampler = self.config.cleaning, self.config.tuning, self.config.sampler
+        cleaning, screen = self.config.cleaning, self.config.screen
+        tuning, sampler = self.config.tuning, self.config.sampler
         changes = {
             "seed": seed,
             "plain": False,  # a table's student, which is not released
             "cleaning": cleaning.model_copy(update={"images": self._scaled(cleaning.images)}),
+            "screen": screen.model_copy(update={"images": self._scaled(screen.images)}),
             "tuning": tuning.model_copy(update={"images": self._scaled(tuning.images)}),
             "sampler": sampler.model_copy(update={"snapshot": round(sampler.snapshot * self.scale)}),
         }
@@ -119,11 +124,13 @@ class ShadowPipeline:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """What one pipeline may read."""
+class Given:
+    """What one pipeline may read; `stay` are the images of the rows `keep`, which are known by nothing else here."""
 
     inside: ImageSet
     outside: ImageSet
+    keep: tuple[int, ...] = ()
+    stay: np.ndarray | None = None
 
     def members(self) -> ImageSet:
         return self.inside
@@ -131,18 +138,28 @@ class _Given:
     def validation(self) -> ImageSet:
         return self.outside
 
+    def member_rows(self) -> np.ndarray:
+        """Of the members that must stay one of the rows `keep`, -1 of any other."""
+        if self.stay is None or not self.keep:
+            return np.full(len(self.inside), -1)
+        kept = np.isin(image_hashes(self.inside.images), image_hashes(self.stay))
+        return np.where(kept, self.keep[0], -1)
+
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(map(str, range(int(max(self.inside.labels.max(), self.outside.labels.max())) + 1)))
+
 
 def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     """What the finished road leaves; `bench` with the tuned settings."""
     teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
     released = bank.images[:_RELEASED].copy()
-    answers = [_predict(teacher)(released) for teacher in teachers]
+    answers = [as_predict(teacher)(released) for teacher in teachers]
     others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
     return Parts(
-        student=_predict(bench.classifier("student")),
-        teacher=_predict(teachers[0]),
-        baseline=_predict(bench.classifier("baseline")),
-        variants={name: _predict(net) for name, net in others.items()},
+        student=as_predict(bench.classifier("student")),
+        teacher=as_predict(teachers[0]),
+        baseline=as_predict(bench.classifier("baseline")),
+        variants={name: as_predict(net) for name, net in others.items()},
         synthetic_images=released,
         soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),
         generator_scores=generator_scores(sampler),
@@ -156,7 +173,7 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
 
 
 def _with_private(parts: Parts, nets: Mapping[str, nn.Module], epsilons: Mapping[str, float]) -> Parts:
-    private = {name: _predict(net) for name, net in nets.items()}
+    private = {name: as_predict(net) for name, net in nets.items()}
     return replace(parts, variants={**parts.variants, **private}, facts={**parts.facts, **epsilons})
 
 
@@ -185,7 +202,7 @@ def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[s
     }
 
 
-def _predict(net: nn.Module) -> Predict:
+def as_predict(net: nn.Module) -> Predict:
     """uint8 images (n, height, width, channels) -> logits float32 (n, classes)."""
     return lambda images: predict_logits(net, torch.from_numpy(np.array(images)), _CPU).numpy()  # a copy: workers share theirs
 
@@ -195,7 +212,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
+def with_threads(count: int) -> Iterator[None]:
     """So many threads; 0 leaves torch's own number and allocator alone."""
     before = torch.get_num_threads()
     if count:

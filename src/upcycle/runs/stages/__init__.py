@@ -2,7 +2,6 @@
 
 from upcycle.runs.stages._audit import audit_stage
 from upcycle.runs.stages._bench import Bench, Facts, load_classifier, open_bench, teacher_names
-from upcycle.runs.stages._cleaning import learned
 from upcycle.runs.stages._copies import copies_stage
 from upcycle.runs.stages._evaluation import evaluation_stage, headline
 from upcycle.runs.stages._gate import groups_of, judged
@@ -21,10 +20,12 @@ from upcycle.runs.stages._plan import (
 from upcycle.runs.stages._release import release_run, release_stage, shareable_report
 from upcycle.runs.stages._report import energy_used, report_stage
 from upcycle.runs.stages._road import Stage, training_road
+from upcycle.runs.stages._screening import LEFT_OUT, check_screening, learned
 from upcycle.runs.stages._training import plain_bench
 from upcycle.runs.stages._tuning import SamplerJudge, choices_of
 
 __all__ = [
+    "LEFT_OUT",
     "Bench",
     "Budget",
     "Facts",
@@ -35,6 +36,7 @@ __all__ = [
     "Stage",
     "audit_stage",
     "budget_for",
+    "check_screening",
     "choices_of",
     "copies_stage",
     "disk_bytes",

@@ -19,7 +19,7 @@ from upcycle._training import Report
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store
 from upcycle.errors import RunFolderError
-from upcycle.generators import ImageShape, Snapshot, StoredGenerator, make_generator, nearest_snapshot
+from upcycle.generators import ImageShape, Snapshot, StoredGenerator, folds_generator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
@@ -29,6 +29,8 @@ from upcycle.recycle import (
     Labeller,
     Recipe,
     Sampler,
+    Support,
+    SupportFilter,
     TeacherDoubt,
     TeacherFilter,
     label_prior,
@@ -39,6 +41,7 @@ from upcycle.runs.stages._plan import Plan
 from upcycle.runs.watch import Display, SilentDisplay
 
 Facts = dict[str, Any]
+SUPPORT = "support.npz"  # in private/generator
 
 
 _SAMPLES = 16  # images shown while a run works
@@ -51,6 +54,12 @@ class Splits(Protocol):
     def members(self) -> ImageSet: ...
 
     def validation(self) -> ImageSet: ...
+
+    def member_rows(self) -> np.ndarray:
+        """Row of the training split of every member, int64 (members,)."""
+        ...
+
+    def class_names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,13 @@ class Bench:
         """The views that the flip stage found safe."""
         return Augmentation(**json.loads((self.folder.stage("views") / "views.json").read_text()))
 
-    def generator(self) -> StoredGenerator:
+    def generator(self, apart: np.ndarray | None = None) -> StoredGenerator:
+        """The unfitted generator. Where images need support it is one for every fold of the screen; to fit it, `apart` int64
+        (images,) is the fold of every image."""
+        folds = self.config.screen.folds if self.config.support.share else 0
+        return folds_generator([self._generator() for _ in range(folds)], apart) if folds else self._generator()
+
+    def _generator(self) -> StoredGenerator:
         views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
         recipe, sampler = self.config.generator, self.config.sampler
         return make_generator(self.shape, recipe, sampler, device=self.device, augmentation=views, dtype=self.dtype)
@@ -122,7 +137,12 @@ class Bench:
             hard=self.config.bank.hard,
             candidates=self.config.bank.candidates,
             hardness=TeacherDoubt(self.classifier("teacher"), self.device) if self.config.bank.hard else None,
+            supported=self._supported() if self.config.support.share else None,
         )
+
+    def _supported(self) -> SupportFilter:
+        found, agree = Support.load(self.folder.stage("generator") / SUPPORT), self.config.support.agree
+        return SupportFilter(found, self.teachers(), agree=agree, seed=self.config.seed, device=self.device)
 
     def bank(self, stage: str, size: int) -> Bank:
         """The bank of `stage` as far as it was drawn."""

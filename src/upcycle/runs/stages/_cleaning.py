@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from upcycle.data import ImageSet
-from upcycle.recycle import believed, out_of_fold
+from upcycle.recycle import believed, fold_of, out_of_fold
 from upcycle.runs.stages._bench import Bench, Facts, Splits
 
 
@@ -14,7 +14,9 @@ def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
     members, how = splits.members(), bench.config.cleaning
     recipe = bench.recipe(how.images, bench.augmentation(), stage="cleaning")
     told = bench.report("cleaning")
-    probabilities = out_of_fold(members, recipe, folds=how.folds, images=how.images, seed=bench.config.seed, report=told)
+    which = fold_of(members, how.folds, bench.config.seed)
+    found = out_of_fold(members, which, recipe, images=how.images, seed=bench.config.seed, report=told)
+    probabilities = found.probabilities
     kept = believed(probabilities, members.labels, threshold=how.threshold, most=how.most)
     np.save(bench.folder.stage("cleaning") / "kept.npy", kept)
     return {"kept": int(kept.sum()), "left_out": int((~kept).sum()), "accuracy": _accuracy(probabilities, members)}
@@ -22,9 +24,3 @@ def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
 
 def _accuracy(probabilities: np.ndarray, members: ImageSet) -> float:
     return float((probabilities.argmax(1) == members.labels).mean())
-
-
-def learned(bench: Bench, splits: Splits) -> ImageSet:
-    """The members that teacher and generator learn from: all of them, or what the cleaning stage kept."""
-    members, path = splits.members(), bench.folder.private / "cleaning" / "kept.npy"
-    return members.take(np.flatnonzero(np.load(path, allow_pickle=False))) if path.exists() else members

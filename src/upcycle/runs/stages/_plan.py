@@ -73,7 +73,7 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         round(config.bank.refresh * bank),
         epoch,
         config.teachers,
-        config.cleaning.folds * config.cleaning.images,
+        config.cleaning.folds * config.cleaning.images + config.screen.folds * config.screen.rounds * config.screen.images,
         proxy_images(config),
         student if config.plain else 0,
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),

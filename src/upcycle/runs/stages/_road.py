@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from upcycle.runs.stages._bench import Bench, Facts, Splits, teacher_names
-from upcycle.runs.stages._cleaning import cleaning_stage, learned
+from upcycle.recycle import Support
+from upcycle.runs.stages._bench import SUPPORT, Bench, Facts, Splits, teacher_names
+from upcycle.runs.stages._cleaning import cleaning_stage
 from upcycle.runs.stages._gate import gate_stage
+from upcycle.runs.stages._screening import WARM_SHARE, kept_folds, learned, screen_stage, teaching
 from upcycle.runs.stages._training import classifier_stage, generator_stage, student_stage, views_stage
 from upcycle.runs.stages._tuning import tuning_stage
 
@@ -28,11 +30,14 @@ def training_road(bench: Bench, splits: Splits) -> list[Stage]:
     tuning = [] if bench.config.tuning.strategy == "none" else [Stage("tuning", 0, lambda: tuning_stage(bench, splits))]
     images = bench.config.cleaning.folds * bench.config.cleaning.images
     cleaning = [Stage("cleaning", images, lambda: cleaning_stage(bench, splits))] if images else []
+    asked = bench.config.screen.folds * bench.config.screen.rounds * bench.config.screen.images
+    screened = [Stage("screen", asked, lambda: screen_stage(bench, splits))] if asked else []
     road = [
         Stage("views", 0, lambda: views_stage(bench, splits)),
         *cleaning,
-        *[Stage(name, budget.teacher, partial(_teach, bench, splits, name)) for name in teacher_names(bench.config.teachers)],
-        Stage("generator", budget.generator, lambda: generator_stage(bench, learned(bench, splits))),
+        *screened,
+        *[Stage(*teaching) for teaching in _teachers(bench, splits)],
+        Stage("generator", budget.generator, partial(_generate, bench, splits)),
         Stage("gate", 0, lambda: gate_stage(bench, splits)),
         *tuning,
         Stage("student", budget.student, lambda: student_stage(bench)),
@@ -43,8 +48,26 @@ def training_road(bench: Bench, splits: Splits) -> list[Stage]:
     return road
 
 
-def _teach(bench: Bench, splits: Splits, name: str) -> Facts:
-    return classifier_stage(bench, splits, learned(bench, splits), name, bench.plan.budget.teacher)
+def _teachers(bench: Bench, splits: Splits) -> Iterator[tuple[str, int, Callable[[], Facts]]]:
+    """Name, images and work of every teacher's stage; one that goes on from other weights sees fewer images."""
+    warm = bench.config.screen.folds > 0 and bench.config.screen.apart
+    images = round(WARM_SHARE * bench.plan.budget.teacher) if warm else bench.plan.budget.teacher
+    for number, name in enumerate(teacher_names(bench.config.teachers)):
+        yield name, images, partial(_teach, bench, splits, name, number, images)
+
+
+def _teach(bench: Bench, splits: Splits, name: str, number: int, images: int) -> Facts:
+    members, lesson = teaching(bench, splits, name, number)
+    return classifier_stage(bench, splits, members, name, images, lesson)
+
+
+def _generate(bench: Bench, splits: Splits) -> Facts:
+    members, apart = learned(bench, splits), None
+    if bench.config.support.share:
+        apart = kept_folds(bench)
+        measured = Support.measured(members, apart, splits.validation(), bench.config.support.share, bench.shape.classes)
+        measured.save(bench.folder.stage("generator") / SUPPORT)
+    return generator_stage(bench, members, apart)
 
 
 def _baseline(bench: Bench, splits: Splits) -> Facts:

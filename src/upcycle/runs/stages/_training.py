@@ -16,6 +16,7 @@ from upcycle.recycle import (
     Bank,
     Distillation,
     FlipTrial,
+    Lesson,
     choose_augmentation,
     train_classifier,
     train_student,
@@ -37,7 +38,9 @@ def views_stage(bench: Bench, splits: Splits) -> Facts:
     return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
 
 
-def classifier_stage(bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int) -> Facts:
+def classifier_stage(
+    bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int, lesson: Lesson | None = None
+) -> Facts:
     """Teacher or baseline: trained on `members`, best look at validation kept."""
     folder = bench.folder.stage(stage)
     recipe = bench.recipe(budget, bench.augmentation(), stage=stage)
@@ -49,17 +52,18 @@ def classifier_stage(bench: Bench, splits: Splits, members: ImageSet, stage: str
         stage=stage,
         resume=folder / "resume.pt",
         report=bench.report(stage),
+        lesson=lesson,
     )
     save_classifier(fitted.net, folder / "model.safetensors")
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
 
 
-def generator_stage(bench: Bench, members: ImageSet) -> Facts:
-    """The generator, trained on members."""
+def generator_stage(bench: Bench, members: ImageSet, apart: np.ndarray | None = None) -> Facts:
+    """The generator, trained on members; of one for every fold, each without the members of that fold, `apart` int64 (n,)."""
     folder = bench.folder.stage("generator")
     counts = np.bincount(members.labels, minlength=bench.shape.classes)
     (folder / "class_counts.json").write_text(json.dumps(counts.tolist()))
-    generator = bench.generator().fit(
+    generator = bench.generator(apart).fit(
         members.images,
         members.labels,
         seed=bench.config.seed,

@@ -1,0 +1,160 @@
+"""The screen: which members a teacher and a generator may learn from without giving them away. Doubted labels and isolated
+images are left out, both judged only by what was made without the record or anything near it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+
+from upcycle._protection import ScreenConfig
+from upcycle.data import ImageSet
+from upcycle.errors import ConfigError, DataError
+from upcycle.recycle._cleaning import believed, fold_of
+from upcycle.recycle._groups import unit_of
+
+NEIGHBOURS: Final = 5
+_COMPONENTS: Final = 32
+_FEW, _VERY_FEW, _SHARE_OF_FEW = 60, 20, 0.02  # records of a class: fewer lose at most this share, very few none as isolated
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """What the screen left out, and why. All (n,): `doubted` and `isolated` bool, `belief` the probability float32 that the
+    out-of-fold classifier gave the label, `distance` float64 the mean distance to the nearest records of other folds (inf where
+    the class has none there)."""
+
+    doubted: np.ndarray
+    isolated: np.ndarray
+    belief: np.ndarray
+    distance: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """bool (n,)."""
+        return np.asarray(~(self.doubted | self.isolated))
+
+
+def draw_folds(members: ImageSet, unit: np.ndarray, folds: int, seed: int, turn: int = 0) -> np.ndarray:
+    """Fold int64 (n,) of every member, stratified by class, all records of a `unit` int64 (n,) in one."""
+    return fold_of(replace(members, groups=unit), folds, seed, turn)
+
+
+def check_screen(members: ImageSet, held_out: ImageSet, how: ScreenConfig, class_names: Sequence[str], rows: int) -> None:
+    """Raise ConfigError, all problems at once, where folds of these members could not be drawn, or screen.keep names what is
+    none of the `rows` of the training split."""
+    unit = unit_of(members, held_out)
+    problems = _too_few(unit, members.labels, how.folds, class_names)
+    if strangers := [row for row in how.keep if not 0 <= row < rows]:
+        problems.append(
+            f"screen.keep must be rows of the training split, 0 to {rows - 1}. Got {', '.join(map(str, strangers[:5]))}. "
+            "Take them from the column train_row of private/screen/left_out.csv."
+        )
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _too_few(unit: np.ndarray, labels: np.ndarray, folds: int, class_names: Sequence[str]) -> list[str]:
+    """One line where there are fewer units than folds, else one for every class with fewer."""
+    if (units := int(unit.max()) + 1) < folds:
+        return [
+            f"screen.folds must be at most the number of independent members, {units}: one patient's images and near copies "
+            f"count once. Got {folds}. {_advice(units)}"
+        ]
+    found = {name: len(np.unique(unit[labels == label])) for label, name in enumerate(class_names)}
+    return [
+        f"screen.folds must be at most the number of independent members of a class, {inside} of {name!r}. Got {folds}. "
+        f"{_advice(inside)}"
+        for name, inside in found.items()
+        if 0 < inside < folds
+    ]
+
+
+def _advice(most: int) -> str:
+    return f"Set screen.folds={most}, or 0 for no screen." if most > 1 else "Set screen.folds=0, or add images."
+
+
+def screen(
+    members: ImageSet,
+    held_out: ImageSet,
+    fold: np.ndarray,
+    probabilities: np.ndarray,
+    how: ScreenConfig,
+    must_stay: np.ndarray,
+) -> Screened:
+    """What to leave out of `members`, given their `fold` int64 (n,) and the out-of-fold `probabilities` float (n, classes);
+    records in `must_stay` bool (n,) are never. Raises DataError if a class would be emptied."""
+    trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio)
+    distance = isolation(members, PixelSpace.of(held_out.images), fold)
+    alone = _most_isolated(distance, members.labels, how.isolated)
+    given = probabilities[np.arange(len(members)), members.labels]
+    out = Screened(~trusted & ~must_stay, alone & ~must_stay, given, distance)
+    _refuse_empty_classes(members.labels, out.kept)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSpace:
+    """A map from uint8 images (n, ...) to float32 (n, components): `mean` (pixels,) and `components` (components, pixels)."""
+
+    mean: np.ndarray
+    components: np.ndarray
+
+    @classmethod
+    def of(cls, held_out: np.ndarray) -> Self:
+        """Up to 32 principal components of `held_out` images: no member shapes the space in which members are compared."""
+        from sklearn.decomposition import PCA
+
+        flat = held_out.reshape(len(held_out), -1).astype(np.float32)
+        fitted = PCA(min(_COMPONENTS, *flat.shape), svd_solver="randomized", random_state=0).fit(flat)
+        return cls(fitted.mean_, fitted.components_)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return np.asarray((images.reshape(len(images), -1).astype(np.float32) - self.mean) @ self.components.T)
+
+
+def isolation(members: ImageSet, space: PixelSpace, fold: np.ndarray) -> np.ndarray:
+    """Mean distance float64 (n,) to the five nearest members of the same class in other folds; inf where there is none."""
+    from sklearn.neighbors import NearestNeighbors
+
+    points, out = space(members.images), np.full(len(members), np.inf)
+    for label, part in _parts(members.labels, fold):
+        others = np.flatnonzero((members.labels == label) & (fold != part))
+        mine = np.flatnonzero((members.labels == label) & (fold == part))
+        if len(others):
+            near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(others))).fit(points[others])
+            out[mine] = near.kneighbors(points[mine])[0].mean(1)
+    return out
+
+
+def _parts(labels: np.ndarray, fold: np.ndarray) -> Iterator[tuple[int, int]]:
+    for label, part in np.unique(np.stack([labels, fold], axis=1), axis=0):
+        yield int(label), int(part)
+
+
+def _most_isolated(distance: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
+    """bool (n,): the `share` of every class with the largest distances; fewer of a small class, none of a very small one."""
+    out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        inside = np.flatnonzero(labels == label)
+        count = int(allowed_share(len(inside), share) * len(inside))
+        out[inside[np.argsort(-distance[inside], kind="stable")[:count]]] = True
+    return out
+
+
+def allowed_share(records: int, share: float) -> float:
+    """The share of a class with that many records that may be left out as isolated."""
+    if records < _VERY_FEW:
+        return 0.0
+    return min(share, _SHARE_OF_FEW) if records < _FEW else share
+
+
+def _refuse_empty_classes(labels: np.ndarray, kept: np.ndarray) -> None:
+    emptied = [int(label) for label in np.unique(labels) if not kept[labels == label].any()]
+    if emptied:
+        raise DataError(
+            f"the screen must leave records of every class. Got none of class number {', '.join(map(str, emptied))}. "
+            "Lower screen.most or screen.isolated, or name the records that must stay in screen.keep."
+        )
