@@ -23,7 +23,7 @@ ROOMS = {
     "upcycle.report": "Two self-contained HTML pages from one frozen value.",
     "upcycle.release": "What leaves the building: gate, exports, synthetic sets, cards; and loading it again.",
     "upcycle.runs": "Run folders, stages and the whole road.",
-    "upcycle.errors": "Errors a user can mend.",
+    "upcycle.errors": "Errors that a user can correct.",
 }
 
 

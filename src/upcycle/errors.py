@@ -1,4 +1,4 @@
-"""Errors a user can mend. The command line prints them as one line each and exits with code 2; bugs keep their traceback."""
+"""Errors that a user can correct. The command line prints each as one line and exits with 2; bugs keep their traceback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UpcycleError(Exception):
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[UpcycleError], tuple[str, ...]]:
-        """From another process too, the problems are told apart."""
+        """The problems stay separate when the error comes from another process."""
         return type(self), tuple(self.problems)
 
 

@@ -1,4 +1,4 @@
-"""Which errors a user can mend, the lines they end in, and the exit code."""
+"""Which errors a user can correct, the lines they end in, and the exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def explain(error: BaseException) -> tuple[list[str], int]:
-    """The lines and the exit code for an error the user can mend; no lines for a bug."""
+    """The lines and the exit code for an error that the user can correct; no lines for a bug."""
     if isinstance(error, UpcycleError):
         return list(error.problems), 2
     if isinstance(error, click.Abort) and isinstance(error.__cause__ or error.__context__, EOFError):

@@ -13,21 +13,21 @@ from upcycle.cli._errors import explain
 from upcycle.cli._say import say
 
 _COMMANDS = {
-    "demo": "The whole job on a small real data set, in minutes.",
-    "run": "From private images to an audited student.",
-    "check": "Say what was understood of a data set, in seconds.",
-    "show": "Verdict, three numbers, minutes and reports of a run.",
-    "compare": "Several runs in one table, in the terminal or on a page.",
-    "study": "The table of many data sets and seeds.",
+    "demo": "Do the whole job on a small real data set, in minutes.",
+    "run": "Make an audited student from private images.",
+    "check": "Show how a data set was understood, in seconds.",
+    "show": "Print verdict, three numbers, minutes and reports of a run.",
+    "compare": "Compare several runs in one table, in the terminal or on a page.",
+    "study": "Run many data sets and seeds, and make their table.",
     "train-teacher": "Run up to the teacher.",
     "train-generator": "Run up to the generator.",
     "distil": "Run up to the student.",
     "audit": "Run up to the audit; with --budget, shadow pipelines with canaries on a finished run.",
     "audit-scores": "Audit any model from an .npz of scores or logits.",
-    "audit-power": "How many records, canaries and pipelines a wanted bound needs.",
-    "audit-selftest": "Known answers of the audit, in less than a minute.",
+    "audit-power": "Say how many records, canaries and pipelines a bound needs.",
+    "audit-selftest": "Check known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
-    "release": "Make what may leave: student, synthetic set, cards. Refused where the audit says no.",
+    "release": "Write what may leave: student, synthetic set, cards. Refused if the audit says no.",
 }
 _MODULES = {
     "train-teacher": "stages",
@@ -87,7 +87,7 @@ def main(args: list[str] | None = None) -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:

@@ -27,7 +27,7 @@ def json_option(command: Command) -> Command:
 
 
 def view_options(command: Command) -> Command:
-    """How a run is watched, and in which form it ends."""
+    """Options for the display and the form of the result."""
     options: list[Callable[[Command], Command]] = [
         json_option,
         click.option("--thumbnails", is_flag=True, help="Show synthetic images in the terminal while the generator learns."),
@@ -44,8 +44,12 @@ def run_options(command: Command) -> Command:
         click.argument("data"),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; made, or resumed."),
         click.option("--preset", help="Quality: quick, standard or best (default: quick)."),
+<<<<<<< HEAD
         click.option("--privacy", help="usual, or strong: leave out records that a student would give away (default: usual)."),
         click.option("--minutes", type=float, help="Scale the work so that the run takes about so long."),
+=======
+        click.option("--minutes", type=float, help="Scale the work so that the run takes about this many minutes."),
+>>>>>>> 23e23d2 (Plain English in the reports, the help of commands and the quiet rooms)
         click.option("--device", help="auto, cpu, cuda, mps ... (default: auto)"),
         click.option("--seed", type=int, help="Seed of everything (default: 0)."),
         click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings."),
@@ -69,7 +73,7 @@ def run_until(
     tensorboard: bool = False,
     **settings: Any,
 ) -> None:
-    """Resolve the settings, run, and print what came out. With JSON, standard output holds nothing else: the progress goes to
+    """Resolve the settings, run, and print the result. With JSON, standard output has nothing else: progress goes to
     standard error."""
     config = _resolved(**settings)
 

@@ -24,7 +24,7 @@ from upcycle.cli._say import say
 @click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
 @json_option
 def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
-    """Make RUN/release anew: student, synthetic set, cards, checksums.
+    """Write RUN/release again: student, synthetic set, cards, checksums.
 
     Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
     """

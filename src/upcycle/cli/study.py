@@ -49,7 +49,7 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
 def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json: bool, **settings: Any) -> None:
     """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
 
-    Every row is a run of its own in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are whole after each.
+    Every row is a separate run in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are updated after each.
     Seeds may be run apart, also on several machines that share OUT; a last call with all of them gathers their rows.
     Small networks use two runs of one thread better than one run of two: --jobs 2 on two cores.
     """

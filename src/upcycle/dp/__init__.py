@@ -1,4 +1,4 @@
-"""DP-SGD: a classifier whose training has a proven epsilon, to stand beside the student in an audit."""
+"""DP-SGD: a classifier whose training has a proven epsilon, for comparison with the student in an audit."""
 
 from upcycle.dp._account import epsilon, need_extra
 from upcycle.dp._train import DpSettings, PrivateFit, train_private

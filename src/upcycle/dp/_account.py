@@ -16,7 +16,7 @@ def epsilon(noise: float, sampling_rate: float, steps: int, delta: float) -> flo
     """Epsilon at `delta` of `steps` steps that each take every record with probability `sampling_rate` and add Gaussian noise
     of `noise` times the clip norm; neighbours differ by one record added or removed. Raises ConfigError without [dp]."""
     need_extra()
-    logging.getLogger("absl").setLevel(logging.ERROR)  # it tells of every order of the Renyi divergence that it leaves out
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it reports every order of the Renyi divergence that it leaves out
     accounting = import_module("dp_accounting")
     rdp = import_module("dp_accounting.rdp")
     step = accounting.PoissonSampledDpEvent(sampling_rate, accounting.GaussianDpEvent(noise))

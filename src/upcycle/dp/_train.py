@@ -23,7 +23,7 @@ from upcycle.recycle import Recipe, rate
 
 @dataclass(frozen=True)
 class DpSettings:
-    """`noises`: multipliers of the clip norm, one model each; the smallest hardly hides anything and shows what clipping alone
+    """`noises`: multipliers of the clip norm, one model each; the smallest hides almost nothing: it shows what clipping
     does. `clip`: largest gradient norm of a record. `batch`: records expected in a step. `lr`: peak learning rate. `budget`:
     images expected to be seen, relative to what the teacher sees."""
 
@@ -47,7 +47,7 @@ class PrivateFit:
 
 def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, *, seed: int, stage: str) -> PrivateFit:
     """A classifier by DP-SGD with multiplier `noise`, seeing `recipe.budget` images in expectation; its last weights, since a
-    choice among them would need a split of its own. delta is 1 / members. Raises ConfigError without the extra [dp].
+    choice among them would need another split. delta is 1 / members. Raises ConfigError without the extra [dp].
 
     Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
     """

@@ -48,7 +48,7 @@ class Generator(Protocol):
     ) -> Self:
         """Learn uint8 images (n, height, width, channels) with int64 labels (n,), seeing `budget` images.
 
-        `resume` is a folder for snapshots and resume state: called again after a kill, the fit goes on where it was.
+        `resume` is a folder for snapshots and resume state: called again after a kill, the fit continues where it stopped.
         """
         ...
 

@@ -57,7 +57,7 @@ def training_bytes(shape: ImageShape, config: GeneratorConfig) -> int:
     """Bytes that activations take in training at the peak, roughly; for a mix, of its largest member.
 
     A residual block of the U-Net keeps about 15 maps of its width for the backward pass, a level has about 2 blocks + 2 of
-    them. A GAN's blocks keep about 10; the discriminator sees real and drawn images, the generator is kept beside it.
+    them. A GAN's blocks keep about 10; the discriminator sees real and drawn images, and the generator's maps are kept too.
     """
     if isinstance(config, MixConfig):
         return max(training_bytes(shape, member.generator) for member in config.members)

@@ -16,7 +16,7 @@ from upcycle._training import Report
 from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._stored import Draw, StoredGenerator
 
-_BLOCK = 1_000  # every run of so many indices holds each member's share exactly, to rounding
+_BLOCK = 1_000  # every block of this many indices holds each member's share exactly, up to rounding
 
 
 def members_of(seed: int, indices: np.ndarray, shares: Sequence[float]) -> np.ndarray:

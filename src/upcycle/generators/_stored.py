@@ -93,8 +93,8 @@ class StoredGenerator(ABC):
         _write(tensors, self._folder / f"snapshot-{images_seen:010d}.safetensors")
 
     def keep_judge(self, tensors: Mapping[str, Tensor]) -> None:
-        """Store what training needs and drawing does not, such as a discriminator, in place of what was there: beside the
-        snapshots and never in one, since whoever has a snapshot need not have this."""
+        """Store a network that training needs and drawing does not, such as a discriminator; it replaces the one stored before.
+        It has its own file, since a snapshot may be given to someone who must not have it."""
         if self._folder is None:
             self._judge = {name: t.clone() for name, t in tensors.items()}
             return
@@ -199,7 +199,7 @@ def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
 def patch_side(patch: int, size: int, resolutions: int = 0) -> int:
     """Side, in pixels, of the patches that a network folds into channels: `patch`, or what suits images of `size` pixels if 0.
 
-    A U-Net of so many `resolutions`, each half of the one before, folds 4 pixels instead of 2 where its coarsest grid would be
+    A U-Net with `resolutions` levels, each half the size of the one before, folds 4 pixels instead of 2 if its coarsest grid is
     large: a quarter of the work, and a better generator in the same minutes (benchmarks/results/generators.json). GANs, where
     that was not measured, give no resolutions.
     """

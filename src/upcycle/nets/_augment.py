@@ -35,7 +35,7 @@ def _moved(images: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:
 
 
 def _contrasted(images: Tensor, contrast: float, rng: torch.Generator) -> Tensor:
-    """Every image with its differences from its mean times a factor of its own, whose logarithm is uniform."""
+    """Every image with its contrast multiplied by a random factor whose logarithm is uniform."""
     factors = torch.exp((2 * torch.rand(len(images), 1, 1, 1, generator=rng) - 1) * math.log1p(contrast))
     values = images.to(torch.float32)
     return torch.lerp(values.mean((1, 2, 3), keepdim=True), values, factors).round_().clamp_(0, 255).to(torch.uint8)

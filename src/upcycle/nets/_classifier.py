@@ -18,7 +18,7 @@ ClassifierFactory = Callable[[int, int, int], nn.Module]
 """(channels, classes, size) -> a module from float (n, channels, size, size) in [-1, 1] to logits (n, classes)."""
 
 Norm = Callable[[int], nn.Module]
-"""Channels -> the normalisation of so many."""
+"""Number of channels -> a normalisation layer for them."""
 
 _LARGE = 48  # from this side on the stem halves the image: four times less work
 _NARROW = 8  # of fewer channels, oneDNN 3.12 on AVX2 corrupts memory in the backward pass of a strided 1x1 convolution

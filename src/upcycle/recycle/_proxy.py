@@ -20,7 +20,7 @@ from upcycle.recycle._student import Distillation, train_student
 
 @dataclass(frozen=True, order=True)
 class Score:
-    """Validation accuracy 0..1; equal ones are told apart by the mean log-likelihood of the right class, at most 0."""
+    """Validation accuracy 0..1; ties are broken by the mean log-likelihood of the right class, at most 0."""
 
     accuracy: float
     log_likelihood: float

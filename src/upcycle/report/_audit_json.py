@@ -1,4 +1,4 @@
-"""The JSON of an audit, read so that a missing or unknown key costs a cell of a table and not the report."""
+"""The JSON of an audit, read so that a missing or unknown key leaves a cell of a table empty and does not stop the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ORDER = ("student", "teacher", "baseline", "plain")
 @dataclass(frozen=True)
 class AttackRow:
     """One attack on one target; what the JSON does not say is None. `p` is Holm-adjusted where that is known; `epsilon` is a
-    lower bound, `epsilon_cap` the most that it could have been, and `epsilon_of` whom they are about, where that is said."""
+    lower bound, `epsilon_cap` the largest value it could have had, and `epsilon_of` whom they are about."""
 
     target: str
     attack: str
@@ -86,7 +86,7 @@ def primary_rows(rows: Sequence[AttackRow]) -> dict[str, AttackRow]:
 
 
 def not_attacked(rows: Sequence[AttackRow]) -> list[str]:
-    """Which released or kept parts beside the classifiers no row attacks."""
+    """Which parts, other than the classifiers, no row attacks."""
     models, targets = {row.threat_model.split(" ")[0] for row in rows}, {row.target for row in rows}
     seen = {
         "the synthetic images": "T2" in models,

@@ -27,7 +27,7 @@ Triple = tuple[float, ...]
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """Synthetic images in a grid, drawn for the report: uint8 (rows, columns, side, side, channels), every row and column with
-    a name. `alike` counts those that are byte-identical to a private image or far nearer to one than to the next; None where
+    a name. `alike` counts those that are byte-identical to a private image or far nearer to one than to the next; None if
     nobody looked."""
 
     rows: tuple[str, ...]
@@ -64,7 +64,7 @@ class Evidence:
     `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
     warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high). `logits` maps a model
     to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics.
-    `pipelines` is the JSON of an audit by shadow pipelines, whose page lies in audit/pipeline.html beside the internal report.
+    `pipelines` is the JSON of an audit by shadow pipelines; its page is audit/pipeline.html next to the internal report.
     `roc` maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band.
     `synthetic_examples`: images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes). `sheets`
     are images drawn for the report, named as in SHEETS.
@@ -96,7 +96,7 @@ class Evidence:
     exposed: Sequence[Mapping[str, Any]] | None = None
 
     def shareable(self) -> Evidence:
-        """What may leave, named part by part, so that a part added later stays inside until somebody lets it out."""
+        """What may leave, named part by part, so that a part added later stays private until it is named here."""
         return Evidence(
             title="A student trained on synthetic images",
             dataset=public_dataset(self.dataset or {}),

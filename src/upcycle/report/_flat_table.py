@@ -1,4 +1,4 @@
-"""Rows of any JSON as a table of texts, so that a part of an audit that is newer than the page is shown all the same."""
+"""Rows of any JSON as a table of texts, so that parts of an audit that are newer than the page are shown as well."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class FlatTable:
 def flat_table(found: Any) -> FlatTable | None:
     """A list of mappings, or a mapping of such lists by target. None where there is nothing to show.
 
-    A value with its limits (`x`, `x_low`, `x_high`, or {"value", "low", "high"}) is one cell; a note `x_note` stands where x
-    is missing. A seed is never shown.
+    A value with its limits (`x`, `x_low`, `x_high`, or {"value", "low", "high"}) is one cell; `x_note` replaces a missing x.
+    A seed is never shown.
     """
     if isinstance(found, Mapping):
         found = [{"target": key, **row} for key, value in found.items() for row in _rows(value)]
@@ -35,8 +35,8 @@ def flat_table(found: Any) -> FlatTable | None:
 
 
 def set_table(found: Any) -> FlatTable | None:
-    """Shares of sets that were told from sets of unused records: a row per part, a column per size of a set; as it came where
-    it does not say parts, sizes and shares."""
+    """Shares of sets that an attack told from sets of unused records: a row per part, a column per size of a set; as it came if
+    it has no parts, sizes and shares."""
     rows = _rows(found)
     if not rows or not all({"target", "size", "share"} <= row.keys() for row in rows):
         return flat_table(found)

@@ -35,10 +35,10 @@ _THREATS: Final = MappingProxyType(
 _ROLES: Final = MappingProxyType(
     {
         "student": "what leaves",
-        "synthetic set": "what leaves beside the student",
+        "synthetic set": "what leaves together with the student",
         "generator": "stays inside",
         "baseline": "trained on the records themselves; stays inside",
-        "teacher": "saw the records and stays inside: what the attacks can see at all",
+        "teacher": "saw the records and stays inside: shows what the attacks can see",
     }
 )
 _VARIANT: Final = "another student, which could leave instead"
@@ -92,7 +92,7 @@ class LeakTable:
 
 def leak_table(audit: Mapping[str, Any] | None, *, owned: bool = False) -> LeakTable:
     """All targets, what leaves first: on single records, or `owned`, on all records of a patient at once. Populations that
-    nobody was asked about have no column."""
+    without rows have no column."""
     rows = attack_rows(audit)
     shown = [row for row in rows if row.population.startswith(_OWNERS) == owned]
     found = dict.fromkeys(row.population for row in shown)
@@ -104,7 +104,7 @@ def leak_table(audit: Mapping[str, Any] | None, *, owned: bool = False) -> LeakT
 
 
 def lead_attack(rows: Sequence[AttackRow]) -> str:
-    """The attack that stands for these rows of one target and threat model, by a rule that looks at no score: the primary
+    """The attack that represents these rows of one target and threat model, by a rule that uses no score: the primary
     one, else the first that is calibrated by shadow pipelines, else the first."""
     chosen = [row for row in rows if row.primary] or [row for row in rows if _CALIBRATED in row.attack] or rows
     return chosen[0].attack

@@ -87,8 +87,8 @@ def roc_band(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Limits (n,), (n,) of the true positive rate at every false positive rate of an empirical ROC curve of all thresholds.
 
-    Around every threshold stands a rectangle of two exact intervals that together hold with `confidence` (Hilgers 1991); the
-    band is their union. It holds point by point, not for the whole curve at once, and takes records as independent.
+    Every threshold has a rectangle of two exact intervals that hold together with `confidence` (Hilgers 1991); the
+    band is their union. It holds point by point, not for the whole curve, and assumes independent records.
     """
     each = np.sqrt(confidence)
     left, right = _exact_limits(fpr, non_members, each)

@@ -1,4 +1,4 @@
-"""The page about a pipeline audit, for somebody who decides whether the result may leave. Made from the audit's JSON alone."""
+"""The page about a pipeline audit, for people who decide about a release. Made only from the audit's JSON."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _OWN: Final = ("records", "seconds per pipeline", _VERSIONS)  # facts that the p
 _CONTROLS: Final = MappingProxyType(
     {
         "non-members vs non-members": (
-            "must hold 0.5",
-            "Half of the records that were not used are called used, by a coin. No attack may tell the halves apart.",
+            "must contain 0.5",
+            "A coin calls half of the unused records used. No attack may tell the halves apart.",
         ),
         "shuffled membership": (
-            "must hold 0.5",
-            "The coins are tossed anew when everything is over. No attack may find out how they fell.",
+            "must contain 0.5",
+            "The coins are tossed again after everything is over. No attack may find out the new result.",
         ),
         "blind, images and labels": (
-            "must hold 0.5",
-            "An attack that asks no model. If it could tell used from unused records, they would differ by themselves.",
+            "must contain 0.5",
+            "An attack without any model. If it tells used from unused records, they differ by themselves.",
         ),
         "positive: copying generator": (
             "must be above 0.5",
@@ -44,7 +44,7 @@ _CONTROLS: Final = MappingProxyType(
         ),
         "positive: teacher": (
             "should be above 0.5",
-            "The teacher did see the records. Where it is not caught, the audit stands, but it cannot clear the student.",
+            "The teacher saw the records. If it is not found, the audit remains valid, but it cannot clear the student.",
         ),
     }
 )
@@ -83,7 +83,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
         environment()
         .get_template("pipeline.html.j2")
         .render(
-            title=title or "What this recipe gives away",
+            title=title or "What this recipe reveals",
             internal="seed" in _mapping(audit, "plan"),
             verdict=found,
             target=_judged(audit),
@@ -126,7 +126,7 @@ def _notes(found: object) -> list[str]:
 
 @dataclass(frozen=True)
 class ShadowPart:
-    """What a run's reports say of its shadow pipelines."""
+    """What a run's reports say about its shadow pipelines."""
 
     verdict: Verdict
     line: str
@@ -162,7 +162,7 @@ def _makers(audit: Mapping[str, Any]) -> list[str]:
 
 
 def planted(audit: Mapping[str, Any]) -> dict[str, int]:
-    """Canaries of each kind, as counted, or as planned where nobody counted."""
+    """Canaries of each kind, as counted, or as planned if they were not counted."""
     facts, plan = _mapping(audit, "facts"), _mapping(_mapping(audit, "plan"), "canaries")
     counted = {key.removeprefix("canaries, "): value for key, value in facts.items() if key.startswith("canaries, ")}
     found = {kind: _count(value) for kind, value in (counted or plan).items()}

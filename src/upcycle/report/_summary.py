@@ -1,4 +1,4 @@
-"""The first screen: three numbers with intervals, and the verdict in words for somebody who has two minutes."""
+"""The first screen: three numbers with intervals, and the verdict in words for a reader with two minutes."""
 
 from __future__ import annotations
 
@@ -55,36 +55,36 @@ class Verdict:
 _VERDICTS = {
     "LEAKS": (
         "bad",
-        "The student gives something away about who was in the training data. An attack tells records that were used from "
-        "records that were not better than chance allows.",
+        "The student reveals something about who was in the training data. An attack tells used records from unused ones "
+        "better than chance allows.",
         "Do not release this student as it is. Look at the attacks below; "
         "a model trained with differential privacy is the alternative.",
     ),
     "NO LEAK FOUND": (
         "good",
-        "The attacks that were run found nothing in the student, although the same attacks do find the teacher's leak.",
-        "This speaks for a release. It does not decide it: read what the verdict does not mean.",
+        "The attacks that were run found nothing in the student, although the same attacks find the teacher's leak.",
+        "This is a reason to release, not a decision: read what the verdict does not mean.",
     ),
     "INCONCLUSIVE": (
         "unsure",
-        "The attacks found nothing in the student, but they might not have seen a leak if there was one.",
-        "Treat the leakage as unknown, not as absent. The audit's own words say what would settle it.",
+        "The attacks found nothing in the student, but they might have missed a leak.",
+        "Treat the leakage as unknown, not as absent. The audit's own words say what evidence is missing.",
     ),
     "INVALID": (
         "bad",
         "The audit failed a check of itself. Its numbers say nothing about the student.",
-        "Do not use or quote the leakage numbers. Repair what the failed control points at, and audit again.",
+        "Do not use or quote the leakage numbers. Find out why the control failed, and audit again.",
     ),
 }
 _NOT_AUDITED = (
     "unsure",
-    "No audit was run, so nothing is known about what the student gives away.",
+    "No audit was run, so nothing is known about what the student reveals.",
     "Audit the student before anything leaves.",
 )
 
 
 def verdict(audit: Mapping[str, Any] | None) -> Verdict:
-    """The audit's word, explained. An unknown word is shown as unsure and without advice of ours."""
+    """The audit's word, explained. An unknown word is shown as unsure and without advice."""
     if not audit:
         return Verdict("NOT AUDITED", *_NOT_AUDITED, sentence="")
     word = str(audit.get("verdict", "INVALID"))
@@ -110,8 +110,8 @@ def _accuracy(accuracies: Mapping[str, Any], level: float) -> Card:
     label, known = "Student accuracy on real test images", _known(accuracies)
     student, baseline = known.get("student"), known.get("baseline")
     if student is None:
-        return Card(label, "–", "not measured", "This run has no student that was tried on test images.")
-    note = "No baseline stands beside it."
+        return Card(label, "–", "not measured", "This run has no student that was tested.")
+    note = "There is no baseline for comparison."
     if baseline is not None:
         value, low, high = (100 * number for number in baseline)
         note = f"The same network trained on the private images, the baseline: {value:.1f} % ({low:.1f} to {high:.1f})."
@@ -123,9 +123,9 @@ def _accuracy(accuracies: Mapping[str, Any], level: float) -> Card:
 def _gap(gap_points: Any, level: float) -> Card:
     label, gap = "Gap to the baseline, in points", limits(gap_points)
     if gap is None:
-        return Card(label, "–", "not measured", "Student and baseline were not both tried on test images.")
+        return Card(label, "–", "not measured", "Student and baseline were not both tested.")
     value, low, high = gap
-    note = "The interval holds zero: no difference was shown."
+    note = "The interval contains zero: no difference was shown."
     if high < 0:
         note = "The student is right less often than the baseline."
     if low > 0:
@@ -140,7 +140,9 @@ def _leakage(leaks: Mapping[str, AttackRow], level: float, invalid: bool) -> Car
     if "student" not in known:
         return Card(label, "–", "not measured", "The student was not attacked.")
     value, low, high = known["student"]
-    note = f"Of one record used and one not used, the attack picks the used one {100 * value:.0f} times in 100; 50 is guessing."
+    note = (
+        f"Given one used and one unused record, the attack picks the used one {100 * value:.0f} times in 100; 50 is guessing."
+    )
     if "teacher" in known:
         note += " The teacher, which never leaves: {:.3f} ({:.3f} to {:.3f}).".format(*known["teacher"])
     if invalid:

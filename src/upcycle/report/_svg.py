@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# matplotlib wants colours, the page wants names: each name is drawn in a colour nobody would choose and replaced afterwards.
+# matplotlib wants colours, the page wants names: each name is drawn in an unusual colour, which is replaced afterwards.
 _NAMES = ("ink", "soft", "line", "card", "baseline", "teacher", "student", "plain", "generator", "other", "wrong")
 _MARK = "#0f1e"
 _PAINT = {name: f"{_MARK}{number:02x}" for number, name in enumerate(_NAMES)}

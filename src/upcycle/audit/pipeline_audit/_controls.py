@@ -1,4 +1,4 @@
-"""Controls of a pipeline audit: what must hold 0.5 whatever the pipeline does, and what an audit that works must see."""
+"""Controls of a pipeline audit: what must contain 0.5 whatever the pipeline does, and what an audit that works must see."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _failure(failed: Sequence[Control]) -> str:
         f"{c.control} ({c.target}, {c.attack}) gave AUC {c.auc:.3f} [{c.auc_low:.3f}, {c.auc_high:.3f}]" for c in failed
     )
     return (
-        f"{len(failed)} control(s) that must hold 0.5 did not: {named}. Members and non-members differ without any "
+        f"{len(failed)} control(s) that must contain 0.5 did not: {named}. Members and non-members differ without any "
         "model, or the records are not independent: draw membership by coin flip inside one pool, per group, and "
         "audit again."
     )
