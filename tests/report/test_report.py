@@ -289,7 +289,7 @@ def test_differential_privacy_is_missed_only_where_it_is_missing() -> None:
     rows = [audit_row("student"), audit_row("dp-classifier")]
     for given, said in ((rows[:1], True), (rows, False)):
         page = render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": given}), internal=False)
-        assert ("no such model stands beside this one" in page) == said
+        assert ("has no such model for comparison" in page) == said
 
 
 def test_report_room_loads_no_heavy_library_before_it_draws() -> None:
