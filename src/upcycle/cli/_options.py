@@ -44,12 +44,8 @@ def run_options(command: Command) -> Command:
         click.argument("data"),
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; made, or resumed."),
         click.option("--preset", help="Quality: quick, standard or best (default: quick)."),
-<<<<<<< HEAD
-        click.option("--privacy", help="usual, or strong: leave out records that a student would give away (default: usual)."),
-        click.option("--minutes", type=float, help="Scale the work so that the run takes about so long."),
-=======
+        click.option("--privacy", help="usual, or strong: leave out records that a student would reveal (default: usual)."),
         click.option("--minutes", type=float, help="Scale the work so that the run takes about this many minutes."),
->>>>>>> 23e23d2 (Plain English in the reports, the help of commands and the quiet rooms)
         click.option("--device", help="auto, cpu, cuda, mps ... (default: auto)"),
         click.option("--seed", type=int, help="Seed of everything (default: 0)."),
         click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings."),

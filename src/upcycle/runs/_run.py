@@ -214,6 +214,7 @@ def _announced(bench: Bench, stage: Stage, key: str) -> None:
 
 
 def summary_of(bench: Bench, until: str) -> Summary:
+    """What a run has left so far, as the lines that the command prints at its end."""
     folder = bench.folder
     if until != "report":
         command = _COMMANDS[dict(pairwise(UNTIL))[until]]
