@@ -55,17 +55,17 @@ class Painter:
         return self.paint(np.asarray(labels), rows)
 
     def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """uint8 (n, channels, height, width): here, the stripes of the class."""
+        """uint8 (n, height, width, channels): here, the stripes of the class."""
         both = [stripes(2, int(row)).images[label] for row, label in zip(rows, labels, strict=True)]
-        return np.stack(both).transpose(0, 3, 1, 2)
+        return np.stack(both)
 
 
 class Numbers(Painter):
     """2x2 images whose pixels spell the index and the label."""
 
     def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        out = np.zeros((len(labels), 1, 2, 2), np.uint8)
-        out[:, 0, 0, 0], out[:, 0, 0, 1], out[:, 0, 1, 1] = rows % 256, rows // 256, labels
+        out = np.zeros((len(labels), 2, 2, 1), np.uint8)
+        out[:, 0, 0, 0], out[:, 0, 1, 0], out[:, 1, 1, 0] = rows % 256, rows // 256, labels
         return out
 
 
@@ -79,4 +79,4 @@ class NoisyPainter(Painter):
     def paint(self, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
         wrong = (rows % 3 == 0) | (labels == self.collapsed)
         shown = np.where(wrong, 1 - labels, labels)
-        return np.broadcast_to((50 + 100 * shown)[:, None, None, None], (len(labels), 1, 4, 4)).astype(np.uint8)
+        return np.broadcast_to((50 + 100 * shown)[:, None, None, None], (len(labels), 4, 4, 1)).astype(np.uint8)

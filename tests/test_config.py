@@ -103,7 +103,7 @@ def test_all_problems_come_at_once() -> None:
 
 def test_unknown_preset_names_the_nearest() -> None:
     assert problems(preset="standart") == [
-        "preset must be one of demo, quick, standard, best, paper. Got 'standart'. Did you mean 'standard'?"
+        "preset must be one of demo, quick, standard, best, paper, smoke. Got 'standart'. Did you mean 'standard'?"
     ]
 
 

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit.score_audit": {"audit.attacks", "audit.statistics", "audit.verdict"},
     "audit.pipeline_audit": {"audit.pipelines", "audit.attacks", "audit.statistics", "audit.verdict", "data"},
     "audit.documents": {"audit.score_audit", "audit.pipeline_audit", "audit.verdict", "audit.pipelines", "audit.attacks"},
-    "release": {"nets"},
+    "release": {"data", "nets"},
     "report": {"audit.statistics"},
     "runs.watch": set(),
     "runs.folder": {"audit", "report"},

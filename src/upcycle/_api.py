@@ -14,10 +14,10 @@ import torch
 from upcycle._machine import learning_dtype
 from upcycle._settings import resolve, to_yaml
 from upcycle.config import Config
-from upcycle.data import from_arrays
-from upcycle.errors import DataError, UpcycleError
+from upcycle.data import Inputs, Preprocess, checked, from_arrays, prepare
+from upcycle.errors import UpcycleError
 from upcycle.generators import ImageShape, Snapshot, make_generator
-from upcycle.nets import predict_logits
+from upcycle.release import probabilities
 from upcycle.runs import Summary, run_dataset
 from upcycle.runs.folder import audit_of, read_config, write_json
 from upcycle.runs.stages import load_classifier, networks_of, open_bench
@@ -57,6 +57,7 @@ class Upcycler:
         dataset = from_arrays(images, labels, groups, config=config.data, seed=config.seed)
         self._temporary = tempfile.TemporaryDirectory(prefix="upcycle-") if self.out is None else None
         folder = Path(self.out if self._temporary is None else self._temporary.name)  # type: ignore[arg-type]
+        self.preprocess_ = dataset.preprocess
         self.summary_: Summary = run_dataset(dataset, folder, config)
         private = folder / "private"
         shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
@@ -66,15 +67,20 @@ class Upcycler:
         self.audit_ = audit_of(private)
         return self
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Classes int64 (n,) of uint8 images."""
-        return np.asarray(self.predict_proba(images).argmax(1))
+    def predict(self, inputs: Inputs, *, prepared: bool = False) -> np.ndarray:
+        """Classes int64 (n,) of images; see `predict_proba`."""
+        return np.asarray(self.predict_proba(inputs, prepared=prepared).argmax(1))
 
-    def predict_proba(self, images: np.ndarray) -> np.ndarray:
-        """Class probabilities float32 (n, classes) of uint8 images (n, side, side[, channels])."""
-        pixels = self._pixels(images)
-        logits = predict_logits(self.student_, torch.from_numpy(pixels), torch.device("cpu"))
-        return logits.softmax(1).numpy()
+    def predict_proba(self, inputs: Inputs, *, prepared: bool = False) -> np.ndarray:
+        """Class probabilities float32 (n, classes) of images, which are prepared as those of `fit` were.
+
+        `inputs`: an array (n, h, w[, channels]) of the type that `fit` was given, or paths of files; with `prepared`, uint8
+        images (n, side, side[, channels]) that need no preparation, such as those of `sample`. Raises DataError, with a line
+        for every reason, where an image needs more than the fit has seen.
+        """
+        self._fitted_config()
+        pixels = checked(np.asarray(inputs), self.preprocess_) if prepared else prepare(inputs, self.preprocess_).images
+        return probabilities(self.student_, pixels)
 
     def sample(self, labels: int | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn.
@@ -82,10 +88,10 @@ class Upcycler:
         They come from the snapshot, average and spread that the run's bank was drawn with; no filter is applied."""
         asked = np.arange(labels) % self._shape.classes if isinstance(labels, int) else np.asarray(labels, np.int64)
         images = self.generator_.sample(asked, seed=seed, spread=self.config_.sampler.spread, snapshot=self._snapshot)
-        return images.transpose(0, 2, 3, 1), asked
+        return images, asked
 
-    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-        """Accuracy of the student on real images, with its Clopper-Pearson interval."""
+    def evaluate(self, images: Inputs, labels: np.ndarray) -> dict[str, Any]:
+        """Accuracy of the student on real images, as `predict` takes them, with its Clopper-Pearson interval."""
         from upcycle.audit import accuracy_interval
 
         right = self.predict(images) == np.asarray(labels).ravel()
@@ -99,7 +105,7 @@ class Upcycler:
         (target / "config.yaml").write_text(to_yaml(self._fitted_config()), encoding="utf-8")
         shutil.copyfile(self._student_path, target / "student.safetensors")
         shutil.copyfile(self._snapshot.path, target / self._snapshot.path.name)
-        write_json(target / "shape.json", self._shape.__dict__)
+        write_json(target / "shape.json", {**self._shape.__dict__, "preprocess": self.preprocess_.to_json()})
         return target
 
     @classmethod
@@ -110,7 +116,9 @@ class Upcycler:
             raise UpcycleError(f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first.")
         config = read_config(source / "config.yaml")
         model = cls(config.preset, seed=config.seed)
-        shape = ImageShape(**json.loads((source / "shape.json").read_text()))
+        facts = json.loads((source / "shape.json").read_text())
+        model.preprocess_ = Preprocess.from_json(facts.pop("preprocess", None))
+        shape = ImageShape(**facts)
         model._open(config, shape, source / "student.safetensors", source)
         return model
 
@@ -125,13 +133,3 @@ class Upcycler:
         dtype = learning_dtype(config.precision, torch.device("cpu"))
         self.generator_ = make_generator(shape, config.generator, config.sampler, dtype=dtype).load(generator)
         self._snapshot = self.generator_.snapshots()[-1]
-
-    def _pixels(self, images: np.ndarray) -> np.ndarray:
-        self._fitted_config()
-        pixels = images[..., None] if images.ndim == 3 else images
-        wanted = (self._shape.size, self._shape.size, self._shape.channels)
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
-            raise DataError(
-                f"images must be uint8 of shape (n, {', '.join(map(str, wanted))}). Got {images.dtype} {images.shape}."
-            )
-        return np.ascontiguousarray(pixels)

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
+
+from upcycle._config_errors import explained
+from upcycle.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelMeta
+else:
+    _ModelMeta = type(BaseModel)  # its name is private, and its place may move
 
 WIDEST: Final = 0.28  # relative width of a power-function average; beyond it there is no such profile
 _LARGEST = 2**53  # whole numbers up to it are exact as float64, and beyond it no library agrees
 
 
-class Section(BaseModel):
-    """A group of settings. Raises ValidationError for an unknown key and for a number that no library could use."""
+class _Plain(_ModelMeta):
+    """Makes the errors of `Section(...)` ours: ConfigError, a line for every problem."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise ConfigError(*explained(error, cls.known_names())) from None  # type: ignore[attr-defined]
+
+
+class Section(BaseModel, metaclass=_Plain):
+    """A group of settings. Raises ConfigError for an unknown key and for a number that no library could use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def known_names(cls) -> list[str]:
+        """Names of the settings."""
+        return list(cls.model_fields)
 
     @field_validator("*")
     @classmethod

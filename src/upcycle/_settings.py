@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from upcycle._bounded import DEFAULT, Aliased, parse_yaml, shortened
-from upcycle._presets import PRESETS, PRIVACY
+from upcycle._config_errors import near, unknown
+from upcycle._presets import PRIVACY, nested
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
@@ -27,9 +26,9 @@ def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence
     layers = [_read_yaml(config_file) if config_file else {}, _overrides(overrides, problems)]
     layers.append({key: value for key, value in direct.items() if value is not None})
     named = [layer.pop("preset") for layer in layers if "preset" in layer]
-    values = _preset(str([preset or "quick", *named][-1])).model_dump()
+    values = Config(preset=str([preset or "quick", *named][-1])).model_dump()
     level = [layer["privacy"] for layer in layers if "privacy" in layer]
-    layers.insert(0, _nested(PRIVACY.get(str(level[-1]), {}) if level else {}))  # an unknown one is refused below
+    layers.insert(0, nested(PRIVACY.get(str(level[-1]), {}) if level else {}))  # an unknown one is refused below
     for layer in layers:
         _change_family(values, layer, problems)
         _merge(values, layer, "", problems, tuple(name for name, _ in _flat(values)))
@@ -39,34 +38,15 @@ def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence
     return config
 
 
-def _preset(name: str) -> Config:
-    if name not in PRESETS:
-        known = [preset for preset in PRESETS if preset != "smoke"]  # that one is for tests
-        raise ConfigError(f"preset must be one of {', '.join(known)}. Got {name!r}.{_near(name, known)}")
-    return PRESETS[name]
-
-
 def with_settings(config: Config, values: Mapping[str, object]) -> Config:
     """`config` with settings named as in `--set` replaced, and validated again. Raises ConfigError with every problem."""
     problems: list[str] = []
     merged = config.model_dump()
-    _merge(merged, _nested(values), "", problems, setting_names(config))
+    _merge(merged, nested(values), "", problems, setting_names(config))
     changed = _validated(merged, problems)
     if problems or changed is None:
         raise ConfigError(*problems)
     return changed
-
-
-def _nested(values: Mapping[str, object]) -> dict[str, Any]:
-    """{"a.b": 1} as {"a": {"b": 1}}."""
-    out: dict[str, Any] = {}
-    for name, value in values.items():
-        *parents, last = name.split(".")
-        inner = out
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[last] = value
-    return out
 
 
 def to_yaml(config: Config) -> str:
@@ -156,7 +136,7 @@ def _change_family(values: dict[str, Any], layer: Mapping[str, Any], problems: l
     else:
         known = list(FAMILIES)
         problems.append(
-            f"setting generator.family must be one of {', '.join(known)}. Got {shortened(family)}.{_near(str(family), known)}"
+            f"setting generator.family must be one of {', '.join(known)}. Got {shortened(family)}.{near(str(family), known)}"
         )
 
 
@@ -177,57 +157,16 @@ def _merge(values: dict[str, Any], layer: Mapping[str, Any], prefix: str, proble
 
 
 def _unknown(name: str, value: object, known: Sequence[str]) -> list[str]:
-    """One line for every leaf below an unknown name, so that the suggestion can be a whole setting."""
-    if isinstance(value, Mapping) and value:
-        return [line for key, inner in value.items() for line in _unknown(f"{name}.{key}", inner, known)]
     owners = [family for family, model in FAMILIES.items() if name.removeprefix("generator.") in model.model_fields]
     if owners and name.startswith("generator."):
         return [f"setting {name} must be one of its family. Got one of {', '.join(owners)}. Set generator.family too."]
-    return [f"setting {name} must be a known one. Got {name.split('.')[-1]!r}.{_near(name, known)}"]
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else " See docs/settings.md."
+    return unknown(name, value, known)
 
 
 def _validated(values: dict[str, Any], problems: list[str]) -> Config | None:
     """The configuration, or None and a line in `problems` for every value out of range."""
     try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        found = error.errors()
-        parents = {problem["loc"][:-1] for problem in found}  # a list whose only item is wrong is not also too short
-        problems += [_plain(problem) for problem in found if problem["type"] != "too_short" or problem["loc"] not in parents]
+        return Config(**values)
+    except ConfigError as error:
+        problems += error.problems
         return None
-
-
-def _plain(problem: Any) -> str:
-    where = [str(part) for part in problem["loc"]]
-    parts = [part for before, part in zip(["", *where], where, strict=False) if before != "generator" or part not in FAMILIES]
-    name = ".".join(parts)  # without the family that the validator puts after "generator"
-    return f"setting {name} must be {_allowed(problem)}. Got {shortened(problem['input'])}. See docs/settings.md."
-
-
-def _allowed(problem: Any) -> str:
-    """What a setting may be, without the validator's jargon."""
-    kind, context = problem["type"], problem.get("ctx", {})
-    for prefix, allowed in _ALLOWED.items():
-        if kind.startswith(prefix):
-            return allowed
-    if kind == "literal_error":
-        return f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
-    if kind == "missing":
-        return "given"
-    if kind == "too_short":
-        return f"a list of at least {context['min_length']}"
-    return str(problem["msg"].removeprefix("Input should be "))
-
-
-_ALLOWED = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "a word",
-    "tuple": "a list such as [64, 128]",
-}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from upcycle._gan_settings import BigGanConfig as BigGanConfig
@@ -282,7 +282,11 @@ class ReleaseConfig(Section):
 
 
 class Config(Section):
-    """A whole run."""
+    """A whole run: the settings of `preset`, changed by those that are given.
+
+    Sections are given as models, which are taken whole, or as mappings, which change single settings of the preset's:
+    `Config(preset="quick", generator={"images": 200_000})`. Raises ConfigError with every problem at once.
+    """
 
     preset: str = Field("quick", description="smoke, quick, standard, best or paper: where the other values come from")
     privacy: Literal["usual", "strong"] = Field(
@@ -322,3 +326,27 @@ class Config(Section):
         1, ge=1, le=20, description="teachers of different seeds, whose mean probabilities are the soft labels"
     )
     plain: bool = Field(False, description="also train the plain-CAS student (one fixed synthetic set, hard labels)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_its_preset(cls, values: Any) -> Any:
+        from upcycle._presets import on_preset
+
+        return on_preset(values) if isinstance(values, Mapping) else values
+
+    @classmethod
+    def from_preset(cls, preset: str, **settings: Any) -> Config:
+        """`Config(preset=preset, ...)`, for settings by their dotted names too.
+
+        >>> Config.from_preset("quick", seed=1, generator={"images": 200_000}, **{"teacher.epochs": 20})
+        """
+        from upcycle._presets import nested
+
+        return cls(preset=preset, **nested(settings))
+
+    @classmethod
+    def known_names(cls) -> list[str]:
+        """Dotted names of all settings."""
+        from upcycle._settings import setting_names
+
+        return setting_names()

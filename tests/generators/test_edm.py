@@ -164,6 +164,6 @@ def test_an_average_between_the_stored_ones_is_drawn_from_and_lies_between_them(
         generator = EdmGenerator(shape, config, SamplerConfig(ema_std=std)).load(tmp_path)
         tensors = generator.tensors(generator.snapshots()[-1])
         weights[std] = torch.cat([t.ravel() for name, t in sorted(tensors.items()) if name.startswith(f"{std}/")])
-        assert generator.sample(np.arange(2), seed=0).shape == (2, 1, 8, 8)
+        assert generator.sample(np.arange(2), seed=0).shape == (2, 8, 8, 1)
     apart = (weights[0.05] - weights[0.1]).norm()
     assert all((weights[0.075] - weights[std]).norm() < 0.8 * apart for std in (0.05, 0.1))

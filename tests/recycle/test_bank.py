@@ -107,7 +107,7 @@ def _level(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _grey(level: np.ndarray) -> np.ndarray:
-    return np.broadcast_to((200 * level).astype(np.uint8)[:, None, None, None], (len(level), 1, 2, 2)).copy()
+    return np.broadcast_to((200 * level).astype(np.uint8)[:, None, None, None], (len(level), 2, 2, 1)).copy()
 
 
 def _darkness(images: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "audit-power": "Say how many records, canaries and pipelines a bound needs.",
     "audit-selftest": "Check known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
+    "predict": "Classify image files by a released student.",
     "release": "Write what may leave: student, synthetic set, cards. Refused if the audit says no.",
 }
 _MODULES = {

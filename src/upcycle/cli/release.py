@@ -18,8 +18,8 @@ from upcycle.cli._say import say
 @click.option("--images", type=int, default=2_000, show_default=True, help="Size of the synthetic set; 0 leaves it out.")
 @click.option("--prior", default="balanced", show_default=True, help="Class shares: balanced, or those of the members.")
 @click.option("--format", "formats", multiple=True, help="npz (the default), folders, webdataset, parquet; repeatable.")
-@click.option("--onnx", is_flag=True, help="Also write student/model.onnx (extra: onnx).")
-@click.option("--torch-export", is_flag=True, help="Also write student/model.pt2.")
+@click.option("--onnx/--no-onnx", default=None, help="Write student/model.onnx; by default where the extra onnx is installed.")
+@click.option("--torch-export/--no-torch-export", default=None, help="Write student/model.pt2; done by default.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
 @json_option

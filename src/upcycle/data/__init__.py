@@ -2,28 +2,36 @@
 
 from upcycle.data._check import CheckReport, check
 from upcycle.data._imageset import Dataset, ImageSet
+from upcycle.data._inputs import Inputs, Prepared, checked, prepare
+from upcycle.data._preprocess import Preprocess
 from upcycle.data._read import from_arrays, read
 from upcycle.data._seal import sealed
 from upcycle.data._split import cut, draw_members, image_hashes, units
 from upcycle.data._store import Store, StoreMeta, write_store
-from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, register_reader
+from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, printable, register_reader
 
 __all__ = [
     "CheckReport",
     "Dataset",
     "Findings",
     "ImageSet",
+    "Inputs",
+    "Prepared",
+    "Preprocess",
     "RawImages",
     "RawSplit",
     "Source",
     "Store",
     "StoreMeta",
     "check",
+    "checked",
     "cut",
     "draw_members",
     "from_arrays",
     "from_torch",
     "image_hashes",
+    "prepare",
+    "printable",
     "read",
     "register_reader",
     "sealed",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from upcycle.data._preprocess import Preprocess
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A private data set as read: three splits, the class names, and what the reader did to the input (`notes`)."""
+    """A private data set as read: three splits, the class names, what the reader did to the input (`notes`), and how later
+    images are prepared alike (`preprocess`; left out, for uint8 images as they are)."""
 
     name: str
     train: ImageSet
@@ -35,6 +39,12 @@ class Dataset:
     test: ImageSet
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
+
+    def __post_init__(self) -> None:
+        if self.preprocess is None:
+            channels: Any = self.channels
+            object.__setattr__(self, "preprocess", Preprocess(channels, self.size))
 
     @property
     def classes(self) -> int:

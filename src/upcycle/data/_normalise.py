@@ -7,35 +7,51 @@ from typing import Any
 
 import numpy as np
 
-from upcycle.data.readers import DEPTHS, Findings, RawSplit, in_8_bits
+from upcycle.config import DataConfig
+from upcycle.data._preprocess import Kind, Preprocess, Unfit
+from upcycle.data.readers import DEPTHS, Findings, RawSplit
 
-_ROUNDING = 1e-5  # what float32 arithmetic may leave beyond 0 and 1
 _MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of so many class names would fill the memory
 
 
-def pixel_depth(raws: Sequence[RawSplit], findings: Findings) -> int:
-    """Bits per pixel of the whole data set: one scale for all splits, or a split would look darker than another."""
+def found_preprocess(raws: Sequence[RawSplit], kind: Kind, settings: DataConfig, findings: Findings) -> Preprocess:
+    """The block that describes all splits: their size and channels, as the first of them has them, and one scale of grey for
+    all, or a split would look darker than another."""
     wide = [raw.images for raw in raws if _is_wide(raw.images)]
     high = max((int(images.max()) for images in wide), default=0)
     bits = next((bits for bits in DEPTHS if high < 2**bits), 16)
-    if bits > 8 and any(raw.images.dtype == np.uint8 for raw in raws):
+    if bits > 8 and len(wide) < len([raw for raw in raws if raw.images.size]):
         got = f"8-bit pixels in one split and values up to {high} in another"
         findings.problem("all splits", "of one pixel depth", got, "Convert them alike.")
     elif wide and high < 2**16:
-        kind = "/".join(sorted({str(images.dtype) for images in wide}))
-        findings.note(f"{kind} images with values up to {high} were taken as {bits}-bit and rescaled to 8 bits")
-    return bits
+        types = "/".join(sorted({str(images.dtype) for images in wide}))
+        findings.note(f"{types} images with values up to {high} were taken as {bits}-bit and rescaled to 8 bits")
+    shape = next((raw.images.shape for raw in raws if raw.images.ndim in (3, 4) and raw.images.size), (0, 8, 8))
+    return Preprocess(
+        channels=3 if len(shape) == 4 and shape[3] == 3 else 1,
+        side=settings.side or shape[1],
+        kind=kind,
+        colour="convert" if settings.channels == "grey" else "keep",
+        padding="none" if settings.side is None else "black",
+        filter="none" if settings.side is None else "triangle",
+        bits=bits,
+        stored=16 if wide else 8,
+        window=settings.window,
+        plane=settings.plane,
+        slices=settings.slices,
+        slice_share=settings.slice_share,
+    )
 
 
 def _is_wide(images: np.ndarray) -> bool:
     return bool(np.issubdtype(images.dtype, np.integer) and images.dtype != np.uint8 and images.size)
 
 
-def normalise(raw: RawSplit, bits: int, findings: Findings) -> tuple[np.ndarray, np.ndarray] | None:
+def normalise(raw: RawSplit, preprocess: Preprocess, findings: Findings) -> tuple[np.ndarray, np.ndarray] | None:
     """Images uint8 (n, side, side, channels) and labels int64 (n,), or None with the reasons in `findings`."""
     before = len(findings.problems)
     shaped = _channels_last(raw, findings)
-    images = None if shaped is None else _pixels(raw.name, shaped, bits, findings)
+    images = None if shaped is None else _pixels(raw.name, shaped, preprocess, findings)
     labels = _labels(raw, findings)
     if len(findings.problems) > before or images is None or labels is None:
         return None
@@ -60,42 +76,17 @@ def _channels_last(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     return images
 
 
-def _pixels(name: str, images: np.ndarray, bits: int, findings: Findings) -> np.ndarray | None:
+def _pixels(name: str, images: np.ndarray, preprocess: Preprocess, findings: Findings) -> np.ndarray | None:
     """uint8 pixels; deeper ones and [0, 1] ones are rescaled and that is noted."""
-    if images.dtype == np.uint8:
-        return images
     if images.dtype == bool:
         findings.note("black-and-white images were rescaled to 0 and 255")
-        return images.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(images.dtype, np.integer):
-        return _integers(name, images, bits, findings)
-    if np.issubdtype(images.dtype, np.floating):
-        return _floats(name, images, findings)
-    findings.problem(f"{name} images", "numbers", f"type {images.dtype}", "Save them as uint8.")
-    return None
-
-
-def _integers(name: str, images: np.ndarray, bits: int, findings: Findings) -> np.ndarray | None:
-    low, high = (int(images.min()), int(images.max())) if images.size else (0, 0)
-    if low < 0 or high > 65535:
-        findings.problem(f"{name} images", "between 0 and 65535", f"values from {low} to {high}", "Rescale them.")
+    elif np.issubdtype(images.dtype, np.floating):
+        findings.note("float images in [0, 1] were rescaled to 8 bits")
+    try:
+        return preprocess.levels(images)
+    except Unfit as error:
+        findings.problem(f"{name} images", error.allowed, error.got, error.then)
         return None
-    return in_8_bits(images, bits)
-
-
-def _floats(name: str, images: np.ndarray, findings: Findings) -> np.ndarray | None:
-    if not np.isfinite(images).all():
-        bad = np.flatnonzero((~np.isfinite(images)).reshape(len(images), -1).any(1))
-        got = f"{len(bad)} images with some (row {', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''})"
-        findings.problem(f"{name} images", "free of NaN and infinity", got, "Repair or remove them.")
-        return None
-    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
-    if low < -_ROUNDING or high > 1 + _ROUNDING:
-        got = f"float from {low:.9g} to {high:.9g}"
-        findings.problem(f"{name} images", "uint8, 16-bit, or float in [0, 1]", got, "Rescale them.")
-        return None
-    findings.note("float images in [0, 1] were rescaled to 8 bits")
-    return np.round(images.clip(0, 1) * 255).astype(np.uint8)
 
 
 def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:

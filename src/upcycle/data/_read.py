@@ -11,11 +11,13 @@ import numpy as np
 from upcycle.config import DataConfig
 from upcycle.data._groups import group_numbers
 from upcycle.data._imageset import Dataset, ImageSet
-from upcycle.data._normalise import normalise, pixel_depth
+from upcycle.data._normalise import found_preprocess, normalise
+from upcycle.data._preprocess import Preprocess
 from upcycle.data._split import cut
 from upcycle.data.readers import (
     SPLITS,
     Findings,
+    RawImages,
     RawSplit,
     Source,
     added_readers,
@@ -48,7 +50,7 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | 
     raw = reader.read(source)
     splits = list(raw.splits) if groups is None else owned(raw.splits, groups, findings)
     name = raw.name or (source.path.name if source.path.is_dir() else source.path.stem) or reader.name
-    return _assemble(name, splits, raw.class_names, config, seed, findings)
+    return _assemble(replace(raw, splits=splits, name=name), config, seed, findings)
 
 
 def from_arrays(
@@ -62,21 +64,14 @@ def from_arrays(
 ) -> Dataset:
     """As `read`, for arrays without splits: images (n, side, side[, 1 or 3]), labels (n,), groups (n,) or None."""
     raw = RawSplit("all", np.asarray(images), np.asarray(labels), None if groups is None else np.asarray(groups))
-    return _assemble(name, [raw], None, config, seed, Findings())
+    return _assemble(RawImages([raw], name=name), config, seed, Findings())
 
 
-def _assemble(
-    name: str,
-    raws: list[RawSplit],
-    class_names: tuple[str, ...] | None,
-    config: DataConfig,
-    seed: int,
-    findings: Findings,
-) -> Dataset:
-    raws, class_names = by_name(_one_of_each(raws, findings), class_names, findings)
+def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Findings) -> Dataset:
+    raws, class_names = by_name(_one_of_each(raw_images.splits, findings), raw_images.class_names, findings)
     raws = _in_one_shape(raws, config, findings)
-    bits = pixel_depth(raws, findings)
-    found = {raw.name: _image_set(raw, bits, findings) for raw in raws}
+    preprocess = found_preprocess(raws, raw_images.kind, config, findings)
+    found = {raw.name: _image_set(raw, preprocess, findings) for raw in raws}
     sets = {key: value for key, value in found.items() if value is not None}
     if not findings.problems:
         findings.problems.extend(_disagreements(sets))
@@ -94,7 +89,8 @@ def _assemble(
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
         raise DataError(*problems)
-    return Dataset(printable(name), train, validation, test, class_names, findings.said())
+    name = printable(raw_images.name or "data")
+    return Dataset(name, train, validation, test, class_names, findings.said(), preprocess)
 
 
 def _one_of_each(raws: Sequence[RawSplit], findings: Findings) -> list[RawSplit]:
@@ -123,8 +119,8 @@ def _note_blank(sets: dict[str, ImageSet], findings: Findings) -> None:
         findings.count("images are blank, of one shade all over", int((flat == flat[:, :1]).all(1).sum()))
 
 
-def _image_set(raw: RawSplit, bits: int, findings: Findings) -> ImageSet | None:
-    content = normalise(raw, bits, findings)
+def _image_set(raw: RawSplit, preprocess: Preprocess, findings: Findings) -> ImageSet | None:
+    content = normalise(raw, preprocess, findings)
     n_images = len(raw.images) if raw.images.ndim else 0
     groups = None if raw.groups is None else group_numbers(raw.name, raw.groups, n_images, findings)
     return None if content is None or (groups is None) != (raw.groups is None) else ImageSet(*content, groups)

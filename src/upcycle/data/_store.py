@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 
 from upcycle.data._imageset import Dataset, ImageSet
+from upcycle.data._preprocess import Preprocess
 from upcycle.data._seal import refuse_sealed
 from upcycle.errors import RunFolderError, SealedError
 
@@ -20,7 +21,7 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class StoreMeta:
-    """Facts about the stored data set; `counts` is split -> images per class."""
+    """Facts about the stored data set; `counts` is split -> images per class, `preprocess` how its images were made."""
 
     name: str
     size: int
@@ -28,6 +29,7 @@ class StoreMeta:
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
     counts: dict[str, list[int]]
+    preprocess: Preprocess
 
 
 def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members: np.ndarray) -> None:
@@ -45,8 +47,9 @@ def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members
     np.save(folder / "members.npy", members)
     np.save(folder / "non_members.npy", non_members)
     counts = {k: np.bincount(s.labels, minlength=dataset.classes).tolist() for k, s in dataset.splits().items()}
-    meta = StoreMeta(dataset.name, dataset.size, dataset.channels, dataset.class_names, dataset.notes, counts)
-    _write_json(folder / "meta.json", asdict(meta))
+    names, how = dataset.class_names, dataset.preprocess
+    meta = StoreMeta(dataset.name, dataset.size, dataset.channels, names, dataset.notes, counts, how)
+    _write_json(folder / "meta.json", {**asdict(meta), "preprocess": how.to_json()})
     hashes = {path.name: _sha256(path) for path in sorted(folder.glob("*.npy"))}
     _write_json(folder / "manifest.json", {"files": hashes})
 
@@ -62,6 +65,7 @@ class Store:
         facts = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         for key in ("class_names", "notes"):
             facts[key] = tuple(facts[key])
+        facts["preprocess"] = Preprocess.from_json(facts.get("preprocess"))
         self.meta = StoreMeta(**facts)
         manifest = (folder / "manifest.json").read_bytes()
         self.fingerprint = hashlib.blake2b(manifest, digest_size=12).hexdigest()

@@ -42,8 +42,9 @@ def _toy(channels: int, size: int, classes: int) -> tuple[np.ndarray, np.ndarray
 def _check_shape(generator: Generator, channels: int, size: int, classes: int) -> None:
     drawn = generator.sample(np.arange(5) % classes, seed=0)
     assert drawn.dtype == np.uint8, f"samples must be uint8. Got {drawn.dtype}."
-    assert drawn.shape == (5, channels, size, size), f"samples must have shape (n, channels, side, side). Got {drawn.shape}."
-    assert generator.sample(np.zeros(0, np.int64), seed=0).shape == (0, channels, size, size), "no labels must give no images"
+    shape = (size, size, channels)
+    assert drawn.shape == (5, *shape), f"samples must have shape (n, side, side, channels), as in fit. Got {drawn.shape}."
+    assert generator.sample(np.zeros(0, np.int64), seed=0).shape == (0, *shape), "no labels must give no images"
 
 
 def _check_purity(generator: Generator, classes: int) -> None:

@@ -65,7 +65,7 @@ class Generator(Protocol):
         indices: np.ndarray | None = None,
         snapshot: Snapshot | None = None,
     ) -> np.ndarray:
-        """uint8 (n, channels, height, width), one image for every label. `spread` scales the latent's standard deviation;
+        """uint8 (n, height, width, channels), one image for every label. `spread` scales the latent's standard deviation;
         `snapshot` None is the end of training."""
         ...
 
@@ -89,6 +89,6 @@ class Interpolates(Protocol):
         spread: float = 1.0,
         snapshot: Snapshot | None = None,
     ) -> np.ndarray:
-        """uint8 (n, channels, height, width): image k lies `shares[k]` (0..1) of the way from `sample`'s image of labels[0][k]
+        """uint8 (n, height, width, channels): image k lies `shares[k]` (0..1) of the way from `sample`'s image of labels[0][k]
         and indices[0][k] to that of labels[1][k] and indices[1][k]. At 0 and 1 it is that image."""
         ...

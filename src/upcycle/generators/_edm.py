@@ -179,7 +179,7 @@ class EdmGenerator(StoredGenerator):
         with torch.random.fork_rng(devices=[]):
             net, pixels = self._network(self.tensors(self.chosen(snapshot)))
         noise_shape = (self.shape.channels, self.shape.size, self.shape.size)
-        parts = [np.empty((0, *noise_shape), np.uint8)]
+        parts = [np.empty((0, self.shape.size, self.shape.size, self.shape.channels), np.uint8)]
         for start in range(0, len(shares), SAMPLE_BATCH):
             chosen = slice(start, start + SAMPLE_BATCH)
             start_noise, end_noise = (indexed_normal(seed, rows[chosen], noise_shape) for rows in indices)

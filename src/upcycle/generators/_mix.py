@@ -99,7 +99,7 @@ class MixGenerator(StoredGenerator):
 
         def draw(labels: np.ndarray, rows: np.ndarray, seed: int, spread: float) -> np.ndarray:
             chosen = members_of(seed, rows, self.shares)
-            out = np.empty((len(rows), self.shape.channels, self.shape.size, self.shape.size), np.uint8)
+            out = np.empty((len(rows), self.shape.size, self.shape.size, self.shape.channels), np.uint8)
             for k, member_draw in enumerate(draws):
                 mine = chosen == k
                 out[mine] = member_draw(labels[mine], rows[mine], derive_seed(seed, "mix", k), spread * self.spreads[k])

@@ -23,7 +23,7 @@ _LARGE_GRID = 12  # positions a side
 SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
 
 Draw = Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
-"""(labels (n,), indices (n,), seed, spread) -> uint8 (n, channels, side, side); image k depends on row k and the seed only."""
+"""(labels (n,), indices (n,), seed, spread) -> uint8 (n, side, side, channels); image k depends on row k and the seed only."""
 
 Render = Callable[[Tensor, Tensor, float], Tensor]
 """(standard normal noise (n, ...), labels (n,), spread) -> float (n, channels, side, side) on the [-1, 1] scale."""
@@ -212,7 +212,7 @@ def in_batches(render: Render, noise_shape: tuple[int, ...], shape: ImageShape, 
     """The Draw that gives `render` standard normal noise of `noise_shape` per image, in batches of one size."""
 
     def draw(labels: np.ndarray, rows: np.ndarray, seed: int, spread: float) -> np.ndarray:
-        out = np.empty((len(rows), shape.channels, shape.size, shape.size), np.uint8)
+        out = np.empty((len(rows), shape.size, shape.size, shape.channels), np.uint8)
         for start in range(0, len(rows), SAMPLE_BATCH):
             chosen = slice(start, start + SAMPLE_BATCH)
             noise = indexed_normal(seed, rows[chosen], noise_shape)
@@ -229,6 +229,6 @@ def padded(values: np.ndarray, device: torch.device) -> Tensor:
 
 
 def levels(drawn: Tensor, count: int) -> np.ndarray:
-    """uint8 images of the first `count` of `drawn` on the [-1, 1] scale."""
+    """uint8 images (count, side, side, channels) of the first of `drawn` (n, channels, side, side) on the [-1, 1] scale."""
     grey = ((drawn + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return np.asarray(grey[:count].cpu().contiguous().numpy())
+    return np.asarray(grey[:count].cpu().permute(0, 2, 3, 1).contiguous().numpy())

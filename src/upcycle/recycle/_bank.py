@@ -97,7 +97,7 @@ class Sampler:
         if not isinstance(self.generator, Interpolates):
             raise TypeError(f"generator must be one that Interpolates where between > 0. Got {type(self.generator).__name__}.")
         partners = draws + _PARTNER
-        images = self.generator.between(
+        return self.generator.between(
             (labels, self.labels(partners)),
             (draws, partners),
             self._uniform("bank-shares", draws),
@@ -105,7 +105,6 @@ class Sampler:
             spread=self.spread,
             snapshot=self.snapshot,
         )
-        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
     def _draw_hard(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """The hardest of several attempts at every draw."""
@@ -139,8 +138,7 @@ class Sampler:
 
     def _sample(self, labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
         seed = derive_seed(self.seed, "bank")
-        images = self.generator.sample(labels, seed=seed, spread=self.spread, indices=indices, snapshot=self.snapshot)
-        return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        return self.generator.sample(labels, seed=seed, spread=self.spread, indices=indices, snapshot=self.snapshot)
 
     def _block(self, block: int) -> np.ndarray:
         rng = numpy_rng(self.seed, "bank-labels", block)

@@ -5,7 +5,7 @@ from upcycle.release._exports import Comparison
 from upcycle.release._gate import Permit, permit, refusal
 from upcycle.release._material import FORMATS, PRIORS, Format, Material, Prior, ReleaseOptions
 from upcycle.release._program import load_program
-from upcycle.release._student import RESIDUAL, load_student
+from upcycle.release._student import RESIDUAL, Predictions, Student, load_student, probabilities
 from upcycle.release._synthetic import image_hash, write_synthetic
 from upcycle.release._write import Released, withhold, write_release
 
@@ -18,13 +18,16 @@ __all__ = [
     "Format",
     "Material",
     "Permit",
+    "Predictions",
     "Prior",
     "ReleaseOptions",
     "Released",
+    "Student",
     "image_hash",
     "load_program",
     "load_student",
     "permit",
+    "probabilities",
     "refusal",
     "withhold",
     "write_checksums",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from upcycle._telemetry import silence
+from upcycle.data import Preprocess
 from upcycle.errors import ReleaseError
 from upcycle.nets import ResidualClassifier, for_inference
+from upcycle.release._material import Material, ReleaseOptions, onnx_missing
 from upcycle.release._program import load_program
 from upcycle.release._student import WEIGHTS, load_student
 
@@ -54,6 +57,14 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Comparisons of the programs that were written, and why others were not, both by file name."""
+
+    made: Mapping[str, Comparison]
+    missing: Mapping[str, str]
 
 
 @final
@@ -94,14 +105,50 @@ def check_weights(net: nn.Module, folder: Path, compare: Comparer) -> Comparison
     return compare(WEIGHTS, _served(loaded.eval()))
 
 
-def write_program(net: nn.Module, shape: tuple[int, int, int], folder: Path, compare: Comparer) -> Comparison:
-    """Write `model.pt2`, the student as `torch.export` keeps it, free of source paths; returns its comparison."""
-    program = _exported(net, shape)
+def write_programs(material: Material, options: ReleaseOptions, folder: Path, compare: Comparer) -> Programs:
+    """The programs that `options` ask for, and why those that nobody insisted on could not be made. Raises ReleaseError where
+    one was insisted on."""
+    shape, told = (material.channels, material.size, material.size), _told(material)
+    writers = {PROGRAM: (options.torch_export, write_program), ONNX: (options.onnx, write_onnx)}
+    wanted = {name: write for name, (asked, write) in writers.items() if asked is not False}
+    missing = {ONNX: f"{', '.join(absent)} not installed (extra onnx)"} if ONNX in wanted and (absent := onnx_missing()) else {}
+    try:
+        program = exported(material.student, shape) if set(wanted) - set(missing) else None
+    except Exception as error:  # torch raises whatever it has on a network that it cannot take apart
+        if isinstance(material.student, ResidualClassifier):
+            raise
+        reason = f"torch.export cannot take {type(material.student).__name__} apart ({_short(error)})"
+        if options.torch_export or options.onnx:
+            raise ReleaseError(
+                f"exports must be of a network that torch.export knows. Got: {reason}. Leave them out."
+            ) from None
+        return Programs({}, dict.fromkeys(wanted, reason))
+    made = {name: write(program, told, folder, compare) for name, write in wanted.items() if program and name not in missing}
+    return Programs(made, missing)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:80].rstrip(".,: ") or type(error).__name__
+
+
+def exported(net: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
+    """The student as a graph for batches of any size, free of source paths."""
+    example = torch.zeros((2, *shape), dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        program = torch.export.export(Servable(net).eval(), (example,), dynamic_shapes={"images": {0: batch}})
     for node in program.graph.nodes:
         for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node"):
             node.meta.pop(key, None)  # they name files of this machine
+    return program
+
+
+def write_program(
+    program: torch.export.ExportedProgram, told: Mapping[str, str], folder: Path, compare: Comparer
+) -> Comparison:
+    """Write `model.pt2`, with every text of `told` as an extra file by that name; returns its comparison."""
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
+    torch.export.save(program, buffer, extra_files=dict(told))
     (folder / PROGRAM).write_bytes(buffer.getvalue())
     compare(PROGRAM, _answering(torch.export.load(folder / PROGRAM).module()))  # for those who open it with torch alone
     return compare(PROGRAM, _answering(load_program(folder / PROGRAM)))
@@ -115,15 +162,9 @@ def _answering(loaded: Callable[[Tensor], Tensor]) -> Answer:
     return answer
 
 
-def _exported(net: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
-    example = torch.zeros((2, *shape), dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1)
-    with torch.no_grad():
-        return torch.export.export(Servable(net).eval(), (example,), dynamic_shapes={"images": {0: batch}})
-
-
-def write_onnx(net: nn.Module, shape: tuple[int, int, int], folder: Path, compare: Comparer) -> Comparison:
-    """Write `model.onnx`, free of source paths, and check it; returns its comparison by onnxruntime. Needs extra `onnx`."""
+def write_onnx(program: torch.export.ExportedProgram, told: Mapping[str, str], folder: Path, compare: Comparer) -> Comparison:
+    """Write `model.onnx`, free of source paths and with `told` as its metadata, and check it; returns its comparison by
+    onnxruntime. Needs extra `onnx`."""
     import onnx
 
     silence()  # the environment may have been changed since the import of upcycle
@@ -131,11 +172,10 @@ def write_onnx(net: nn.Module, shape: tuple[int, int, int], folder: Path, compar
 
     onnxruntime.disable_telemetry_events()
     with _quiet():
-        made = torch.onnx.export(
-            _exported(net, shape), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
-        )
+        made = torch.onnx.export(program, dynamo=True, input_names=["images"], output_names=["logits"], verbose=False)
     assert made is not None, "dynamo=True returns the program"
     model = _plain(made.model_proto)
+    onnx.helper.set_model_props(model, dict(told))
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(folder / ONNX))
     session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
@@ -151,8 +191,18 @@ def _plain(model: Any) -> Any:
     for function in model.functions:
         for node in function.node:
             _forget(node)
+    _name_batch(model.graph)
     model.producer_name, model.producer_version = "upcycle", ""
     return model
+
+
+def _name_batch(graph: Any) -> None:
+    """The exporter's number for the free axis becomes `batch`, wherever it stands."""
+    free = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param == free:
+                axis.dim_param = "batch"
 
 
 def _forget(message: Any) -> None:
@@ -176,9 +226,15 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def interface(channels: int, size: int, classes: int) -> Mapping[str, str]:
+def interface(block: Preprocess, classes: int) -> Mapping[str, str]:
     """How the programs are called, for config.json and the card."""
+    shape = f"(batch, {block.channels}, {block.side}, {block.side})"
     return {
-        "input": f"images: uint8 (batch, {channels}, {size}, {size}), grey levels 0..255; nothing else is needed",
+        "input": f"images: uint8 {shape}, grey levels 0..255, made as `preprocess` in config.json says",
         "output": f"logits: float32 (batch, {classes}); a softmax over the last axis gives probabilities",
     }
+
+
+def _told(material: Material) -> Mapping[str, str]:
+    """What a program says of itself, as JSON: the class of every logit, and how its images are made."""
+    return {"class_names": json.dumps(list(material.names)), "preprocess": json.dumps(material.preprocess.to_json())}

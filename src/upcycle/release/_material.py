@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from torch import nn
 
+from upcycle.data import Preprocess
 from upcycle.errors import ConfigError
 from upcycle.release._licence import canonical_licence
 
@@ -24,13 +25,14 @@ _ONNX = ("onnx", "onnxscript", "onnxruntime")
 @dataclass(frozen=True)
 class ReleaseOptions:
     """What leaves, and how. `images` 0: no synthetic set. `prior`: equally many images of every class, or the members' shares.
-    `licence`: an SPDX expression. `accept_risk`: why it leaves although the audit says no."""
+    `onnx` and `torch_export`: whether the student leaves as these programs too; None: where that can be done, and
+    the release says where it cannot. `licence`: an SPDX expression. `accept_risk`: why it leaves although the audit says no."""
 
     images: int = 2_000
     prior: Prior = "balanced"
     formats: tuple[Format, ...] = ("npz",)
-    onnx: bool = False
-    torch_export: bool = False
+    onnx: bool | None = None
+    torch_export: bool | None = None
     licence: str | None = None
     accept_risk: str | None = None
 
@@ -44,6 +46,11 @@ class ReleaseOptions:
                 problems += error.problems
         if problems:
             raise ConfigError(*problems)
+
+
+def onnx_missing() -> list[str]:
+    """Packages of the extra `onnx` that are not installed."""
+    return [name for name in _ONNX if find_spec(name) is None]
 
 
 def _range_problems(asked: ReleaseOptions) -> list[str]:
@@ -81,7 +88,8 @@ class Material:
     `soft_labels(images)` float (n, classes), rows summing to 1, the teacher's softmax at `temperature`; `shares` (classes,)
     what part of the set each class gets.
     `audit`, `evaluation` and `copies` hold aggregates only. `private_hashes` are `image_hash` of the private images: no image
-    with one of these leaves. `report` is the shareable report, which may not be there.
+    with one of these leaves. `preprocess` is how images become what the student sees; left out, for uint8 images as they are.
+    `report` is the shareable report, which may not be there.
     """
 
     student: nn.Module
@@ -97,9 +105,15 @@ class Material:
     evaluation: Mapping[str, Any] | None = None
     copies: Mapping[str, Any] | None = None
     private_hashes: frozenset[bytes] = frozenset()
+    preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
     report: Path | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.preprocess is None:
+            channels: Any = self.channels
+            object.__setattr__(self, "preprocess", Preprocess(channels, self.size))
 
     @property
     def names(self) -> tuple[str, ...]:

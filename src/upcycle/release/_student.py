@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast, final
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from upcycle._bounded import one_line, read_json, shortened
 from upcycle.config import ClassifierConfig
+from upcycle.data import Inputs, Preprocess, checked, prepare, printable
 from upcycle.errors import UpcycleError
-from upcycle.nets import classifier_factory
+from upcycle.nets import ClassifierFactory, classifier_factory, predict_logits
 
 RESIDUAL: Final = "residual-classifier"  # how a release names our own network family
 WEIGHTS: Final = "model.safetensors"
@@ -24,16 +27,95 @@ FACTS: Final = "config.json"
 _DTYPES: Final = {torch.float32: "F32", torch.int64: "I64"}  # of our family's tensors, as safetensors calls them
 
 
-class StudentFacts(BaseModel):
-    """config.json of a released student of our family. The limits keep a hostile file from asking for the whole memory."""
+class Sizes(BaseModel):
+    """What config.json says of every released student. The limits keep a hostile file from asking for the whole memory."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-    network: str
-    width: int = Field(ge=4, le=4_096)
-    blocks: int = Field(ge=1, le=64)
     channels: int = Field(ge=1, le=3)
     size: int = Field(ge=1, le=4_096)
     classes: int = Field(ge=1, le=100_000)
+    class_names: list[str] = Field(default=[], max_length=100_000)
+
+
+class StudentFacts(Sizes):
+    """config.json of a student of our network family."""
+
+    width: int = Field(ge=4, le=4_096)
+    blocks: int = Field(ge=1, le=64)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers to images: what each is called, float32 (n, classes) probabilities, and the classes' names."""
+
+    names: tuple[str, ...]
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The most probable class of every image, int64 (n,)."""
+        return np.asarray(self.probabilities.argmax(1))
+
+    def lines(self) -> list[str]:
+        """`name: class (probability)` for every image."""
+        rows = zip(self.names, self.labels, self.probabilities, strict=True)
+        return [printable(f"{name}: {self.class_names[label]} ({row[label]:.3f})") for name, label, row in rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        rows = zip(self.names, self.labels.tolist(), self.probabilities.tolist(), strict=True)
+        answers = [
+            {"name": name, "label": label, "class": self.class_names[label], "probabilities": row} for name, label, row in rows
+        ]
+        return {"schema_version": 1, "kind": "predictions", "class_names": list(self.class_names), "predictions": answers}
+
+
+_Facts = TypeVar("_Facts", bound=Sizes)
+
+
+@final
+class Student(nn.Module):
+    """A released classifier, in evaluation mode: a module from float (n, channels, side, side) in [-1, 1], which is
+    uint8 / 127.5 - 1, to logits (n, classes); and `predict`, from images as they are found to probabilities.
+
+    `class_names` are in the order of the logits. `preprocess` is None where the release does not say how images were made.
+    """
+
+    def __init__(self, net: nn.Module, preprocess: Preprocess | None, class_names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.net, self.preprocess, self.class_names = net, preprocess, class_names
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.net(images))
+
+    def predict(self, inputs: Inputs, *, prepared: bool = False) -> np.ndarray:
+        """Class probabilities float32 (n, classes) of image files and arrays, prepared as the training images were.
+
+        `inputs`: paths of files or folders, arrays (h, w[, channels]), or one array (n, h, w[, channels]); with `prepared`,
+        uint8 images (n, side, side[, channels]) that need no preparation, such as synthetic ones. Raises DataError, with a line
+        for every reason, where an image needs more than the release knows.
+        """
+        if prepared:
+            return probabilities(self.net, checked(np.asarray(inputs), self._block()))
+        return self.predictions(inputs).probabilities
+
+    def predictions(self, inputs: Inputs) -> Predictions:
+        """As `predict`, with the name of every image."""
+        found = prepare(inputs, self._block())
+        return Predictions(found.names, probabilities(self.net, found.images), self.class_names)
+
+    def _block(self) -> Preprocess:
+        if self.preprocess is None:
+            raise UpcycleError(
+                f"{FACTS} must hold a preprocess block. Got an older release, without one. Release the run again."
+            )
+        return self.preprocess
+
+
+def probabilities(net: nn.Module, images: np.ndarray) -> np.ndarray:
+    """float32 (n, classes), rows summing to 1, of uint8 images (n, side, side, channels)."""
+    return predict_logits(net, torch.from_numpy(images), torch.device("cpu")).softmax(1).numpy()
 
 
 def write_weights(net: nn.Module, folder: Path) -> None:
@@ -47,36 +129,53 @@ def write_facts(facts: Mapping[str, Any], folder: Path) -> None:
     (folder / FACTS).write_text(json.dumps(dict(facts), indent=1) + "\n", encoding="utf-8")
 
 
-def load_student(folder: str | Path) -> nn.Module:
-    """The released classifier in `folder` (release/student of a run), in evaluation mode.
+def load_student(folder: str | Path, *, network: ClassifierFactory | None = None) -> Student:
+    """The released classifier in `folder`: a release, its `student` folder, or the run that has it.
 
-    It takes float (n, channels, side, side) in [-1, 1], which is uint8 / 127.5 - 1, and returns logits (n, classes). Needs no
-    private file. Raises UpcycleError where there is none, where a file is damaged or hostile, or for a network that is not of
-    our family.
+    It needs no private file. A student with a network of the user's own needs its `network` factory again. Raises UpcycleError
+    where there is no student, where a file is damaged or hostile, or where the network does not fit the weights.
     """
-    source = Path(folder)
-    if not (source / FACTS).exists():
-        raise UpcycleError(f"folder must be release/student of a run. Got {source}. Check the path.")
-    facts = _read_facts(source / FACTS)
-    network = classifier_factory(ClassifierConfig(width=facts.width, blocks=facts.blocks))
-    with torch.device("meta"):  # nothing is allocated before the weights are known to fit
+    source = student_folder(Path(folder))
+    found = _read_json(source / FACTS)
+    if network is None:
+        own = _facts(found, source / FACTS, StudentFacts)
+        facts: Sizes = own
+        with torch.device("meta"):  # nothing is allocated before the weights are known to fit
+            net = classifier_factory(ClassifierConfig(width=own.width, blocks=own.blocks))(own.channels, own.classes, own.size)
+    else:
+        facts = _facts(found, source / FACTS, Sizes)
         net = network(facts.channels, facts.classes, facts.size)
     _check_weights(source / WEIGHTS, net)
     net.load_state_dict(load_file(source / WEIGHTS), assign=True)
-    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    block = Preprocess.from_json(found["preprocess"]) if "preprocess" in found else None
+    return Student(net, block, tuple(facts.class_names) or tuple(map(str, range(facts.classes)))).eval()
 
 
-def _read_facts(path: Path) -> StudentFacts:
+def student_folder(folder: Path) -> Path:
+    """Where the student is in `folder`. Raises UpcycleError where there is none."""
+    for found in (folder, folder / "student", folder / "release" / "student"):
+        if (found / FACTS).is_file():
+            return found
+    raise UpcycleError(f"folder must be a release, or release/student of a run. Got {folder}. Check the path.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
     except (ValueError, OSError) as error:
         raise UpcycleError(f"{FACTS} must be JSON. Got {path}: {one_line(error)}. Get the release again.") from error
-    if isinstance(found, dict) and found.get("network") != RESIDUAL:
-        raise UpcycleError(
-            f"network must be {RESIDUAL}. Got {found.get('network')!r}. Build it by your own code and load the weights."
-        )
+    if not isinstance(found, dict):
+        raise UpcycleError(f"{FACTS} must be a JSON object. Got {type(found).__name__} in {path}. Get the release again.")
+    return found
+
+
+def _facts(found: dict[str, Any], path: Path, kind: type[_Facts]) -> _Facts:
+    if kind is StudentFacts and found.get("network") != RESIDUAL:
+        got = f"{found.get('network')!r}"[:80]
+        raise UpcycleError(f"network must be {RESIDUAL} or given. Got {got}. Call load_student(folder, network=your factory).")
     try:
-        return StudentFacts.model_validate(found)
+        return kind.model_validate(found)
     except ValidationError as error:
         raise UpcycleError(*[_problem(path, problem) for problem in error.errors()]) from error
 

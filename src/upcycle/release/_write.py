@@ -15,7 +15,7 @@ from upcycle.release._cards import Contents, warning, write_cards
 from upcycle.release._checksums import SUMS, files, write_checksums
 from upcycle.release._croissant import NAME as CROISSANT
 from upcycle.release._croissant import write_croissant
-from upcycle.release._exports import ONNX, PROGRAM, Comparer, Comparison, check_weights, interface, write_onnx, write_program
+from upcycle.release._exports import Comparer, Comparison, Programs, check_weights, interface, write_programs
 from upcycle.release._gate import Permit, permit, public_record, refusal
 from upcycle.release._material import Material, ReleaseOptions
 from upcycle.release._student import WEIGHTS, write_facts, write_weights
@@ -29,16 +29,19 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Released:
-    """What left, in short: the verdict it left with, the number of files, and draws left out as copies (None: no set)."""
+    """What left, in short: the verdict it left with, the number of files, draws left out as copies (None: no set), and the
+    student's forms: how far each is from it, and why others could not be made."""
 
     folder: Path
     given: Permit
     files: int
     left_out: int | None
     exports: Mapping[str, Comparison]
+    missing: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain data; `exports` is form -> largest difference of logits after loading it again."""
+        """The same as plain data; `exports` is form -> largest difference of logits after loading it again,
+        `missing` form -> why it was not made."""
         return {
             "schema_version": 1,
             "kind": "release",
@@ -48,6 +51,7 @@ class Released:
             "files": self.files,
             "left_out": self.left_out,
             "exports": {name: found.max_abs_difference for name, found in self.exports.items()},
+            "missing": dict(self.missing),
         }
 
     def lines(self) -> list[str]:
@@ -58,6 +62,7 @@ class Released:
         return [
             f"verdict    {warning(self.given).removeprefix('Audit verdict: ')}",
             *again,
+            *[f"left out   {name}: {reason}" for name, reason in self.missing.items()],
             *copied,
             f"release    {self.files} files in {self.folder}, with cards and {SUMS}",
         ]
@@ -74,19 +79,19 @@ def write_release(
     given = permit(material.audit, options.accept_risk)
     partial = _begin(folder)
     (partial / "audit.json").write_text(json.dumps(public_record(material.audit, given), indent=1) + "\n", encoding="utf-8")
-    exports = _write_models(material, options, partial / "student")
+    forms = _write_models(material, options, partial / "student")
     left_out = None
     if options.images:
         left_out = write_synthetic(material, options.images, options.formats, partial / "synthetic", report)
     if material.report is not None and material.report.exists():
         shutil.copyfile(material.report, partial / REPORT)
-    contents = Contents(material, options, given, exports, left_out)
+    contents = Contents(material, options, given, forms.made, left_out)
     write_cards(contents, partial)
     if options.images:
         write_croissant(contents, partial)
     write_checksums(partial)
     _replace(folder, partial)
-    return Released(folder, given, len(files(folder)), left_out, exports)
+    return Released(folder, given, len(files(folder)), left_out, forms.made, forms.missing)
 
 
 def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
@@ -101,23 +106,26 @@ def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
     return reason
 
 
-def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> dict[str, Comparison]:
+def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> Programs:
     """Weights, facts and exports; every file that can be loaded again is, and is compared."""
     shape = (material.channels, material.size, material.size)
-    facts = {**material.architecture, "class_names": list(material.class_names), "input": "uint8 / 127.5 - 1"}
+    facts = {
+        **material.architecture,
+        "class_names": list(material.class_names),
+        "input": "uint8 / 127.5 - 1",
+        "preprocess": material.preprocess.to_json(),
+    }
     folder.mkdir()
     write_facts(facts, folder)
     write_weights(material.student, folder)
     compare = Comparer(material.student, shape)
-    exports = {WEIGHTS: check_weights(material.student, folder, compare)}
-    if options.torch_export:
-        exports[PROGRAM] = write_program(material.student, shape, folder, compare)
-    if options.onnx:
-        exports[ONNX] = write_onnx(material.student, shape, folder, compare)
+    weights = check_weights(material.student, folder, compare)
+    programs = write_programs(material, options, folder, compare)
+    exports = {WEIGHTS: weights, **programs.made}
     shown = {name: found.to_json() for name, found in exports.items()}
-    programs = interface(material.channels, material.size, material.classes)
-    write_facts({**facts, "programs": programs, "checked": shown, "made_with": dict(material.versions)}, folder)
-    return exports
+    face = interface(material.preprocess, material.classes)
+    write_facts({**facts, "programs": face, "checked": shown, "made_with": dict(material.versions)}, folder)
+    return Programs(exports, programs.missing)
 
 
 def _begin(folder: Path) -> Path:

@@ -55,7 +55,7 @@ def test_generator_that_cannot_interpolate_still_shows_its_spread() -> None:
         def sample(
             self, labels: np.ndarray, *, seed: int, spread: float = 1.0, indices: object = None, snapshot: object = None
         ) -> np.ndarray:
-            return np.full((len(labels), 1, 8, 8), round(100 * spread), np.uint8)
+            return np.full((len(labels), 8, 8, 1), round(100 * spread), np.uint8)
 
     sampler = Sampler(Plain(), np.ones(3), seed=0)  # type: ignore[arg-type]
     found = draw_sheets(sampler, NAMES, blobs(60)[0][..., None])

@@ -2,24 +2,39 @@
 
 from upcycle.data.readers._builtin import built_in_readers
 from upcycle.data.readers._classes import by_name, check_class_names, class_text
+from upcycle.data.readers._dicom import SCAN
+from upcycle.data.readers._files import npz_images
+from upcycle.data.readers._folder import PICTURE, FileKind
 from upcycle.data.readers._groups_file import owned, read_groups
+from upcycle.data.readers._kinds import kind_of_file
+from upcycle.data.readers._nifti import VOLUME
 from upcycle.data.readers._owners import note_placeholders
-from upcycle.data.readers._prepare import DEPTHS, fitted, in_8_bits, in_channels, prepared
+from upcycle.data.readers._picture import Unreadable
+from upcycle.data.readers._prepare import DEPTHS, as_grey, as_rgb, fitted, in_8_bits, shows_grey
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._reader import added_readers, choose, register_reader
 from upcycle.data.readers._split_names import SPLITS, split_of
 from upcycle.data.readers._stack import in_shape, one_colour
 from upcycle.data.readers._torch import from_torch
+from upcycle.data.readers._walk import Walk
 from upcycle.errors import printable
 
 __all__ = [
     "DEPTHS",
+    "PICTURE",
+    "SCAN",
     "SPLITS",
+    "VOLUME",
+    "FileKind",
     "Findings",
     "RawImages",
     "RawSplit",
     "Source",
+    "Unreadable",
+    "Walk",
     "added_readers",
+    "as_grey",
+    "as_rgb",
     "built_in_readers",
     "by_name",
     "check_class_names",
@@ -28,15 +43,16 @@ __all__ = [
     "fitted",
     "from_torch",
     "in_8_bits",
-    "in_channels",
     "in_shape",
+    "kind_of_file",
     "note_placeholders",
+    "npz_images",
     "one_colour",
     "owned",
-    "prepared",
     "printable",
     "read_groups",
     "register_reader",
     "shown",
+    "shows_grey",
     "split_of",
 ]

@@ -9,7 +9,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,7 @@ _TAGS = (
 
 def read_dicom(source: Source) -> RawImages:
     """DICOM files in class folders or named by a labels.csv; groups are patients, by their id in the files."""
-    need("pydicom", "medical", "DICOM files")
-    return read_files(source, FileKind("scan", "DICOM", _open))
+    return read_files(source, SCAN)
 
 
 def _pixels_of_pydicom() -> Any:
@@ -43,6 +42,7 @@ def _pixels_of_pydicom() -> Any:
 
 
 def _open(path: Path, source: Source) -> Opened:
+    need("pydicom", "medical", "DICOM files")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd but harmless, in files we did not write
         dataset = _guarded(lambda: _parsed(path))
@@ -182,3 +182,6 @@ def _first(value: Any) -> float:
     from pydicom.multival import MultiValue
 
     return float(value[0] if isinstance(value, MultiValue) else value)
+
+
+SCAN: Final = FileKind("scan", "DICOM", _open)

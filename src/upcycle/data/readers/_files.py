@@ -39,13 +39,34 @@ def read_npz(source: Source) -> RawImages:
                 keys = list(file.files)
                 arrays = {role: _array(file, key, path) for role, key in roles.items()}
     except DAMAGED as error:
-        reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
-        raise DataError(f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again.") from None
+        raise DataError(_damaged(path, error)) from None
     found = [raw for split in SPLITS if (raw := _npz_split(arrays, split, roles, findings))]
     if not found and not findings.problems:
         got = shown(keys) or "an empty file"
         findings.problem(path.name, "an .npz with train_images or images", got, "See docs/data.md.")
     return RawImages(_with_owners(found, arrays, roles, findings))
+
+
+def npz_images(path: Path) -> np.ndarray:
+    """The one array of images in an .npz, labelled or not. Raises DataError where there is none or several."""
+    try:
+        with path.open("rb") as handle, zipfile.ZipFile(handle) as archive:
+            keys = [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
+            found = [key for (_, part), key in npz_roles(keys, Findings()).items() if part == "images"]
+            _refuse_bomb(archive, path, set(found))
+            if len(found) == 1:
+                handle.seek(0)
+                with np.load(handle, allow_pickle=False) as file:
+                    return _array(file, found[0], path)
+    except DAMAGED as error:
+        raise DataError(_damaged(path, error)) from None
+    got = shown(keys) or "an empty file"
+    raise DataError(f"{path} must hold one array of images, called images. Got {got}. Rename or remove the others.")
+
+
+def _damaged(path: Path, error: BaseException) -> str:
+    reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
+    return f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again."
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, path: Path, keys: set[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Opened:
 class FileKind:
     """`kind` is picture, volume or scan; `called` as in error lines; `open` raises Unreadable."""
 
-    kind: str
+    kind: Literal["picture", "volume", "scan"]
     called: str
     open: Callable[[Path, Source], Opened]
 
@@ -62,7 +63,8 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
         name = printable(source.path.name)
         source.findings.problem(name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
     note_splits_in_names(found.entries, source.findings)
-    return RawImages(_grouped(splits, entries, found.owned, shelf, source.findings), found.class_names)
+    grouped = _grouped(splits, entries, found.owned, shelf, source.findings)
+    return RawImages(grouped, found.class_names, kind=kind.kind)
 
 
 def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _Shelf, findings: Findings) -> list[RawSplit]:
@@ -138,10 +140,13 @@ def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source
             source.findings.note(f"{len(others)} files {what} were left out: {shown(others)}")
 
 
-def read_pictures(source: Source) -> RawImages:
-    """PNG, JPEG and the other formats of `open_picture`."""
-    return read_files(source, FileKind("picture", FORMATS, _open_picture))
-
-
 def _open_picture(path: Path, source: Source) -> Opened:
     return Opened([open_picture(path, source.findings)])
+
+
+PICTURE: Final = FileKind("picture", FORMATS, _open_picture)
+
+
+def read_pictures(source: Source) -> RawImages:
+    """PNG, JPEG and the other formats of `open_picture`."""
+    return read_files(source, PICTURE)

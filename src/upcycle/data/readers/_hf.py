@@ -45,7 +45,7 @@ def read_hf(source: Source) -> RawImages:
     found = [(name, _shard(name, key, table, columns, source)) for name, key, table in shards]
     order = [name for name in SPLITS if any(n == name for n, _ in found)]
     splits = [_joined(name, [shard for n, shard in found if n == name], source) for name in order]
-    return RawImages(splits, None, source.path.stem or None)
+    return RawImages(splits, None, source.path.stem or None, "picture")
 
 
 def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str, Any]]:

@@ -10,7 +10,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -28,8 +28,7 @@ _MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
 
 def read_nifti(source: Source) -> RawImages:
     """Slices of .nii and .nii.gz files in class folders or named by a labels.csv; groups are volumes."""
-    need("nibabel", "medical", "NIfTI files")
-    return read_files(source, FileKind("volume", "NIfTI", _open))
+    return read_files(source, VOLUME)
 
 
 def _open(path: Path, source: Source) -> Opened:
@@ -112,3 +111,6 @@ def _shares(volume: np.ndarray, source: Source) -> np.ndarray:
         )
         low, high = volume.min(), volume.max()
     return stretched(volume, float(low), float(high))
+
+
+VOLUME: Final = FileKind("volume", "NIfTI", _open)

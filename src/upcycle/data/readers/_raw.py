@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -66,11 +67,13 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class RawImages:
-    """What a reader returns. `class_names` says how label 0, 1, 2 ... is called; `name` replaces the name of the file."""
+    """What a reader returns. `class_names` says how label 0, 1, 2 ... is called; `name` replaces the name of the file; `kind`
+    says what the images were files of, for whoever prepares later ones alike."""
 
     splits: Sequence[RawSplit]
     class_names: tuple[str, ...] | None = None
     name: str | None = None
+    kind: Literal["array", "picture", "scan", "volume"] = "array"
 
 
 @dataclass(frozen=True)

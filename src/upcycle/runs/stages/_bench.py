@@ -100,7 +100,7 @@ class Bench:
         with torch.random.fork_rng(devices=[]):
             generator = self.generator().load(self.folder.stage("generator"))
             images = generator.sample(asked, seed=seed, spread=self.config.sampler.spread)
-        self.display.samples(images.transpose(0, 2, 3, 1))
+        self.display.samples(images)
 
     def augmentation(self) -> Augmentation:
         """The views that the flip stage found safe."""

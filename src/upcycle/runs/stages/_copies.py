@@ -24,7 +24,7 @@ def copies_stage(bench: Bench, store: Store) -> Facts:
         return {}
     folder = bench.folder.stage("copies")
     with sealed(bench.folder.store):
-        write_synthetic(material(bench, "balanced"), count, ("npz",), folder, lambda _: None)
+        write_synthetic(material(bench, store, "balanced"), count, ("npz",), folder, lambda _: None)
     with np.load(folder / PREVIEW, allow_pickle=False) as saved:
         found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
     write_json(folder / "copies.json", found)

@@ -70,8 +70,7 @@ def _facts(reports: list[GateReport]) -> Facts:
 
 def _draw(generator: Generator, snapshot: Snapshot, labels: np.ndarray, config: Config) -> np.ndarray:
     seed = derive_seed(config.seed, "gate")
-    images = generator.sample(labels, seed=seed, spread=config.sampler.spread, snapshot=snapshot)
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    return generator.sample(labels, seed=seed, spread=config.sampler.spread, snapshot=snapshot)
 
 
 def groups_of(inside: ImageSet, outside: ImageSet) -> np.ndarray | None:

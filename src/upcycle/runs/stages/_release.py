@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from upcycle._random import derive_seed
 from upcycle.data import Store, sealed
@@ -87,7 +88,7 @@ def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
         bench.display.advance(count, {})
 
     with sealed(bench.folder.store):
-        return write_release(bench.folder.release, material(bench, options.prior, known), options, report=drawn)
+        return write_release(bench.folder.release, material(bench, store, options.prior, known), options, report=drawn)
 
 
 def _hashes(store: Store) -> frozenset[bytes]:
@@ -96,7 +97,7 @@ def _hashes(store: Store) -> frozenset[bytes]:
     return frozenset(image_hash(image) for split in splits for image in split.images)
 
 
-def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = frozenset()) -> Material:
+def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset[bytes] = frozenset()) -> Material:
     """What the release is made of. Nothing in it is about a single record."""
     bench, student = bench.tuned(), bench.classifier("student")
     seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
@@ -108,7 +109,7 @@ def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = froz
 
     return Material(
         student=student.cpu(),
-        architecture=_architecture(bench, RESIDUAL if isinstance(student, ResidualClassifier) else type(student).__name__),
+        architecture=_architecture(bench, student),
         channels=bench.shape.channels,
         size=bench.shape.size,
         classes=bench.shape.classes,
@@ -120,6 +121,7 @@ def material(bench: Bench, prior: Prior, private_hashes: frozenset[bytes] = froz
         evaluation=None if evaluation is None else evaluation.facts,
         copies=copies,
         private_hashes=private_hashes,
+        preprocess=store.meta.preprocess,
         report=bench.folder.private / SHAREABLE,
         versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
         temperature=bench.config.student.temperature,
@@ -138,10 +140,13 @@ def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
     return label
 
 
-def _architecture(bench: Bench, network: str) -> dict[str, Any]:
-    shape, student = bench.shape, student_config(bench.config)
+def _architecture(bench: Bench, student: nn.Module) -> dict[str, Any]:
+    """What can be said of a network: its size, and its structure where it is of our family."""
+    shape, built = bench.shape, student_config(bench.config)
     sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
-    return {"network": network, "width": student.width, "blocks": student.blocks, **sizes}
+    if not isinstance(student, ResidualClassifier):
+        return {"network": type(student).__name__, **sizes}
+    return {"network": RESIDUAL, "width": built.width, "blocks": built.blocks, **sizes}
 
 
 def _class_names(bench: Bench) -> tuple[str, ...]:

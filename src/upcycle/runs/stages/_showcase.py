@@ -54,7 +54,7 @@ def _sweep(sampler: Sampler, classes: np.ndarray, seed: int) -> np.ndarray:
     spreads = [factor * sampler.spread for factor in SPREADS]
     draw, snapshot = sampler.generator.sample, sampler.snapshot
     drawn = [draw(classes, seed=seed, spread=spread, snapshot=snapshot) for spread in spreads]
-    return np.stack(drawn, axis=1).transpose(0, 1, 3, 4, 2)
+    return np.stack(drawn, axis=1)
 
 
 def _between(
@@ -74,7 +74,7 @@ def _between(
         spread=sampler.spread,
         snapshot=sampler.snapshot,
     )
-    rows = images.reshape(2 * n, _STEPS, *images.shape[1:]).transpose(0, 1, 3, 4, 2)
+    rows = images.reshape(2 * n, _STEPS, *images.shape[1:])
     return rows[:n], rows[n:]
 
 

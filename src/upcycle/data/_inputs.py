@@ -1,0 +1,119 @@
+"""Files and arrays to what a classifier sees, by the block that its training left; all that does not fit it is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from upcycle.config import DataConfig
+from upcycle.data._preprocess import Kind, Preprocess, Unfit
+from upcycle.data.readers import (
+    PICTURE,
+    SCAN,
+    VOLUME,
+    FileKind,
+    Findings,
+    Source,
+    Unreadable,
+    Walk,
+    kind_of_file,
+    npz_images,
+    printable,
+    shown,
+)
+from upcycle.errors import DataError
+
+Inputs = np.ndarray | str | Path | Sequence[str | Path | np.ndarray]
+"""An array of images (n, h, w[, channels]); or one path, or several paths and single images (h, w[, channels])."""
+
+_FILES: dict[Kind, FileKind] = {"array": PICTURE, "picture": PICTURE, "scan": SCAN, "volume": VOLUME}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`images` uint8 (n, side, side, channels), and what each is called: its file, with the number of its slice where a file
+    gave several, or its place in the input."""
+
+    images: np.ndarray
+    names: tuple[str, ...]
+
+
+def prepare(inputs: Inputs, block: Preprocess) -> Prepared:
+    """What a classifier trained with `block` sees of `inputs`. A folder stands for the files of its kind below it, an .npz for
+    its array `images`.
+
+    Raises DataError, with a line for every reason, where an image needs more than `block` knows.
+    """
+    images: list[np.ndarray] = []
+    names: list[str] = []
+    refused: dict[tuple[str, str], list[str]] = {}
+    for name, item in _items(inputs, block):
+        try:
+            found = [block.levels(block.shaped(image)) for image in _opened(item, block)]
+        except Unfit as error:
+            refused.setdefault((error.allowed, error.then), []).append(f"{error.got} in {name}")
+            continue
+        images += found
+        names += [name] if len(found) == 1 else [f"{name}[{k}]" for k in range(len(found))]
+    if refused:
+        problems = [f"every image must be {what}. Got {shown(got)}. {then}" for (what, then), got in refused.items()]
+        raise DataError(*map(printable, problems))
+    if not images:
+        raise DataError("input must hold at least one image. Got none. Give image files, a folder of them, or an array.")
+    return Prepared(np.stack(images), tuple(names))
+
+
+def checked(images: np.ndarray, block: Preprocess) -> np.ndarray:
+    """`images` as uint8 (n, side, side, channels), if they are what a classifier sees already, such as synthetic ones: of that
+    shape, or of (n, side, side) where they are grey. Raises DataError otherwise."""
+    pixels = images[..., None] if images.ndim == 3 else images
+    wanted = (block.side, block.side, block.channels)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+        shape = f"(n, {', '.join(map(str, wanted))})"
+        raise DataError(
+            f"prepared images must be uint8 of shape {shape}. Got {images.dtype} {images.shape}. Leave out prepared=True."
+        )
+    return np.ascontiguousarray(pixels)
+
+
+def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
+    """Name and path or array of every input."""
+    for index, item in enumerate([inputs] if isinstance(inputs, str | Path) else inputs):
+        if not isinstance(item, str | Path):
+            yield f"image {index}", np.asarray(item)
+            continue
+        path = Path(item)
+        if path.is_dir():
+            wanted = _FILES[block.kind].kind
+            files = [path / name for name in Walk(path).files("")]
+            yield from ((str(file), file) for file in files if kind_of_file(file) == wanted)
+        elif path.suffix.lower() == ".npz":
+            yield from ((f"{path} row {row}", image) for row, image in enumerate(npz_images(path)))
+        else:
+            yield str(path), path
+
+
+def _opened(item: Path | np.ndarray, block: Preprocess) -> Sequence[np.ndarray]:
+    """The images of one file, with their values on the scale that the readers of training data give them."""
+    if isinstance(item, np.ndarray):
+        return [item]
+    kind = _FILES[block.kind]
+    if not item.is_file():
+        raise Unfit("an existing file", "none", "Check the path.")
+    if (found := kind_of_file(item)) != kind.kind:
+        called = {PICTURE.kind: PICTURE, SCAN.kind: SCAN, VOLUME.kind: VOLUME}
+        got = called[found].called if found in called else "another image" if found == "other image" else "no image"
+        raise Unfit(f"{kind.called}, as the training images were", got, "Convert it as those were, or leave it out.")
+    try:
+        return kind.open(item, Source(str(item), _settings(block), Findings())).images
+    except Unreadable as error:
+        raise Unfit(f"a readable {kind.called}", str(error) or "a damaged one", "Repair it or leave it out.") from None
+
+
+def _settings(block: Preprocess) -> DataConfig:
+    """The settings that readers look at."""
+    return DataConfig(window=block.window, plane=block.plane, slices=block.slices, slice_share=block.slice_share)
