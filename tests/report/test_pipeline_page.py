@@ -124,7 +124,7 @@ def test_forest_without_a_resolved_rate_or_a_canary_is_not_drawn(facts: dict[str
     plain = facts | {"rows": [row for row in facts["rows"] if not row["population"].startswith("canary")], "permutation": []}
     plain["plan"]["canaries"] = None
     plain["facts"] = {}
-    assert "No canary was planted" in render_pipeline_audit(plain)
+    assert "This budget plants no canaries" in render_pipeline_audit(plain)
 
 
 def test_rate_that_so_few_records_cannot_resolve_says_what_it_needs(facts: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ def test_no_verdict_claims_more_than_the_audit_saw(facts: dict[str, Any], word: 
     assert f'<section class="verdict {kind}"' in page
     assert f'<span class="word {kind}">{word}' in section(page, "leaks")
     assert not re.search(CLAIM, page, re.IGNORECASE)
-    assert ("no number below may be believed" in page) == (word == "INVALID")
+    assert ("do not believe any number below" in page) == (word == "INVALID")
 
 
 def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there(page: str, shadows: PipelineAudit) -> None:
@@ -157,7 +157,7 @@ def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there
     controls = section(page, "controls")
     for control in shadows.controls:
         assert f'<th scope="row">{control.control}</th>' in controls
-    assert "by a coin" in controls and "passed (" in controls and "cannot clear the student" in controls
+    assert "A coin calls" in controls and "passed (" in controls and "cannot clear the student" in controls
     (bound,) = shadows.select(target="teacher", population="clean", threat_model="T5", attack="shrunk Student-t ratio")
     rest = section(page, "more")
     assert bound.epsilon_cap > 0

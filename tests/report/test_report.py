@@ -318,7 +318,7 @@ def test_counted_energy_says_what_the_counter_leaves_out(evidence: Evidence) -> 
 def test_exposed_records_say_how_many_outsiders_look_the_same(pages: dict[str, str]) -> None:
     section = pages["internal"].split("The most exposed records")[1].split("</details>")[0]
     assert "scan-0815" in section and section.count("<img") == 1
-    assert "only as far as few of the" in section
+    assert "The list is evidence only if few unused" in section
 
 
 def test_comparison_shows_every_run_with_its_intervals(comparison: str) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
-
-from upcycle.audit.statistics import accuracy_interval, clopper_pearson
 
 Recall = tuple[float, float, float]
 
@@ -34,9 +31,15 @@ def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
         float((predicted == labels).mean()),
         float(np.nanmean(np.diag(confusion(logits, labels)))),
         float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        _auroc(softmax(logits.astype(float), axis=1), labels),
+        _auroc(_softmax(logits), labels),
         float((share * np.abs(confidence - accuracy)).sum()),
     )
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    return np.asarray(softmax(logits.astype(float), axis=1))
 
 
 def _auroc(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
@@ -52,7 +55,7 @@ def reliability_bins(
     logits: np.ndarray, labels: np.ndarray, bins: int = 10, smallest: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean confidence, accuracy and share of the images, for every bin of confidence with at least `smallest` images."""
-    probabilities = softmax(logits.astype(float), axis=1)
+    probabilities = _softmax(logits)
     top, right = probabilities.max(1), probabilities.argmax(1) == labels
     which = np.minimum((top * bins).astype(int), bins - 1)
     filled = np.flatnonzero(np.bincount(which, minlength=bins) >= smallest)
@@ -77,6 +80,8 @@ def recalls(logits: np.ndarray, labels: np.ndarray, confidence: float = 0.95, sm
 
 def rate(hits: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> Recall:
     """Share of True with its Clopper-Pearson interval; NaN for fewer than `smallest` values."""
+    from upcycle.audit.statistics import accuracy_interval
+
     if len(hits) < max(smallest, 1):
         return (np.nan, np.nan, np.nan)
     return (float(hits.mean()), *accuracy_interval(hits, confidence))
@@ -100,5 +105,7 @@ def roc_band(
 
 def _exact_limits(rates: np.ndarray, count: int, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Clopper-Pearson limits of every rate of `count`."""
+    from upcycle.audit.statistics import clopper_pearson
+
     limits = np.array([clopper_pearson(round(hits), count, confidence) for hits in rates * count])
     return limits[:, 0], limits[:, 1]
