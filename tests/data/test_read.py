@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from tests.conftest import blobs
 from upcycle.config import DataConfig
-from upcycle.data import Dataset, check, from_arrays, read
+from upcycle.data import Dataset, check, from_arrays, read, survey, write_store
 from upcycle.errors import DataError
 
 Write = Callable[..., Path]
@@ -280,3 +281,32 @@ def test_official_retina_set_is_understood(real_data: Path) -> None:
     report = check(load(real_data / "retinamnist.npz"))
     assert report.counts["train"] == [486, 128, 206, 194, 66]
     assert (report.size, report.channels) == (28, 3)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "mixed", "deep", "sides"])
+def test_a_check_that_keeps_no_pixels_says_the_same(tmp_path: Path, kind: str) -> None:
+    images: np.ndarray = IMAGES[:120] if kind != "deep" else IMAGES[:120].astype(np.uint16) * 257
+    root = folder_of_classes(tmp_path, np.stack([images] * 3, 3) // 2 if kind == "colour" else images, LABELS[:120])
+    Image.fromarray(images[0]).save(root / "a" / "copy.png")
+    if kind == "mixed":
+        Image.fromarray(np.random.default_rng(0).integers(0, 9, (8, 8, 3), dtype=np.uint8)).save(root / "a" / "colour.png")
+    config = DataConfig(side=16 if kind == "sides" else None)
+    kept, sketched = (check(f(root, config=config, seed=0)) for f in (read, survey))
+    assert kept == sketched
+
+
+def test_memory_of_a_check_does_not_grow_with_the_pixels(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (60, 256, 256), dtype=np.uint8)
+    root = folder_of_classes(tmp_path, images, LABELS[:60])
+    check(survey(root, config=CONFIG, seed=0))
+    tracemalloc.start()
+    check(survey(root, config=CONFIG, seed=0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes / 4
+
+
+def test_a_sketched_set_is_never_stored(tmp_path: Path) -> None:
+    dataset = survey(folder_of_classes(tmp_path / "set"), config=CONFIG, seed=0)
+    with pytest.raises(ValueError, match="no images to store"):
+        write_store(tmp_path / "store", dataset, np.arange(9), np.arange(9, 12))

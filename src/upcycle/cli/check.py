@@ -24,10 +24,10 @@ def check(data: str, groups: Path | None, config: Path | None, overrides: tuple[
     """
     from upcycle._settings import resolve
     from upcycle.data import check as inspect
-    from upcycle.data import read
+    from upcycle.data import survey
 
     settings = resolve(None, config_file=config, overrides=overrides)
-    report = inspect(read(data, config=settings.data, seed=seed, groups_csv=groups))
+    report = inspect(survey(data, config=settings.data, seed=seed, groups_csv=groups))
     if as_json:
         print_json({"schema_version": 1, "kind": "check", **report.to_json()})
     else:

@@ -4,11 +4,11 @@ from upcycle.data._check import CheckReport, check
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._inputs import Inputs, Prepared, checked, prepare
 from upcycle.data._preprocess import Preprocess
-from upcycle.data._read import from_arrays, read
+from upcycle.data._read import from_arrays, read, survey
 from upcycle.data._seal import sealed
-from upcycle.data._split import cut, draw_members, image_hashes, units
+from upcycle.data._split import cut, draw_members, units
 from upcycle.data._store import Store, StoreMeta, write_store
-from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, printable, register_reader
+from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, image_hashes, printable, register_reader
 
 __all__ = [
     "CheckReport",
@@ -35,6 +35,7 @@ __all__ = [
     "read",
     "register_reader",
     "sealed",
+    "survey",
     "units",
     "write_store",
 ]

@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 
 from upcycle.data._imageset import Dataset
-from upcycle.data._split import image_hashes
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class CheckReport:
 def check(dataset: Dataset) -> CheckReport:
     """Look at every image once; seconds for tens of thousands."""
     splits = dataset.splits()
-    hashes = {name: image_hashes(split.images) for name, split in splits.items()}
+    hashes = {name: split.hashes() for name, split in splits.items()}
     within = {name: len(found) - len(np.unique(found)) for name, found in hashes.items()}
     between = {f"{a} and {b}": int(np.isin(hashes[b], hashes[a]).sum()) for a, b in combinations(hashes, 2)}
     groups = {name: len(np.unique(split.groups)) for name, split in splits.items() if split.groups is not None}

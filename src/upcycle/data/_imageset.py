@@ -8,24 +8,36 @@ from typing import Any
 import numpy as np
 
 from upcycle.data._preprocess import Preprocess
+from upcycle.data.readers import image_hashes
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Labelled images. `images` uint8 (n, height, width, channels) with 1 or 3 channels, height == width;
-    `labels` int64 (n,) in 0..classes-1; `groups` int64 (n,) or None: images of one group are of one patient."""
+    `labels` int64 (n,) in 0..classes-1; `groups` int64 (n,) or None: images of one group are of one patient.
+
+    Where a check reads large sets, `digests` stand for images that were not kept, and `images` are zeros of their shape."""
 
     images: np.ndarray
     labels: np.ndarray
     groups: np.ndarray | None = None
+    digests: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> ImageSet:
         """The chosen rows, in the order of `indices` (int or bool array)."""
-        groups = None if self.groups is None else self.groups[indices]
-        return ImageSet(self.images[indices], self.labels[indices], groups)
+        groups, labels = None if self.groups is None else self.groups[indices], self.labels[indices]
+        if self.digests is None:
+            return ImageSet(self.images[indices], labels, groups)
+        return ImageSet(
+            np.broadcast_to(self.images[:1], (len(labels), *self.images.shape[1:])), labels, groups, self.digests[indices]
+        )
+
+    def hashes(self) -> np.ndarray:
+        """S16 (n,), equal exactly for byte-identical images."""
+        return image_hashes(self.images) if self.digests is None else self.digests
 
 
 @dataclass(frozen=True)

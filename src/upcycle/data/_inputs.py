@@ -90,7 +90,7 @@ def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
         if path.is_dir():
             wanted = _FILES[block.kind].kind
             files = [path / name for name in Walk(path).files("")]
-            yield from ((str(file), file) for file in files if kind_of_file(file) == wanted)
+            yield from ((str(file), file) for file in files if kind_of_file(str(file)) == wanted)
         elif path.suffix.lower() == ".npz":
             yield from ((f"{path} row {row}", image) for row, image in enumerate(npz_images(path)))
         else:
@@ -104,12 +104,12 @@ def _opened(item: Path | np.ndarray, block: Preprocess) -> Sequence[np.ndarray]:
     kind = _FILES[block.kind]
     if not item.is_file():
         raise Unfit("an existing file", "none", "Check the path.")
-    if (found := kind_of_file(item)) != kind.kind:
+    if (found := kind_of_file(str(item))) != kind.kind:
         called = {PICTURE.kind: PICTURE, SCAN.kind: SCAN, VOLUME.kind: VOLUME}
         got = called[found].called if found in called else "another image" if found == "other image" else "no image"
         raise Unfit(f"{kind.called}, as the training images were", got, "Convert it as those were, or leave it out.")
     try:
-        return kind.open(item, Source(str(item), _settings(block), Findings())).images
+        return kind.open(str(item), Source(str(item), _settings(block), Findings())).images
     except Unreadable as error:
         raise Unfit(f"a readable {kind.called}", str(error) or "a damaged one", "Repair it or leave it out.") from None
 

@@ -17,6 +17,7 @@ from upcycle.data._split import cut
 from upcycle.data.readers import (
     SPLITS,
     Findings,
+    NeedsPixels,
     RawImages,
     RawSplit,
     Source,
@@ -26,6 +27,7 @@ from upcycle.data.readers import (
     check_class_names,
     choose,
     class_text,
+    count_blank,
     in_shape,
     one_colour,
     owned,
@@ -43,10 +45,22 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | 
     docs/data.md lists the readers. Missing splits are cut off, stratified and by group. Raises DataError with every problem
     found, before anything is written to a run folder.
     """
+    return _read(str(data), config, seed, groups_csv, keep=True)
+
+
+def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | None = None) -> Dataset:
+    """As `read`, for `check` alone: of files of 8-bit images only digests are kept, so that memory does not grow with them."""
+    try:
+        return _read(str(data), config, seed, groups_csv, keep=False)
+    except NeedsPixels:
+        return _read(str(data), config, seed, groups_csv, keep=True)
+
+
+def _read(data: str, config: DataConfig, seed: int, groups_csv: Path | None, *, keep: bool) -> Dataset:
     findings = Findings()
     groups = None if groups_csv is None else read_groups(groups_csv, findings)
-    reader, text = choose(str(data), [*added_readers(), *built_in_readers()])
-    source = Source(text, config, findings)
+    reader, text = choose(data, [*added_readers(), *built_in_readers()])
+    source = Source(text, config, findings, keep)
     raw = reader.read(source)
     splits = list(raw.splits) if groups is None else owned(raw.splits, groups, findings)
     name = raw.name or (source.path.name if source.path.is_dir() else source.path.stem) or reader.name
@@ -84,7 +98,8 @@ def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Fi
         findings.problems.extend(_class_problems(sets, class_names, numbered, config))
     if findings.problems or class_names is None:
         raise DataError(*findings.problems)
-    _note_blank(sets, findings)
+    blank = sum(raw.sketch.blank if raw.sketch else count_blank(sets[raw.name].images) for raw in raws)
+    findings.count("images are blank, of one shade all over", blank)
     train, validation, test = _complete(sets, config, seed, findings)
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
@@ -108,22 +123,19 @@ def _one_of_each(raws: Sequence[RawSplit], findings: Findings) -> list[RawSplit]
 
 def _in_one_shape(raws: list[RawSplit], config: DataConfig, findings: Findings) -> list[RawSplit]:
     """Images of all splits in the channels and of the side that the settings ask for, each (n, h, w[, channels])."""
-    arrays = [in_shape(np.asarray(raw.images), config) for raw in raws]
+    if len({raw.images.shape[3] for raw in raws if raw.sketch}) > 1:
+        raise NeedsPixels
+    arrays = [raw.images if raw.sketch else in_shape(np.asarray(raw.images), config) for raw in raws]
     return [replace(raw, images=images) for raw, images in zip(raws, one_colour(arrays, findings), strict=True)]
-
-
-def _note_blank(sets: dict[str, ImageSet], findings: Findings) -> None:
-    """Images without anything to see: a window that misses, a mask, an empty slice."""
-    for split in sets.values():
-        flat = split.images.reshape(len(split), -1)
-        findings.count("images are blank, of one shade all over", int((flat == flat[:, :1]).all(1).sum()))
 
 
 def _image_set(raw: RawSplit, preprocess: Preprocess, findings: Findings) -> ImageSet | None:
     content = normalise(raw, preprocess, findings)
     n_images = len(raw.images) if raw.images.ndim else 0
     groups = None if raw.groups is None else group_numbers(raw.name, raw.groups, n_images, findings)
-    return None if content is None or (groups is None) != (raw.groups is None) else ImageSet(*content, groups)
+    if content is None or (groups is None) != (raw.groups is None):
+        return None
+    return ImageSet(*content, groups, raw.sketch.digests if raw.sketch else None)
 
 
 def _disagreements(sets: dict[str, ImageSet]) -> Iterator[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from upcycle._random import numpy_rng
@@ -12,18 +10,9 @@ from upcycle.data._imageset import ImageSet
 _ATTEMPTS = 100  # a draw that breaks a rule is drawn again, from its own seed, so often
 
 
-def image_hashes(images: np.ndarray) -> np.ndarray:
-    """One 16-byte hash per image, dtype S16 (n,); equal exactly for byte-identical images."""
-    flat = np.ascontiguousarray(images).reshape(len(images), -1)
-    digests = [
-        hashlib.blake2b(row.data, digest_size=15).digest() + b"\x01" for row in flat
-    ]  # no trailing zero byte, which S drops
-    return np.array(digests, dtype="S16")
-
-
 def units(data: ImageSet) -> np.ndarray:
     """int64 (n,): records with equal numbers must stay together, being of one group or byte-identical copies."""
-    _, copies = np.unique(image_hashes(data.images), return_inverse=True)
+    _, copies = np.unique(data.hashes(), return_inverse=True)
     if data.groups is None:
         return np.asarray(copies)
     return _connected(np.unique(data.groups, return_inverse=True)[1], copies)

@@ -35,6 +35,8 @@ class StoreMeta:
 def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members: np.ndarray) -> None:
     """Write `dataset` and the coin flips into `folder`; the manifest comes last, so a store without one is unfinished."""
     refuse_sealed(folder)
+    if any(split.digests is not None for split in dataset.splits().values()):
+        raise ValueError("a data set that was read for a check holds no images to store")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)  # from here until the end the store is unfinished
     for old in folder.glob("*.npy"):

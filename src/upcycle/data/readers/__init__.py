@@ -13,6 +13,7 @@ from upcycle.data.readers._picture import Unreadable
 from upcycle.data.readers._prepare import DEPTHS, as_grey, as_rgb, fitted, in_8_bits, shows_grey
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._reader import added_readers, choose, register_reader
+from upcycle.data.readers._sketch import NeedsPixels, Sketch, count_blank, image_hashes
 from upcycle.data.readers._split_names import SPLITS, split_of
 from upcycle.data.readers._stack import in_shape, one_colour
 from upcycle.data.readers._torch import from_torch
@@ -27,8 +28,10 @@ __all__ = [
     "VOLUME",
     "FileKind",
     "Findings",
+    "NeedsPixels",
     "RawImages",
     "RawSplit",
+    "Sketch",
     "Source",
     "Unreadable",
     "Walk",
@@ -40,8 +43,10 @@ __all__ = [
     "check_class_names",
     "choose",
     "class_text",
+    "count_blank",
     "fitted",
     "from_torch",
+    "image_hashes",
     "in_8_bits",
     "in_shape",
     "kind_of_file",

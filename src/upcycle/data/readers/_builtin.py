@@ -30,4 +30,4 @@ def built_in_readers() -> list[Reader]:
 
 
 def _holds(path: Path, kind: str) -> bool:
-    return path.is_dir() and kind_of_folder(path / name for name in Walk(path).files("")) == kind
+    return path.is_dir() and kind_of_folder(f"{path}/{name}" for name in Walk(path).files("")) == kind

@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -41,7 +40,7 @@ def _pixels_of_pydicom() -> Any:
     return need("pydicom.pixels", "medical", "DICOM files")
 
 
-def _open(path: Path, source: Source) -> Opened:
+def _open(path: str, source: Source) -> Opened:
     need("pydicom", "medical", "DICOM files")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd but harmless, in files we did not write
@@ -73,7 +72,7 @@ def _reason(error: Exception) -> str:
     return textwrap.shorten(text, 120, placeholder=" ...").rstrip(".,: ") or type(error).__name__
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: str) -> Any:
     from pydicom import dcmread
 
     dataset = dcmread(path, specific_tags=list(_TAGS))

@@ -17,7 +17,7 @@ from upcycle.data.readers._owners import note_owners_in_paths
 from upcycle.data.readers._patients import Patients
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
-from upcycle.data.readers._stack import Pile
+from upcycle.data.readers._stack import Pile, SketchPile
 from upcycle.errors import printable
 
 
@@ -35,7 +35,7 @@ class FileKind:
 
     kind: Literal["picture", "volume", "scan"]
     called: str
-    open: Callable[[Path, Source], Opened]
+    open: Callable[[str, Source], Opened]
 
 
 def layout(root: Path, findings: Findings) -> Layout:
@@ -50,7 +50,8 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
     Groups are those of the table, or patients as numbers (`Patients`) where files name them or hold several images each.
     """
     found = layout(source.path, source.findings)
-    kinds = [kind_of_file(source.path / entry.name) for entry in found.entries]
+    root = str(source.path)
+    kinds = [kind_of_file(f"{root}/{entry.name}") for entry in found.entries]
     _report_foreign([(entry.name, k) for entry, k in zip(found.entries, kinds, strict=True) if k != kind.kind], kind, source)
     entries = [entry for entry, k in zip(found.entries, kinds, strict=True) if k == kind.kind]
     _check_names(entries, source.findings)
@@ -96,27 +97,28 @@ class _Shelf:
 
     def split(self, name: str, entries: list[Entry]) -> RawSplit:
         """The files of one split; those that cannot be read are kept in `unreadable`."""
-        pile = Pile(self.source.settings)
-        labels, names, groups = [], [], []
+        pile = Pile(self.source.settings) if self.source.keep else SketchPile(self.source.settings)
+        labels, names, groups, root = [], [], [], str(self.source.path)
         for entry in entries:
             try:
-                opened = self.kind.open(self.source.path / entry.name, self.source)
+                opened = self.kind.open(f"{root}/{entry.name}", self.source)
             except Unreadable as error:
                 self.unreadable.append(f"{entry.name} ({error})" if str(error) else entry.name)
                 continue
-            owner = self._number(opened.owner, entry.name)
+            owner = self._number(opened.owner)
             for image in opened.images:
                 pile.add(image, entry.name)
                 labels.append(entry.label)
                 names.append(entry.name)
                 groups.append(owner)
         array = pile.array(self.source.findings)
-        return RawSplit(name, array, np.array(labels, np.int64), np.array(groups, np.int64), tuple(names))
+        numbers = np.array(groups, np.int64)
+        return RawSplit(name, array, np.array(labels, np.int64), numbers, tuple(names), sketch=pile.sketch)
 
-    def _number(self, owner: tuple[str, ...] | None, name: str) -> int:
+    def _number(self, owner: tuple[str, ...] | None) -> int:
         if owner is None:
             self.unnamed += 1
-            return self.patients.number("file", name)
+            return self.patients.another()
         self.named = True
         return self.patients.number("patient", *owner)
 
@@ -140,7 +142,7 @@ def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source
             source.findings.note(f"{len(others)} files {what} were left out: {shown(others)}")
 
 
-def _open_picture(path: Path, source: Source) -> Opened:
+def _open_picture(path: str, source: Source) -> Opened:
     return Opened([open_picture(path, source.findings)])
 
 

@@ -22,6 +22,13 @@ _PLAIN = {  # suffixes that say that a file is no image
     *(".pdf", ".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".py", ".ipynb", ".sh", ".bat"),
     *(".db", ".ini", ".cfg", ".lnk", ".url", ".sha256", ".md5", ".pt", ".pth", ".ckpt", ".pkl", ".bval", ".bvec"),
 }
+_KINDS = {
+    **dict.fromkeys(_PLAIN, "plain"),
+    **dict.fromkeys(_OTHER, "other image"),
+    **dict.fromkeys(SCANS, "scan"),
+    **dict.fromkeys(VOLUMES, "volume"),
+    **dict.fromkeys(PICTURES, "picture"),
+}
 _STARTS = (  # the first bytes of kinds of images that people keep under odd names
     *(("picture", start) for start in (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")),
     *(("other image", start) for start in (b"GIF87a", b"GIF89a", b"8BPS", b"NRRD0", b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ")),
@@ -33,23 +40,24 @@ _LOOKED_AT = 1000  # files, to find out what a folder holds
 
 def suffix_of(name: str) -> str:
     """In small letters, .nii.gz as one."""
-    name = name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+    stem, dot, suffix = name.lower().rpartition(".")
+    if dot and suffix == "gz" and stem.endswith(".nii"):
+        return ".nii.gz"
+    return dot + suffix if stem else ""
 
 
-def kind_of_file(path: Path) -> str:
+def kind_of_file(path: str) -> str:
     """picture, volume, scan, other image, plain for a file that is no image, or "" where neither suffix nor start tell."""
-    suffix = suffix_of(path.name)
-    kinds = (("picture", PICTURES), ("volume", VOLUMES), ("scan", SCANS), ("other image", _OTHER), ("plain", _PLAIN))
-    for kind, suffixes in kinds:
-        if suffix in suffixes:
-            return _by_start(path) or kind if suffix in _SHARED else kind
-    return "plain" if path.name.lower() in ("dicomdir", "thumbs.db", "desktop.ini") else _by_start(path)
+    name = path.rpartition("/")[2]
+    suffix = suffix_of(name)
+    if kind := _KINDS.get(suffix):
+        return _by_start(path) or kind if suffix in _SHARED else kind
+    return "plain" if name.lower() == "dicomdir" else _by_start(path)
 
 
-def _by_start(path: Path) -> str:
+def _by_start(path: str) -> str:
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             start = file.read(352)
     except OSError:
         return ""
@@ -64,7 +72,7 @@ def _by_start(path: Path) -> str:
     return next((kind for kind, first in _STARTS if start.startswith(first)), "")
 
 
-def kind_of_folder(files: Iterable[Path]) -> str:
+def kind_of_folder(files: Iterable[str]) -> str:
     """The kind of image most of the first files are of; picture where there is none."""
     kinds = Counter(kind_of_file(file) for file in islice(files, _LOOKED_AT))
     return max(("picture", "volume", "scan"), key=lambda kind: kinds[kind])

@@ -31,7 +31,7 @@ _NAMELESS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file: its split, the number of its class, its name relative to the folder, and its owner if a table says so."""
 
@@ -207,6 +207,6 @@ def note_splits_in_names(entries: tuple[Entry, ...], findings: Findings) -> None
 
 
 def _note_spellings(parts: list[_Part], findings: Findings) -> None:
-    names = {part.folder.rpartition("/")[2] if part.split != "all" else part.folder for part in parts}
+    names = {word for part in parts for word in part.folder.split("/")}
     if len(names) > len({class_text(name) for name in names}):
         findings.note("class folders whose names are the same letters stored in two ways were read as one class")

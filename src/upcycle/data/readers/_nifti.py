@@ -31,10 +31,10 @@ def read_nifti(source: Source) -> RawImages:
     return read_files(source, VOLUME)
 
 
-def _open(path: Path, source: Source) -> Opened:
+def _open(path: str, source: Source) -> Opened:
     try:
         with _quiet():
-            volume = _volume(path)
+            volume = _volume(Path(path))
     except (DataError, Unreadable):
         raise
     except Exception as error:  # of the parser, which may raise whatever Python has on a damaged file

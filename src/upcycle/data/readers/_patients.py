@@ -16,6 +16,7 @@ class Patients:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._numbers: dict[bytes, int] = {}
+        self._met = 0
 
     def number(self, *parts: str) -> int:
         """The number of the patient whom these parts name together."""
@@ -23,4 +24,10 @@ class Patients:
         for part in parts:
             content = part.encode("utf-8", "surrogatepass")
             digest.update(len(content).to_bytes(8, "big") + content)
-        return self._numbers.setdefault(digest.digest(), len(self._numbers))
+        found = self._numbers.get(digest.digest())
+        return self._numbers.setdefault(digest.digest(), self.another()) if found is None else found
+
+    def another(self) -> int:
+        """The number of a patient nobody named, who is met this once."""
+        self._met += 1
+        return self._met - 1

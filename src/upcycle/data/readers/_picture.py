@@ -8,7 +8,6 @@ import warnings
 import zlib
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +36,7 @@ class Unreadable(Exception):
     """One file cannot be used; the text says why, in a few words."""
 
 
-def open_picture(source: Path | IO[bytes], findings: Findings) -> np.ndarray:
+def open_picture(source: str | IO[bytes], findings: Findings) -> np.ndarray:
     """Pixels (h, w) or (h, w, 3), uint8 or uint16. Raises Unreadable if `source` is no whole picture of at most MAX_PIXELS."""
     from PIL import Image
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from upcycle.config import DataConfig
+from upcycle.data.readers._sketch import Sketch
 from upcycle.errors import printable
 
 
@@ -55,6 +56,7 @@ class RawSplit:
     `name` is train, validation, test, or "all" where the source has no splits: they are then cut. `groups` (n,) are ids of any
     type, equal where images are of one patient. `names` (n,) are what a groups file calls the images; without them it counts
     rows. `class_names` says how label 0, 1, 2 ... of this split is called, where splits may number their classes differently.
+    A `sketch` stands for images that were not kept; `images` are then its stand-in.
     """
 
     name: str
@@ -63,6 +65,7 @@ class RawSplit:
     groups: np.ndarray | None = None
     names: tuple[str, ...] | None = None
     class_names: tuple[str, ...] | None = None
+    sketch: Sketch | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class RawImages:
 class Source:
     """What a reader is given: `text` is DATA as typed, without the `NAME:` of a named reader, and `path` the same as a path.
 
+    Where `keep` is False a reader may give a Sketch of the images in their place: it is asked for a check only.
+
     A reader says what it changed with `findings.note(...)`, and what cannot be used with `findings.problem(...)`, so that all
     problems come out at once; where nothing can be read at all it raises DataError.
     """
@@ -87,6 +92,7 @@ class Source:
     text: str
     settings: DataConfig = field(default_factory=DataConfig)
     findings: Findings = field(default_factory=Findings)
+    keep: bool = True
 
     @property
     def path(self) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from upcycle.config import DataConfig
 from upcycle.data.readers._prepare import as_grey, as_rgb, prepared, shows_grey
 from upcycle.data.readers._raw import Findings, shown
+from upcycle.data.readers._sketch import NeedsPixels, Sketch, digest, is_blank
 
 
 @dataclass(frozen=True)
@@ -30,39 +32,71 @@ class Pile:
 
     def __init__(self, settings: DataConfig) -> None:
         self._settings = settings
-        self._images: list[np.ndarray] = []
+        self._kinds: list[Kind] = []
         self._names: list[str] = []
+        self._images: list[np.ndarray] = []
+        self.sketch: Sketch | None = None
 
     def add(self, image: np.ndarray, name: str) -> None:
-        self._images.append(prepared(image, self._settings.channels, self._settings.side))
+        image = prepared(image, self._settings.channels, self._settings.side)
+        self._keep(image)
+        self._kinds.append(_kind(image))
         self._names.append(name)
 
     def array(self, findings: Findings) -> np.ndarray:
         """(n, h, w[, 3]). Odd ones out are a problem, and a stand-in of zeros comes back, so that other checks can go on."""
-        if not self._images:
+        if not self._kinds:
             return np.zeros((0, 8, 8), np.uint8)
         self._one_colour(findings)
-        kinds = [_kind(image) for image in self._images]
-        usual = Counter(kinds).most_common(1)[0][0]
-        if any(kind != usual for kind in kinds):
-            _refuse(self._names, kinds, usual, findings)
-            return np.zeros((len(kinds), 8, 8), np.uint8)
-        whole = np.empty((len(kinds), *self._images[0].shape), self._images[0].dtype)
-        for k in range(len(kinds)):
+        usual = Counter(self._kinds).most_common(1)[0][0]
+        if any(kind != usual for kind in self._kinds):
+            _refuse(self._names, self._kinds, usual, findings)
+            return np.zeros((len(self._kinds), 8, 8), np.uint8)
+        return self._whole(usual)
+
+    def _keep(self, image: np.ndarray) -> None:
+        self._images.append(image)
+
+    def _whole(self, _: Kind) -> np.ndarray:
+        whole = np.empty((len(self._images), *self._images[0].shape), self._images[0].dtype)
+        for k in range(len(whole)):
             whole[k], self._images[k] = self._images[k], np.empty(0)  # let go at once, or memory would hold all twice
         return whole
 
     def _one_colour(self, findings: Findings) -> None:
         """Where grey and RGB are mixed, all become grey if none shows a colour, and else RGB."""
-        colour = [k for k, image in enumerate(self._images) if image.ndim == 3]
-        if not 0 < len(colour) < len(self._images):
+        colour = [k for k, kind in enumerate(self._kinds) if kind.channels == 3]
+        if not 0 < len(colour) < len(self._kinds):
             return
         if all(shows_grey(self._images[k]) for k in colour):
             findings.count(RGB_OF_GREY, len(colour))
             self._images = [image if image.ndim == 2 else as_grey(image) for image in self._images]
         else:
-            findings.count(GREY_AMONG_RGB, len(self._images) - len(colour))
+            findings.count(GREY_AMONG_RGB, len(self._kinds) - len(colour))
             self._images = [image if image.ndim == 3 else as_rgb(image) for image in self._images]
+        self._kinds = [_kind(image) for image in self._images]
+
+
+class SketchPile(Pile):
+    """Keeps of each image what a check needs. Raises NeedsPixels where that depends on images that come later."""
+
+    def __init__(self, settings: DataConfig) -> None:
+        super().__init__(settings)
+        self._digests = bytearray()
+        self._blank = 0
+
+    def _keep(self, image: np.ndarray) -> None:
+        kind = _kind(image)
+        if kind.bits > 8 or (self._kinds and self._kinds[0].channels != kind.channels):
+            raise NeedsPixels
+        content = image.tobytes()
+        self._digests += digest(content)
+        self._blank += is_blank(content, kind.channels)
+
+    def _whole(self, kind: Kind) -> np.ndarray:
+        shape = (len(self._kinds), kind.height, kind.width, kind.channels)
+        self.sketch = Sketch(shape, np.frombuffer(bytes(self._digests), "S16"), self._blank)
+        return self.sketch.stand_in()
 
 
 RGB_OF_GREY = "RGB images that show grey only were read as grey, as the others are"
@@ -94,7 +128,13 @@ def in_shape(images: np.ndarray, settings: DataConfig) -> np.ndarray:
 
 
 def _kind(image: np.ndarray) -> Kind:
-    return Kind(image.shape[0], image.shape[1], 3 if image.ndim == 3 else 1, 16 if image.dtype.itemsize > 1 else 8)
+    return _cached_kind(image.shape, image.dtype.itemsize)
+
+
+@cache
+def _cached_kind(shape: tuple[int, ...], bytes_each: int) -> Kind:
+    """One object for all images alike: there may be millions."""
+    return Kind(shape[0], shape[1], 3 if len(shape) == 3 else 1, 16 if bytes_each > 1 else 8)
 
 
 def _refuse(names: list[str], kinds: list[Kind], usual: Kind, findings: Findings) -> None:
