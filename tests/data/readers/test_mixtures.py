@@ -14,7 +14,7 @@ from tests.data.readers.mixtures import WRITERS, judge
 
 
 @pytest.mark.parametrize("reader", WRITERS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(random=st.randoms(use_true_random=False))
 def test_no_mixture_is_read_as_anything_else_without_a_word(reader: str, random: Random) -> None:
     with tempfile.TemporaryDirectory() as folder:

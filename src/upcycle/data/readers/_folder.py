@@ -55,6 +55,7 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
     _report_foreign([(entry.name, k) for entry, k in zip(found.entries, kinds, strict=True) if k != kind.kind], kind, source)
     entries = [entry for entry, k in zip(found.entries, kinds, strict=True) if k == kind.kind]
     _check_names(entries, source.findings)
+    _check_classes(found, source.findings)
     shelf = _Shelf(source, kind)
     splits = [shelf.split(name, [entry for entry in entries if entry.split == name]) for name in found.splits]
     if shelf.unreadable:
@@ -128,6 +129,15 @@ def _check_names(entries: list[Entry], findings: Findings) -> None:
     bad = [entry.name for entry in entries if not is_utf8(entry.name)]
     if bad:
         findings.problem("names of files and folders", "UTF-8", shown(bad), "Rename them.")
+
+
+def _check_classes(found: Layout, findings: Findings) -> None:
+    """A class without a file is said here, next to what else is wrong with the files."""
+    full = {entry.label for entry in found.entries}
+    for name in [name for label, name in enumerate(found.class_names) if full and label not in full]:
+        findings.problems.append(
+            printable(f"every class must hold images. Got no image of class {name}. Add some or remove the class.")
+        )
 
 
 def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source) -> None:
