@@ -42,12 +42,14 @@ def write(name: str, rows: list[dict[str, Any]], *, same: tuple[str, ...] = ()) 
     """Write results/`name`; with `same`, rows of an earlier file that differ in these fields are kept."""
     path = RESULTS / name
     old = json.loads(path.read_text())["rows"] if same and path.exists() else []
-    fresh = {tuple(row[key] for key in same) for row in rows}
+    fresh = {tuple(row.get(key) for key in same) for row in rows}
     kept = [row for row in old if tuple(row.get(key) for key in same) not in fresh]
     shown = [
         Path(word).name if word.startswith(("/", "..")) else word for word in sys.argv[1:]
     ]  # no path of somebody's machine
-    command = " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(shlex.quote, shown)])
+    script = Path(sys.argv[0])
+    module = script.parent.name if script.stem == "__main__" else script.stem
+    command = " ".join(["python", "-m", f"benchmarks.{module}", *map(shlex.quote, shown)])
     result = {"machine": machine(), "commit": MEASURED, "date": time.strftime("%Y-%m-%d"), "command": command}
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({**result, "rows": [*kept, *rows]}, indent=1) + "\n")

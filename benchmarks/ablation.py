@@ -36,7 +36,7 @@ from upcycle.config import GanConfig
 from upcycle.data import Store
 from upcycle.generators import Generator, MixGenerator, Snapshot, StoredGenerator, make_generator
 from upcycle.recycle import CommitteeLabels, Score, candidates, halving, score_on, search
-from upcycle.runs.stages import Bench, SamplerJudge, choices_of, judged, open_bench
+from upcycle.runs.stages import Bench, SamplerJudge, choices_of, judged, prepare
 
 Settings = Mapping[str, object]
 SOFT: Settings = {"student.labels": "soft", "student.temperature": 1.0}
@@ -222,14 +222,15 @@ def main() -> None:
         "--generators", type=Path, default=Path("ablation-generators"), help="folder of the second ones of + mix"
     )
     arguments = parser.parse_args()
-    shop = Workshop(*open_bench(arguments.run), arguments.generators)
-    images = arguments.images or shop.bench.plan.budget.student
-    for seed in arguments.seeds:
-        with TemporaryDirectory() as banks:
-            shelf = Banks(Path(banks))
-            for step in arguments.steps:
-                found = row(shop, step, seed, images, shelf)
-                write("ablation.json", [found], same=("dataset", "commit", "step", "seed"))
+    with prepare(None, arguments.run, needs="generator") as bench:
+        shop = Workshop(bench, bench.folder.open_store(), arguments.generators)
+        images = arguments.images or bench.plan.budget.student
+        for seed in arguments.seeds:
+            with TemporaryDirectory() as banks:
+                shelf = Banks(Path(banks))
+                for step in arguments.steps:
+                    found = row(shop, step, seed, images, shelf)
+                    write("ablation.json", [found], same=("dataset", "commit", "step", "seed"))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from benchmarks._students import TalliedSampler, Tally, WholeStudent
 from upcycle._settings import with_settings
 from upcycle.data import ImageSet
 from upcycle.recycle import Candidate, Sampler, Score, Trial, candidates, greedy, halving, score_on, search
-from upcycle.runs.stages import Bench, SamplerJudge, choices_of, open_bench
+from upcycle.runs.stages import Bench, SamplerJudge, choices_of, prepare
 
 Row = dict[str, object]
 
@@ -91,7 +91,13 @@ def scores_of(
 
 def compared(run: Path, images: int, grid: int, seeds: Sequence[int]) -> list[Row]:
     """Rows of the three strategies, greedy last."""
-    bench, store = open_bench(run)
+    with prepare(None, run, needs="generator") as opened:
+        return compared_on(opened, images, grid, seeds)
+
+
+def compared_on(bench: Bench, images: int, grid: int, seeds: Sequence[int]) -> list[Row]:
+    """As `compared`, on an open run."""
+    store = bench.folder.open_store()
     bench = replace(bench, config=with_settings(bench.config, {"tuning.grid": grid}))
     sets, rows, judged = [store.validation(), store.non_members()], list[Row](), dict[str, list[list[Score]]]()
     for found in strategies(bench, sets[0], images):

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks._results import MEASURED, write
 from upcycle._settings import resolve
 from upcycle.runs import row_of, run
-from upcycle.runs.folder import read_config, stage_records
+from upcycle.runs.folder import RunFolder, stage_records
 from upcycle.runs.watch import PlainDisplay
 
 
@@ -26,7 +26,7 @@ def utility_row(folder: Path, dataset: str, overrides: list[str]) -> dict[str, o
         **row_of(folder, dataset),
         "commit": MEASURED,
         "overrides": [text for text in overrides if not text.startswith("threads")],
-        "generator": read_config(folder / "config.yaml").generator.family,
+        "generator": RunFolder(folder).config().generator.family,
         "student_interval": facts["accuracy"]["student"][1:],
         "baseline_interval": facts["accuracy"]["baseline"][1:],
         "validation_accuracy": facts["validation_accuracy"],

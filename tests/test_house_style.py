@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "release": {"data", "nets"},
     "report": {"audit.statistics"},
     "runs.watch": set(),
-    "runs.folder": {"audit", "report"},
+    "runs.folder": {"audit", "report", "data"},
     "runs.stages": {"runs.folder", "runs.watch", "audit", "release", "report", "recycle", "generators", "nets", "data"},
     "runs.shadows": {"runs.stages", "runs.folder", "runs.watch", "audit", "dp", "release", "report", "recycle", "generators"}
     | {"nets", "data", "audit.attacks", "audit.pipelines", "audit.pipeline_audit"},

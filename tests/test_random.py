@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upcycle._files import seal
 from upcycle._random import derive_seed, indexed_normal
 from upcycle._training import Checkpoint, stream
 
@@ -44,6 +45,7 @@ def test_checkpoint_keeps_tensors_and_refuses_code(tmp_path: Path) -> None:
     checkpoint.save({"w": torch.ones(2), "seen": 3})
     assert checkpoint.load()["seen"] == 3  # type: ignore[index]
     torch.save({"evil": Path("x")}, tmp_path / "resume.pt")
+    seal(tmp_path / "resume.pt")
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
         checkpoint.load()
     checkpoint.remove()

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 import torch
 
+from upcycle._files import write_bytes, write_json, write_text
 from upcycle._machine import learning_dtype
 from upcycle._settings import resolve, to_yaml
+from upcycle._temporary import TemporaryRun
 from upcycle.config import Config
 from upcycle.data import Inputs, Preprocess, checked, from_arrays, prepare
 from upcycle.errors import UpcycleError
 from upcycle.generators import ImageShape, Snapshot, make_generator
 from upcycle.release import probabilities
 from upcycle.runs import Summary, run_dataset
-from upcycle.runs.folder import audit_of, read_config, write_json
-from upcycle.runs.stages import load_classifier, networks_of, open_bench
+from upcycle.runs.folder import audit_of, read_config
+from upcycle.runs.stages import load_classifier, networks_of
+from upcycle.runs.stages import prepare as prepare_run
 
 
 @final
@@ -55,16 +56,15 @@ class Upcycler:
         overrides = [f"{key}={json.dumps(value)}" for key, value in (self.settings or {}).items()]
         config = resolve(self.preset, config_file=None, overrides=overrides, seed=self.seed)
         dataset = from_arrays(images, labels, groups, config=config.data, seed=config.seed)
-        self._temporary = tempfile.TemporaryDirectory(prefix="upcycle-") if self.out is None else None
-        folder = Path(self.out if self._temporary is None else self._temporary.name)  # type: ignore[arg-type]
+        self._temporary = TemporaryRun() if self.out is None else None
+        out = Path(self.out) if self._temporary is None else self._temporary.folder  # type: ignore[arg-type]
         self.preprocess_ = dataset.preprocess
-        self.summary_: Summary = run_dataset(dataset, folder, config)
-        private = folder / "private"
-        shape = ImageShape(dataset.channels, dataset.size, dataset.classes)
-        tuned = open_bench(folder, needs="student")[0].tuned()
-        self._open(tuned.config, shape, private / "student" / "model.safetensors", private / "generator")
-        self._snapshot = tuned.sampler().snapshot or self.generator_.snapshots()[-1]
-        self.audit_ = audit_of(private)
+        self.summary_: Summary = run_dataset(dataset, out, config)
+        with prepare_run(None, out, needs="audit") as bench:
+            folder, tuned = bench.folder, bench.tuned()
+            self._open(tuned.config, bench.shape, folder.weights("student"), folder.private / "generator")
+            self._snapshot = tuned.sampler().snapshot or self.generator_.snapshots()[-1]
+            self.audit_ = audit_of(folder.private)
         return self
 
     def predict(self, inputs: Inputs, *, prepared: bool = False) -> np.ndarray:
@@ -102,9 +102,9 @@ class Upcycler:
         """Write student and generator for `load`. This is for your own use: the generator is not audited for release."""
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        (target / "config.yaml").write_text(to_yaml(self._fitted_config()), encoding="utf-8")
-        shutil.copyfile(self._student_path, target / "student.safetensors")
-        shutil.copyfile(self._snapshot.path, target / self._snapshot.path.name)
+        write_text(target / "config.yaml", to_yaml(self._fitted_config()))
+        write_bytes(target / "student.safetensors", self._student_path.read_bytes())
+        write_bytes(target / self._snapshot.path.name, self._snapshot.path.read_bytes())
         write_json(target / "shape.json", {**self._shape.__dict__, "preprocess": self.preprocess_.to_json()})
         return target
 

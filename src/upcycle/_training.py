@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from upcycle._files import durable_replace, seal, unsealed
 from upcycle._random import derive_seed, numpy_rng
+from upcycle.errors import DamagedFileError
+
+_LOG = logging.getLogger("upcycle")
 
 Report = Callable[[int, Mapping[str, float]], None]
 """Called now and then by a loop with (images seen, metrics)."""
@@ -23,7 +29,7 @@ def silent(images_seen: int, metrics: Mapping[str, float]) -> None:
 
 
 class Checkpoint:
-    """A loop's resume state in one file of plain tensors and numbers, replaced atomically.
+    """A loop's resume state in one file of plain tensors and numbers, replaced durably.
 
     `path` None keeps nothing. `due()` is true every `seconds`; when it is written has no influence on any result.
     """
@@ -40,10 +46,18 @@ class Checkpoint:
             self._last = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state, or None at the start. Opens plain tensors only, never code."""
+        """The last saved state, or None at the start. Opens plain tensors only, never code.
+
+        A damaged file is set aside as `resume.damaged`, which a log line says: the loop starts over, to the same result.
+        """
         if self._path is None or not self._path.exists():
             return None
-        return dict(torch.load(self._path, map_location="cpu", weights_only=True))
+        try:
+            return load_tensors(self._path)
+        except DamagedFileError:
+            os.replace(self._path, self._path.with_suffix(".damaged"))
+            _LOG.warning("%s is damaged and was set aside: %s starts over", self._path, self._path.parent.name)
+            return None
 
     def remove(self) -> None:
         if self._path is not None:
@@ -51,11 +65,19 @@ class Checkpoint:
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state` so that a reader sees the old file or the whole new one."""
+    """Write `state`, durably and with a hash: torch's own reader notices no changed byte."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(dict(state), partial)
-    os.replace(partial, path)
+
+    def write(partial: Path) -> None:
+        torch.save(dict(state), partial)
+        seal(partial)
+
+    durable_replace(path, write)
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """What `save_tensors` wrote. Raises DamagedFileError where it is cut or changed."""
+    return dict(torch.load(io.BytesIO(unsealed(path)), map_location="cpu", weights_only=True))
 
 
 def stream(n: int, seed: int, key: str, start: int, count: int) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 
 def printable(text: str) -> str:
@@ -39,6 +41,20 @@ class ConfigError(UpcycleError):
 
 class RunFolderError(UpcycleError):
     """The run folder is not ours, or belongs to another configuration."""
+
+
+AGAIN: Final = "Run the upcycle run command of this folder again: it makes the file again, or says what it cannot make."
+
+
+class DamagedFileError(RunFolderError):
+    """A file that upcycle wrote is missing, cut or changed. Names the file; the last part of the line says how to go on."""
+
+    def __init__(self, path: Path, got: str, remedy: str = AGAIN) -> None:
+        super().__init__(f"{path} must be as upcycle wrote it. Got {got}. {remedy}")
+        self.path, self.got, self.remedy = path, got, remedy
+
+    def __reduce__(self) -> tuple[type[UpcycleError], tuple[Path, str, str]]:  # type: ignore[override]
+        return type(self), (self.path, self.got, self.remedy)
 
 
 class ResourceError(UpcycleError):

@@ -17,13 +17,13 @@ from benchmarks._students import WholeStudent
 from benchmarks.ablation import MIXES, TUNING, Banks, Workshop, last_allowed, row
 from benchmarks.selection import compared, interval
 from tests.conftest import blobs
+from tests.run_folders import opened
 from upcycle._settings import resolve
 from upcycle.data import from_arrays
 from upcycle.generators import Snapshot
 from upcycle.nets import parameter_count
 from upcycle.recycle import Choice, Score, candidates, greedy, halving, search
 from upcycle.runs import run_dataset
-from upcycle.runs.stages import open_bench
 
 TINY = (
     "threads=1",
@@ -88,7 +88,8 @@ def test_halving_costs_a_twentieth_of_the_predecessors_grid_at_preset_values() -
 
 @pytest.fixture
 def shop(run: Path, tmp_path: Path) -> Iterator[Workshop]:
-    bench, store = open_bench(run)
+    bench = opened(run)
+    store = bench.folder.open_store()
     yield Workshop(bench, store, tmp_path / "generators")
     (run / "private" / "gate" / "gate.json").unlink(missing_ok=True)
 

@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 from tests.release.conftest import contents, made_of
+from tests.run_folders import sign_again
 from upcycle.errors import ReleaseError, RunFolderError
 from upcycle.release import ReleaseOptions, load_student, write_release
 from upcycle.runs import release_run
+from upcycle.runs.stages import JUDGING
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
 
@@ -29,6 +31,7 @@ def upcycle(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def verdict_becomes(run: Path, word: str) -> None:
     path = run / "private" / "audit" / "audit.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": word}))
+    sign_again(path.parent)
 
 
 def sums_hold(folder: Path) -> bool:
@@ -88,7 +91,8 @@ def test_accepted_risk_lets_it_out_and_is_printed(run: Path) -> None:
 
 
 def test_run_without_an_audit_is_refused_unless_the_risk_is_taken(run: Path) -> None:
-    (run / "private" / "audit" / "manifest.json").unlink()  # as if it had been stopped in its audit
+    for stage in JUDGING:  # as if it had been stopped in its audit
+        (run / "private" / stage / "manifest.json").unlink()
     with pytest.raises(ReleaseError, match="Got none"):
         release_run(run, ReleaseOptions(images=10))
     release_run(run, ReleaseOptions(images=10, accept_risk="early"))
@@ -116,10 +120,11 @@ def test_members_prior_follows_the_members(run: Path) -> None:
 
 
 def test_folder_that_is_no_run_or_has_no_student_is_said(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="run must have finished its student"):
+    with pytest.raises(RunFolderError, match="run must be a folder written by upcycle run"):
         release_run(tmp_path / "nowhere", ReleaseOptions())
     assert not (tmp_path / "nowhere").exists()
-    (run / "private" / "student" / "manifest.json").unlink()
+    for stage in ("student", "baseline", *JUDGING):
+        (run / "private" / stage / "manifest.json").unlink()
     with pytest.raises(RunFolderError, match="run must have finished its student"):
         release_run(run, ReleaseOptions())
 
@@ -150,12 +155,13 @@ def test_release_stopped_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 def test_leaking_run_ends_with_nothing_released_and_a_private_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stages after the audit, walked again with another verdict in it."""
-    from upcycle.runs.stages import open_bench, release_stage, report_stage
+    from upcycle.runs.stages import prepare, release_stage, report_stage
 
     verdict_becomes(run, "LEAKS")
-    bench, store = open_bench(run, needs="student")
-    assert "Got LEAKS" in release_stage(bench, store)["withheld"]
-    report_stage(bench, store)
+    with prepare(None, run, needs="student") as bench:
+        store = bench.folder.open_store()
+        assert "Got LEAKS" in release_stage(bench, store)["withheld"]
+        report_stage(bench, store)
     assert {path.name for path in (run / "release").iterdir()} == {"README.txt", "SHA256SUMS", "audit.json"}
     assert (run / "private" / "report-shareable.html").exists()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from upcycle._files import write_record
 from upcycle._presets import PRESETS
 from upcycle._settings import with_settings
 from upcycle.config import BankConfig, GanConfig, SamplerConfig
@@ -21,8 +22,8 @@ from upcycle.runs.folder import (
     check_memory,
     check_run,
     content_key,
+    make_folders,
     only_one,
-    open_run,
     read_record,
     run_stage,
 )
@@ -65,7 +66,7 @@ def test_stage_that_fails_is_not_finished_but_its_time_counts(tmp_path: Path) ->
     with pytest.raises(ValueError, match="x"):
         run_stage(tmp_path, "key", fail)
     assert read_record(tmp_path) is None
-    (tmp_path / "seconds.json").write_text("100.0")
+    write_record(tmp_path / "seconds.json", {"seconds": 100.0})
     record, _ = run_stage(tmp_path, "key", dict)
     assert record.seconds >= 100
 
@@ -83,7 +84,7 @@ def test_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> No
 
 
 def test_changed_setting_under_an_old_folder_shows_the_difference(tmp_path: Path) -> None:
-    open_run(tmp_path, SMOKE)
+    make_folders(RunFolder(tmp_path), SMOKE)
     check_run(tmp_path, SMOKE)
     check_run(tmp_path, SMOKE.model_copy(update={"device": "cpu", "threads": 1}))
     changed = SMOKE.model_copy(update={"seed": 5})

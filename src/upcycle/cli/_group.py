@@ -9,7 +9,8 @@ from importlib import import_module, metadata
 
 import click
 
-from upcycle.cli._errors import explain
+from upcycle._private import TERMINATED, exit_on_sigterm
+from upcycle.cli._errors import STOPPED, explain
 from upcycle.cli._say import say
 
 _COMMANDS = {
@@ -83,11 +84,16 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Entry point. User errors end in a line each and exit code 2; bugs keep their traceback."""
+    exit_on_sigterm()
     try:
         sys.exit(cli.main(args, prog_name="upcycle", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
+    except SystemExit as ended:
+        if ended.code == TERMINATED:
+            say(f"upcycle: {STOPPED}", err=True)
+        raise
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

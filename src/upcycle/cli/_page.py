@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from upcycle._files import write_text
 
 if TYPE_CHECKING:
     from upcycle.runs import Comparison, Pair
@@ -16,9 +17,7 @@ def write_page(path: Path, found: Comparison) -> None:
     from upcycle.report import render_comparison
 
     text = render_comparison(page_rows(found), level=f"{100 * found.runs[0].confidence:g} %", notes=found.notes)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, text)
 
 
 def page_rows(found: Comparison) -> list[dict[str, Any]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
+from upcycle._files import check_hash, read_json, read_record, sha256, write_array, write_json, write_record
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._preprocess import Preprocess
 from upcycle.data._seal import refuse_sealed
-from upcycle.errors import RunFolderError, SealedError
+from upcycle.errors import DamagedFileError, RunFolderError, SealedError
 
+MANIFEST: Final = "manifest.json"
+META: Final = "meta.json"
+READ: Final = "test_read.json"  # who read the test split
 _SPLITS = ("train", "validation", "test")
 
 
@@ -38,39 +40,41 @@ def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members
     if any(split.digests is not None for split in dataset.splits().values()):
         raise ValueError("a data set that was read for a check holds no images to store")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)  # from here until the end the store is unfinished
+    (folder / MANIFEST).unlink(missing_ok=True)  # from here until the end the store is unfinished
     for old in folder.glob("*.npy"):
         old.unlink()
     for name, split in dataset.splits().items():
-        np.save(folder / f"{name}_images.npy", np.ascontiguousarray(split.images))
-        np.save(folder / f"{name}_labels.npy", split.labels.astype(np.int64))
+        write_array(folder / f"{name}_images.npy", np.ascontiguousarray(split.images))
+        write_array(folder / f"{name}_labels.npy", split.labels.astype(np.int64))
         if split.groups is not None:
-            np.save(folder / f"{name}_groups.npy", split.groups.astype(np.int64))
-    np.save(folder / "members.npy", members)
-    np.save(folder / "non_members.npy", non_members)
+            write_array(folder / f"{name}_groups.npy", split.groups.astype(np.int64))
+    write_array(folder / "members.npy", members)
+    write_array(folder / "non_members.npy", non_members)
     counts = {k: np.bincount(s.labels, minlength=dataset.classes).tolist() for k, s in dataset.splits().items()}
     names, how = dataset.class_names, dataset.preprocess
     meta = StoreMeta(dataset.name, dataset.size, dataset.channels, names, dataset.notes, counts, how)
-    _write_json(folder / "meta.json", {**asdict(meta), "preprocess": how.to_json()})
-    hashes = {path.name: _sha256(path) for path in sorted(folder.glob("*.npy"))}
-    _write_json(folder / "manifest.json", {"files": hashes})
+    write_json(folder / META, {**asdict(meta), "preprocess": how.to_json()})
+    hashes = {path.name: sha256(path) for path in sorted([*folder.glob("*.npy"), folder / META])}
+    write_record(folder / MANIFEST, {"files": hashes})
 
 
 @final
 class Store:
-    """A finished store. Raises RunFolderError if `folder` holds none."""
+    """A finished store. Raises RunFolderError if `folder` holds none, DamagedFileError where a file is not as it was written:
+    every file is checked when it is opened."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        if not (folder / "manifest.json").exists():
+        self._folder, self._whole = folder, set[str]()
+        if not (folder / MANIFEST).exists():
             raise RunFolderError(f"store must be complete. Got an unfinished one in {folder}. Run the same command again.")
-        facts = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        for key in ("class_names", "notes"):
-            facts[key] = tuple(facts[key])
-        facts["preprocess"] = Preprocess.from_json(facts.get("preprocess"))
-        self.meta = StoreMeta(**facts)
-        manifest = (folder / "manifest.json").read_bytes()
-        self.fingerprint = hashlib.blake2b(manifest, digest_size=12).hexdigest()
+        self._files: dict[str, str] = read_record(folder / MANIFEST)["files"]
+        self.meta = read_meta(folder)
+        self.fingerprint = hashlib.blake2b((folder / MANIFEST).read_bytes(), digest_size=12).hexdigest()
+
+    def verify(self) -> None:
+        """Raise DamagedFileError unless every file is as it was written. Reads them all."""
+        for name in self._files:
+            self._verify(name)
 
     def members(self) -> ImageSet:
         """The records given to teacher, generator and baseline; a copy in memory."""
@@ -98,41 +102,49 @@ class Store:
     def test(self, purpose: str) -> ImageSet:
         """The test split, which one purpose per run may read. Raises SealedError for a second one."""
         refuse_sealed(self._folder)
-        mark = self._folder / "test_read.json"
+        mark = self._folder / READ
         if mark.exists():
-            first = json.loads(mark.read_text(encoding="utf-8"))["purpose"]
+            first = str(_mark(mark))
             if first != purpose:
                 raise SealedError(f"test split must be read once, for {first!r}. Got a second reading for {purpose!r}.")
         else:
-            _write_json(mark, {"purpose": purpose})
+            write_record(mark, {"purpose": purpose})
         return self._split("test")
 
     def _split(self, name: str) -> ImageSet:
         if name not in _SPLITS:
             raise ValueError(name)
-        groups = self._folder / f"{name}_groups.npy"
+        grouped = f"{name}_groups.npy" in self._files
         return ImageSet(
             self._load(f"{name}_images", mapped=True),
             self._load(f"{name}_labels"),
-            self._load(f"{name}_groups") if groups.exists() else None,
+            self._load(f"{name}_groups") if grouped else None,
         )
 
     def _load(self, name: str, *, mapped: bool = False) -> np.ndarray:
         path = self._folder / f"{name}.npy"
         refuse_sealed(path)
-        try:
-            found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
-        except (ValueError, EOFError, FileNotFoundError):
-            raise RunFolderError(f"store must be whole. Got a missing or damaged {path}. Start in a new run folder.") from None
+        self._verify(path.name)
+        found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
         return found
 
+    def _verify(self, name: str) -> None:
+        if name not in self._whole:
+            check_hash(self._folder / name, self._files.get(name))
+            self._whole.add(name)
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+def read_meta(folder: Path) -> StoreMeta:
+    """Facts about the store in `folder`, without opening an image. Raises DamagedFileError where they are not as written."""
+    check_hash(folder / META, read_record(folder / MANIFEST)["files"].get(META))
+    facts = read_json(folder / META)
+    lists = {name: tuple(facts[name]) for name in ("class_names", "notes")}
+    return StoreMeta(**{**facts, **lists, "preprocess": Preprocess.from_json(facts.get("preprocess"))})
 
 
-def _write_json(path: Path, value: object) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+def _mark(path: Path) -> object:
+    """Who read the test split first."""
+    try:
+        return read_record(path)["purpose"]
+    except DamagedFileError as error:
+        raise DamagedFileError(path, error.got, "Delete it, and run the same command again.") from error

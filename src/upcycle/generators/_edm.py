@@ -241,6 +241,7 @@ class _Fit(Fitting):
     ) -> None:
         self.owner, self.config, self.labels = owner, owner.config, torch.from_numpy(labels)
         super().__init__(owner, images, self.config.snapshots, seed, budget, report)
+        self.stride = self.config.batch
         self.cumulative = np.cumsum(class_weights(labels, self.config.balance))
         self.pixels = pixel_statistics(images).to(owner.device)
         torch.manual_seed(derive_seed(seed, "generator", "weights"))

@@ -158,6 +158,7 @@ class _Fit(Fitting):
     ) -> None:
         self.owner, self.config, self.order = owner, owner.config, np.argsort(labels, kind="stable")
         super().__init__(owner, images, self.config.snapshots, seed, budget, report)
+        self.stride, self.judged = self.config.step_images, True
         self.counts = np.bincount(labels, minlength=owner.shape.classes)
         self.cumulative = np.cumsum(np.where(self.counts > 0, self.counts.astype(float) ** self.config.balance, 0))
         torch.manual_seed(derive_seed(seed, "generator", "weights"))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from upcycle._random import indexed_normal
 from upcycle._training import Checkpoint, Report, Stateful, fit, passed, silent
-from upcycle.errors import ConfigError
+from upcycle._weights import load_weights, save_weights
+from upcycle.errors import ConfigError, DamagedFileError
 from upcycle.generators._contract import ImageShape, Snapshot
 
+_LOG = logging.getLogger("upcycle")
 _JUDGE = "judge.safetensors"
 _LARGE_GRID = 12  # positions a side
 SAMPLE_BATCH = 256  # fixed and padded: the batch shape may change the last bit of a convolution
@@ -85,12 +87,25 @@ class StoredGenerator(ABC):
         """Whether the last snapshot of a fit that sees `budget` images is there."""
         return any(snapshot.images_seen >= budget for snapshot in self.snapshots())
 
+    def lost(self, due: Iterable[int], *, judged: bool) -> Path | None:
+        """The first file of a fit under way, or finished, that is missing or damaged: of its snapshots after `due` images and,
+        where it is `judged`, of what `judge` returns; None where all are whole, or in memory."""
+        if self._folder is None:
+            return None
+        paths = [self._path(images) for images in due]
+        judge = [self._folder / _JUDGE] if judged and paths else []
+        return next((path for path in [*paths, *judge] if not _whole(path)), None)
+
+    def _path(self, images_seen: int) -> Path:
+        assert self._folder is not None, "snapshots in memory have no path"
+        return self._folder / f"snapshot-{images_seen:010d}.safetensors"
+
     def keep(self, images_seen: int, tensors: Mapping[str, Tensor]) -> None:
-        """Store one snapshot, whole or not at all."""
+        """Store one snapshot, durably."""
         if self._folder is None:
             self._memory[images_seen] = {name: t.clone() for name, t in tensors.items()}
             return
-        _write(tensors, self._folder / f"snapshot-{images_seen:010d}.safetensors")
+        save_weights(self._path(images_seen), tensors)
 
     def keep_judge(self, tensors: Mapping[str, Tensor]) -> None:
         """Store a network that training needs and drawing does not, such as a discriminator; it replaces the one stored before.
@@ -98,14 +113,14 @@ class StoredGenerator(ABC):
         if self._folder is None:
             self._judge = {name: t.clone() for name, t in tensors.items()}
             return
-        _write(tensors, self._folder / _JUDGE)
+        save_weights(self._folder / _JUDGE, tensors)
 
     def judge(self) -> dict[str, Tensor]:
         """What `keep_judge` stored last; empty for a family that has no such network."""
         if self._folder is None:
             return dict(self._judge)
         path = self._folder / _JUDGE
-        return load_file(path) if path.exists() else {}
+        return load_weights(path) if path.exists() else {}
 
     def holding(self, tensors: Mapping[str, Tensor], judge: Mapping[str, Tensor]) -> Self:
         """Another one like this in memory, with `tensors` as its only snapshot."""
@@ -115,7 +130,7 @@ class StoredGenerator(ABC):
 
     def tensors(self, snapshot: Snapshot) -> dict[str, Tensor]:
         """What `keep` stored for `snapshot`."""
-        return self._memory[snapshot.images_seen] if self._folder is None else load_file(snapshot.path)
+        return self._memory[snapshot.images_seen] if self._folder is None else load_weights(snapshot.path)
 
     @torch.inference_mode()
     def sample(
@@ -151,6 +166,9 @@ class StoredGenerator(ABC):
 class Fitting(ABC):
     """One training run of a stored generator of `snapshots` snapshots: the state of its loop. `run` trains to the end."""
 
+    stride: int  # images that a step sees
+    judged: bool = False  # whether `keep` also keeps a judge
+
     def __init__(
         self, owner: StoredGenerator, images: np.ndarray, snapshots: int, seed: int, budget: int, report: Report
     ) -> None:
@@ -175,9 +193,23 @@ class Fitting(ABC):
         folder = self._owner._folder
         resume = None if folder is None else folder / "resume.pt"
         checkpoint = Checkpoint(resume)
+        self._start_over_if_lost(checkpoint)
         if (resume is not None and resume.exists()) or not self._owner.finished(self.budget):
             fit(self.step, self.parts(), checkpoint, seed=self.seed, stage="generator", budget=self.budget)
         checkpoint.remove()
+
+    def _start_over_if_lost(self, checkpoint: Checkpoint) -> None:
+        """Forget the checkpoint and all snapshots where one of these is damaged or lost: only a fit from the start makes it
+        again."""
+        saved = checkpoint.load()
+        seen = int(saved["images_seen"]) if saved else self.budget if self._owner.finished(self.budget) else 0
+        due = sorted({-(-milestone // self.stride) * self.stride for milestone in self._milestones})
+        path = self._owner.lost([images for images in due if images <= seen or (not saved and seen)], judged=self.judged)
+        if path is not None:
+            _LOG.warning("%s is damaged or lost: the generator starts over", path)
+            checkpoint.remove()
+            for snapshot in self._owner.snapshots():
+                snapshot.path.unlink()
 
     def now_and_then(self, before: int, seen: int, metrics: Mapping[str, Tensor]) -> None:
         """At the end of a step: moving averages of `metrics` are reported every 5,000 images, snapshots stored when due."""
@@ -189,11 +221,12 @@ class Fitting(ABC):
             self.keep(seen)
 
 
-def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """One file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.contiguous() for name, t in tensors.items()}, path.with_suffix(".partial"))
-    path.with_suffix(".partial").replace(path)
+def _whole(path: Path) -> bool:
+    try:
+        load_weights(path)
+    except DamagedFileError:
+        return False
+    return True
 
 
 def patch_side(patch: int, size: int, resolutions: int = 0) -> int:

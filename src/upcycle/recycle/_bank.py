@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import logging
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import Self, final
 
 import numpy as np
 
+from upcycle._files import durable_replace
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.config import BankConfig
 from upcycle.generators import SAMPLE_BATCH, Generator, Interpolates, Snapshot
 
+_LOG = logging.getLogger("upcycle")
 _CHUNK = 1024
 _FAR = 2**44  # between the attempts of a draw: further than bank and released set reach
 _PARTNER = 2**50  # from a draw to the one it is blended with: further than all attempts reach
@@ -163,8 +167,9 @@ def bank_size(config: BankConfig, members: int) -> int:
 class Bank:
     """A ring of `size` synthetic images on disk. After `advance(total)` it holds the draws total-size .. total-1.
 
-    The only way in is a Sampler, so a bank cannot hold a private image. Slot s holds draw j with j = s modulo size; `ids.npy`
-    remembers which, written after the images, so a kill at any moment costs only the chunk being drawn.
+    The only way in is a Sampler, so a bank cannot hold a private image. Slot s holds draw j with j = s modulo size. `ids.npy`
+    remembers which, written and forced to the disk after the images, so a kill at any moment costs only the chunk being drawn;
+    `sums.npy` has a checksum of every slot, so an image that was damaged since is drawn again, and a log line says so.
     """
 
     def __init__(self, folder: Path, sampler: Sampler, size: int, shape: tuple[int, int, int]) -> None:
@@ -173,30 +178,53 @@ class Bank:
         self._sampler, self.size = sampler, size
         self.images = _mapped(folder / "images.npy", np.uint8, (size, *shape))
         self.labels = _mapped(folder / "labels.npy", np.int64, (size,))
+        self._sums = _mapped(folder / "sums.npy", np.int64, (size,))
         self._ids = _mapped(folder / "ids.npy", np.int64, (size,))  # draw + 1; 0 = empty
+        self._checked = np.zeros(size, bool)  # slots drawn or verified by this object
+        self._folder = folder
 
     def advance(self, total: int, report: Callable[[int], None] = lambda _: None) -> Self:
         """Draw whatever of total-size .. total-1 is not there yet. Raises ValueError for total < size."""
         if total < self.size:
             raise ValueError(f"total must be at least the bank's size {self.size}. Got {total}.")
         wanted = np.arange(total - self.size, total)
-        missing = wanted[self._ids[wanted % self.size] != wanted + 1]
+        missing = wanted[~self._holds(wanted)]
         for start in range(0, len(missing), _CHUNK):
             draws = missing[start : start + _CHUNK]
             slots = draws % self.size
             self._ids[slots] = 0
-            self.images[slots], self.labels[slots] = self._sampler.draw(draws)
+            images, labels = self._sampler.draw(draws)
+            self.images[slots], self.labels[slots] = images, labels
+            self._sums[slots], self._checked[slots] = _sums(draws, images, labels), True
             self._ids[slots] = draws + 1
             report(start + len(draws))
+        if len(missing):
+            for array in (self.images, self.labels, self._sums, self._ids):  # in this order: ids speak for the others
+                array.flush()
         return self
+
+    def _holds(self, draws: np.ndarray) -> np.ndarray:
+        """Which of `draws` (n,) are in their slots, whole; bool (n,)."""
+        held = self._ids[draws % self.size] == draws + 1
+        unsure = draws[held & ~self._checked[draws % self.size]]
+        slots = unsure % self.size
+        whole = self._sums[slots] == _sums(unsure, self.images[slots], self.labels[slots])
+        self._checked[slots] = whole
+        if not whole.all():
+            _LOG.warning("%s: %d images are damaged and are drawn again", self._folder, int((~whole).sum()))
+        return np.asarray(held & self._checked[draws % self.size])
+
+
+def _sums(draws: np.ndarray, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """A CRC-32 of every draw's number, image and class, int64 (n,)."""
+    numbers = np.stack([draws, labels], axis=1).astype("<i8")
+    return np.array([zlib.crc32(image, zlib.crc32(number)) for number, image in zip(numbers, images, strict=True)], np.int64)
 
 
 def _mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    if path.exists():
+    with contextlib.suppress(ValueError, EOFError, OSError, SyntaxError):  # none yet, or a damaged one, which is made again
         found = np.lib.format.open_memmap(path, mode="r+")
         if found.shape == shape and found.dtype == dtype:
             return found
-    partial = path.with_suffix(".partial")
-    np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape).flush()
-    os.replace(partial, path)
+    durable_replace(path, lambda new: np.lib.format.open_memmap(new, mode="w+", dtype=dtype, shape=shape).flush())
     return np.lib.format.open_memmap(path, mode="r+")

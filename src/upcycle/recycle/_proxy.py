@@ -47,13 +47,14 @@ class Proxy:
     how: Distillation
     share: float = _SHARE
     refresh: float = 0.05
+    work: Path | None = None  # where the bank is while the student learns; None: in the system's temporary folder
 
     def train(self, sampler: Sampler, labeller: Labeller, images: int, *, seed: int) -> torch.nn.Module:
         """The student after `images` synthetic images."""
         size = max(64, round(images * self.share))
         how = replace(self.how, epoch_images=max(1, images // _EPOCHS), per_refresh=round(size * self.refresh))
         shape = sampler.draw(np.arange(1))[0].shape[1:]
-        with tempfile.TemporaryDirectory(prefix="upcycle-proxy-") as folder:
+        with tempfile.TemporaryDirectory(prefix="upcycle-proxy-", dir=self.work) as folder:
             bank = Bank(Path(folder), sampler, size, shape).advance(size)
             recipe = replace(self.recipe, budget=images)
             return train_student(bank, labeller, recipe, how, seed=seed, stage="proxy").net

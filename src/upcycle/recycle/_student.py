@@ -116,6 +116,8 @@ def _distil(
         return len(chosen)
 
     seen = fit(step, parts, checkpoint, seed=seed, stage=stage, budget=budget)
+    if not drawn:  # resumed after the last step: the bank may have been damaged since
+        bank.advance(how.total(bank.size, max(0, seen - config.batch)))
     if how.ema:
         average.copy_to(net, how.ema)
         _renew_statistics(net, bank, recipe)

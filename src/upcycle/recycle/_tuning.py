@@ -7,16 +7,14 @@ Every score is kept in a file, so that a search that was killed continues where 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from joblib import Parallel, delayed
 
+from upcycle._files import append_row, read_rows
 from upcycle._random import numpy_rng
 from upcycle.recycle._proxy import Score
 
@@ -109,23 +107,16 @@ def search(rounds: Iterator[list[Trial]]) -> Search:
 class TrialMemory:
     """A judge that asks another one only once: every score is a line of the file `path`, written as soon as it is known.
 
-    Lines begin with the line break, so that half a line, left by a kill, spoils no other; its trial is repeated.
+    A trial whose line was cut or damaged is repeated.
     """
 
     def __init__(self, path: Path, judge: Judge) -> None:
         self._path, self._judge = path, judge
 
     def __call__(self, candidate: Candidate, images: int) -> Score:
-        for trial in self._known():
+        for trial in read_rows(self._path):
             if trial["images"] == images and trial["candidate"] == dict(candidate):
                 return Score(trial["accuracy"], trial["log_likelihood"])
         score = self._judge(candidate, images)
-        line = json.dumps({"candidate": dict(candidate), "images": images, **asdict(score)})
-        with self._path.open("ab") as file:  # one write each: processes that append at the same time do not mix their lines
-            file.write(f"\n{line}".encode())
+        append_row(self._path, {"candidate": dict(candidate), "images": images, **asdict(score)})
         return score
-
-    def _known(self) -> Iterator[dict[str, Any]]:
-        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ():
-            with suppress(json.JSONDecodeError):
-                yield json.loads(line)

@@ -1,17 +1,18 @@
 """What leaves the building: the gate, the student in three forms, the synthetic set, the cards, and the way back in."""
 
-from upcycle.release._checksums import SUMS, write_checksums
+from upcycle._checksums import REMAKE, SUMS, check_sums, write_checksums
 from upcycle.release._exports import Comparison
 from upcycle.release._gate import Permit, permit, refusal
 from upcycle.release._material import FORMATS, PRIORS, Format, Material, Prior, ReleaseOptions
 from upcycle.release._program import load_program
 from upcycle.release._student import RESIDUAL, Predictions, Student, load_student, probabilities
 from upcycle.release._synthetic import image_hash, write_synthetic
-from upcycle.release._write import Released, withhold, write_release
+from upcycle.release._write import Released, recover, replace_files, withhold, write_release
 
 __all__ = [
     "FORMATS",
     "PRIORS",
+    "REMAKE",
     "RESIDUAL",
     "SUMS",
     "Comparison",
@@ -23,12 +24,15 @@ __all__ = [
     "ReleaseOptions",
     "Released",
     "Student",
+    "check_sums",
     "image_hash",
     "load_program",
     "load_student",
     "permit",
     "probabilities",
+    "recover",
     "refusal",
+    "replace_files",
     "withhold",
     "write_checksums",
     "write_release",

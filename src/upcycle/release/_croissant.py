@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from upcycle._files import sha256
 from upcycle.release._cards import Contents, warning
-from upcycle.release._checksums import sha256
 from upcycle.release._licence import licence_url
 
 NAME: Final = "croissant.json"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from upcycle._checksums import SUMS, files, write_checksums
+from upcycle._files import PARTIAL, durable_swap, sweep, write_bytes
 from upcycle.errors import ReleaseError
 from upcycle.release._cards import Contents, warning, write_cards
-from upcycle.release._checksums import SUMS, files, write_checksums
 from upcycle.release._croissant import NAME as CROISSANT
 from upcycle.release._croissant import write_croissant
 from upcycle.release._exports import Comparer, Comparison, Programs, check_weights, interface, write_programs
@@ -90,7 +91,7 @@ def write_release(
     if options.images:
         write_croissant(contents, partial)
     write_checksums(partial)
-    _replace(folder, partial)
+    durable_swap(partial, folder)
     return Released(folder, given, len(files(folder)), left_out, forms.made, forms.missing)
 
 
@@ -102,7 +103,7 @@ def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
     (partial / "audit.json").write_text(json.dumps(dict(audit or {}), indent=1) + "\n", encoding="utf-8")
     (partial / "README.txt").write_text(f"Nothing was released: {reason}\n", encoding="utf-8")
     write_checksums(partial)
-    _replace(folder, partial)
+    durable_swap(partial, folder)
     return reason
 
 
@@ -128,12 +129,41 @@ def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> 
     return Programs(exports, programs.missing)
 
 
-def _begin(folder: Path) -> Path:
-    """An empty folder beside `folder` to work in."""
-    old, partial = folder.with_name(f"{folder.name}.old"), folder.with_name(f"{folder.name}.partial")
-    if old.exists() and not (folder.exists() and any(folder.iterdir())):  # killed between the two renames of _replace
+def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Put these files, name -> content, into the release and renew its checksums, all at once: a kill leaves the old release
+    or the whole new one."""
+    partial = folder.with_name(f"{folder.name}{PARTIAL}")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(folder, partial, copy_function=_linked, ignore=shutil.ignore_patterns(SUMS, *contents))
+    for name, content in contents.items():
+        write_bytes(partial / name, content)
+    write_checksums(partial)
+    durable_swap(partial, folder)
+
+
+def _linked(source: str, target: str) -> str:
+    """A second name for the file; a copy where the disk has no such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+def recover(folder: Path) -> None:
+    """Put a release back that a kill left between two names, and remove what was half-written into it."""
+    old = folder.with_name(f"{folder.name}.old")
+    if old.exists() and not (folder.exists() and any(folder.iterdir())):
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(old, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    sweep(folder)
+
+
+def _begin(folder: Path) -> Path:
+    """An empty folder next to `folder` to work in."""
+    recover(folder)
+    old, partial = folder.with_name(f"{folder.name}.old"), folder.with_name(f"{folder.name}.partial")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS) if folder.exists() else []
     if foreign:
         raise ReleaseError(f"{folder} must hold only what upcycle wrote. Got {', '.join(foreign[:5])} in it. Move that away.")
@@ -141,11 +171,3 @@ def _begin(folder: Path) -> Path:
         shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
     return partial
-
-
-def _replace(folder: Path, partial: Path) -> None:
-    old = folder.with_name(f"{folder.name}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(partial, folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._files import write_text
 from upcycle._small_cell import SMALL_CELL
 from upcycle.report import _run_figures as figures
 from upcycle.report._audit_json import (
@@ -45,9 +45,7 @@ def write_reports(evidence: Evidence, *, internal: Path, shareable: Path) -> Non
     is replaced whole or not at all."""
     pages = {internal: render(evidence, internal=True), shareable: render(evidence, internal=False)}
     for path, page in pages.items():
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, page)
 
 
 def render(evidence: Evidence, *, internal: bool) -> str:

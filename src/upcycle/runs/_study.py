@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from upcycle._files import write_json, write_text
 from upcycle._machine import physical_cores
-from upcycle._npz import NotPlainArrays, read_arrays
 from upcycle._presets import PRESETS
 from upcycle._settings import changes
 from upcycle.audit import aop
@@ -24,7 +23,7 @@ from upcycle.errors import ConfigError, RunFolderError
 from upcycle.report import scores
 from upcycle.runs._run import run
 from upcycle.runs._study_table import GapSummary, Row, settings_line, table
-from upcycle.runs.folder import Measured, read_config, read_record, read_run, write_json
+from upcycle.runs.folder import Measured, RunFolder, read_record, read_run
 from upcycle.runs.watch import Display, SilentDisplay
 
 SCHEMA_VERSION = 1
@@ -145,7 +144,7 @@ def row_of(folder: Path, dataset: str) -> Row:
 
 def _settings(folder: Path) -> Row:
     """What the run's recipe changes of its preset."""
-    config = read_config(folder / "config.yaml")
+    config = RunFolder(folder).config()
     return {name: new for name, (_, new) in changes(PRESETS[config.preset], config).items() if name not in _NO_RECIPE}
 
 
@@ -160,17 +159,12 @@ def _limits(found: Measured | None) -> list[float] | None:
 
 
 def _tuned(folder: Path) -> Row:
-    path = folder / "private" / "tuning" / "tuned.json"
-    found: Row = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    return dict(RunFolder(folder).facts("tuning", "tuned") or {})
 
 
 def _predictions(folder: Path) -> dict[str, np.ndarray]:
-    path = folder / "private" / "evaluation" / "predictions.npz"
-    try:
-        return dict(read_arrays(path)[0])
-    except NotPlainArrays as error:
-        raise RunFolderError(f"run must be whole. Got {path}: {error}. Make this run again.") from error
+    run = RunFolder(folder)
+    return run.arrays(run.predictions)
 
 
 def _packed(right: np.ndarray) -> str:
@@ -232,4 +226,4 @@ def write_study(out: Path, rows: Sequence[Row]) -> None:
     document = {"schema_version": SCHEMA_VERSION, "rows": list(rows), "gaps": [s.__dict__ for s in summaries]}
     write_json(out / "study.json", document)
     lines = [*table(rows, summaries), "", settings_line(rows)]
-    (out / "study.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_text(out / "study.md", "\n".join(lines).rstrip() + "\n")

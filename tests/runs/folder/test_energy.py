@@ -52,11 +52,6 @@ def test_block_is_metered_to_its_end(tmp_path: Path) -> None:
         assert meter.joules() == 7.0
 
 
-def test_manifest_of_an_older_run_is_read(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"key": "k", "seconds": 2.0, "facts": {}}')
-    assert read_record(tmp_path) == StageRecord("k", 2.0, {}, None)
-
-
 def test_stage_in_two_attempts_claims_no_measured_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counters = tmp_path / "counters"
     counters.mkdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.run_folders import BASELINE, STUDENT, write_run
+from upcycle._files import sha256, write_record
 from upcycle.errors import RunFolderError
 from upcycle.runs.folder._facts import Measured, read_run
 
@@ -57,9 +58,12 @@ def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
 def test_check_for_copies_is_told_old_or_new_but_no_distance_of_a_single_pair(tmp_path: Path) -> None:
     root = write_run(tmp_path / "run")
     assert read_run(root).copies is None
-    (root / "private" / "copies").mkdir()
+    copies = root / "private" / "copies"
+    copies.mkdir()
     for found in ({"closer": 0.5, "closer_low": 0.4}, {"closer": 0.5, "closer_p_value": 0.4, "c_t": None}):
-        (root / "private" / "copies" / "copies.json").write_text(json.dumps({**found, "closest": [1.5, 2.0]}))
+        (copies / "copies.json").write_text(json.dumps({**found, "closest": [1.5, 2.0]}))
+        files = {"copies.json": sha256(copies / "copies.json")}
+        write_record(copies / "manifest.json", {"key": "k", "seconds": 0, "facts": {}, "files": files})
         assert read_run(root).copies == found
 
 
@@ -73,10 +77,10 @@ def test_json_holds_every_fact_and_survives_the_round_trip(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1}', "\xff", '{"key": "k", "seconds": "x", "facts": {}}'])
-def test_damaged_manifest_is_one_line_that_names_the_folder(tmp_path: Path, text: str) -> None:
+def test_damaged_manifest_is_one_line_that_names_the_file(tmp_path: Path, text: str) -> None:
     root = write_run(tmp_path / "run")
     (root / "private" / "evaluation" / "manifest.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(RunFolderError, match=r"run must be whole\. Got .*run with a damaged file"):
+    with pytest.raises(RunFolderError, match=r"evaluation/manifest\.json must be as upcycle wrote it"):
         read_run(root)
 
 

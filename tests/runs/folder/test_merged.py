@@ -11,18 +11,24 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.release.test_command import sums_hold
+from tests.run_folders import opened, sign_pipelines
+from upcycle._files import write_json
 from upcycle.audit import PipelineAudit, audit, check_audit, check_released_audit, from_sklearn, merge_audits, plan_for
 from upcycle.data import ImageSet
 from upcycle.errors import ReleaseError
 from upcycle.release import ReleaseOptions
 from upcycle.runs import summary_of
 from upcycle.runs.folder._facts import audit_of, read_run
-from upcycle.runs.folder._folder import write_json
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.shadows import publish
-from upcycle.runs.stages import open_bench, release_run
+from upcycle.runs.stages import release_run
 
 SECRET = 918273645
+
+
+def _published(root: Path) -> None:
+    bench = opened(root, needs="report")
+    publish(bench, bench.folder.open_store())
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,8 @@ def told(digits_run: tuple[Path, str], found: PipelineAudit, tmp_path_factory: p
     """A finished run after its pipeline audit."""
     root = Path(shutil.copytree(digits_run[0], tmp_path_factory.mktemp("told") / "run"))
     write_json(root / "private" / "audit" / "pipeline.json", found.to_json())
-    publish(root)
+    sign_pipelines(root)
+    _published(root)
     return root
 
 
@@ -68,7 +75,7 @@ def test_show_python_and_the_last_lines_of_a_run_lead_with_the_merged_verdict_to
 ) -> None:
     assert read_run(told).verdict == audit_of(told / "private")["verdict"] == "LEAKS"
     assert read_run(told).leakage == read_run(digits_run[0]).leakage
-    assert "LEAKS: Membership shows" in summary_of(open_bench(told, needs="report")[0], "report").lines()[3]
+    assert "LEAKS: Membership shows" in summary_of(opened(told, needs="report"), "report").lines()[3]
 
 
 def test_checksums_of_the_release_hold_after_an_audit(told: Path) -> None:
@@ -119,7 +126,7 @@ def test_release_made_after_the_audit_is_held_by_it_and_tells_of_it(told: Path) 
     record = json.loads((told / "release" / "audit.json").read_text())
     assert record == {**known, "accepted_risk": "a test"} and str(SECRET) not in json.dumps(record)
     assert "Membership shows" in (told / "release" / "MODEL_CARD.md").read_text()
-    publish(told)
+    _published(told)
     assert json.loads((told / "release" / "audit.json").read_text()) == record
 
 

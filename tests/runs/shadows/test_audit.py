@@ -17,6 +17,7 @@ import upcycle.runs.shadows._audit as module
 import upcycle.runs.shadows._cost as costs
 from tests.audit.toy_pipelines import Memory
 from tests.conftest import blobs
+from upcycle._files import write_json
 from upcycle._settings import resolve
 from upcycle.audit import (
     PipelineAudit,
@@ -33,12 +34,18 @@ from upcycle.audit.attacks import shadow_attacks
 from upcycle.audit.pipeline_audit import seconds_of_attacks
 from upcycle.cli import cli
 from upcycle.cli.audit import summary_lines
-from upcycle.data import ImageSet, Store, draw_members, from_arrays, write_store
+from upcycle.data import ImageSet, Store, from_arrays
 from upcycle.errors import ConfigError, RunFolderError
-from upcycle.runs.folder import open_run, run_stage, write_json
+from upcycle.runs.folder import run_stage
 from upcycle.runs.shadows._audit import audit_run
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._pipeline import ShadowPipeline
+from upcycle.runs.stages import prepare, training_road
+
+
+def _weights(place: Path) -> dict[str, object]:
+    (place / "model.safetensors").write_bytes(b"weights")
+    return {}
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +55,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images, labels = blobs(300)
     dataset = from_arrays(images, labels, None, config=config.data, seed=1)
     out = tmp_path_factory.mktemp("runs") / "run"
-    run = open_run(out, config)
-    flips = draw_members(dataset.train, share=0.25, at_least=40, seed=1)
-    write_store(run.store, dataset, *flips)
-    for place in (run.stage("student"), run.stage("generator"), run.release / "student"):
-        place.mkdir(exist_ok=True)
-        (place / "model.safetensors").write_bytes(b"weights")
+    with prepare(dataset, out, config) as bench:
+        run = bench.folder
+        for stage in training_road(bench, run.open_store()):
+            run_stage(run.stage(stage.name), "", lambda name=stage.name: _weights(run.stage(name)))  # type: ignore[misc]
+    (run.release / "student").mkdir()
+    _weights(run.release / "student")
     members = np.arange(80) < 40
     logits = np.random.default_rng(0).normal(size=(80, 3))
     result = audit_scores({"student": TargetScores(logits, np.arange(80) % 3, members)}, folds=2)
-    run_stage(run.stage("audit"), "", lambda: {})
     write_json(run.stage("audit") / "audit.json", result.to_json())
+    run_stage(run.stage("audit"), "", dict)
     public = result.to_json()
     public["plan"].pop("seed")
     write_json(run.release / "audit.json", public)
@@ -169,7 +176,7 @@ def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_b
     assert not list((finished / "release").glob("pipeline*")), "the page stays on the closed side"
     with pytest.raises(ConfigError, match="run folder only"):
         CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick", "--out", str(tmp_path)], catch_exceptions=False)
-    with pytest.raises(RunFolderError, match="folder of a run"):
+    with pytest.raises(RunFolderError, match="folder written by upcycle run"):
         audit_run(tmp_path, "quick")
     assert "--out" in CliRunner().invoke(cli, ["audit", "digits"]).output
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from tests.conftest import blobs
+from tests.run_folders import opened
 from upcycle._settings import resolve, with_settings
 from upcycle._training import Report
 from upcycle.data import ImageSet, from_arrays
 from upcycle.generators import Draw, StoredGenerator, in_batches
 from upcycle.runs import run_dataset
-from upcycle.runs.stages._bench import Bench, open_bench
+from upcycle.runs.stages._bench import Bench
 from upcycle.runs.stages._tuning import tuning_stage
 
 WRONG = {100: 0.9, 200: 0.6, 300: 0.0, 400: 0.6, 500: 0.9}  # images seen -> share of images that show another class
@@ -88,8 +89,9 @@ def planted(tmp_path: Path) -> tuple[ToyBench, _Splits]:
     config = resolve("smoke", config_file=None, overrides=TINY, seed=0)
     out = tmp_path / "run"
     run_dataset(from_arrays(*blobs(360), config=config.data, seed=0), out, config, until="generator")
-    opened, store = open_bench(out)
-    bench = ToyBench(**opened.__dict__)
+    real = opened(out)
+    store = real.folder.open_store()
+    bench = ToyBench(**real.__dict__)
     folder = bench.folder.stage("generator")
     for path in folder.glob("snapshot-*"):
         path.unlink()

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import blobs
+from tests.run_folders import opened
 from upcycle._settings import resolve, with_settings
 from upcycle.config import Config, GanConfig, MixConfig
 from upcycle.data import Dataset, ImageSet, from_arrays
 from upcycle.errors import ConfigError
 from upcycle.generators import Snapshot
 from upcycle.runs import run_dataset
-from upcycle.runs.stages._bench import open_bench
 from upcycle.runs.stages._gate import warnings
 from upcycle.runs.stages._tuning import choices_of
 
@@ -77,7 +77,7 @@ def test_shuffled_test_labels_leave_every_choice_and_the_student_unchanged(two_r
 
 
 def test_the_student_is_drawn_by_the_settings_that_were_chosen(two_runs: tuple[Path, Path]) -> None:
-    bench, _ = open_bench(two_runs[0], needs="student")
+    bench = opened(two_runs[0], needs="student")
     chosen = json.loads((two_runs[0] / "private" / "tuning" / "tuned.json").read_text())
     tuned = bench.tuned()
     assert tuned.config == with_settings(bench.config, chosen)
@@ -85,7 +85,7 @@ def test_the_student_is_drawn_by_the_settings_that_were_chosen(two_runs: tuple[P
 
 
 def test_each_family_is_tuned_by_what_it_has(two_runs: tuple[Path, Path]) -> None:
-    bench, _ = open_bench(two_runs[0], needs="student")
+    bench = opened(two_runs[0], needs="student")
     asked = ["sampler.spread", "sampler.guidance", "sampler.first_share", "sampler.ema_std"]
     found = {}
     for family, generator in {"edm": bench.config.generator, "gan": GanConfig(), "mix": MixConfig()}.items():
@@ -110,7 +110,7 @@ class _Unmeasured:
 
 
 def test_a_vetoed_snapshot_is_never_drawn_from(two_runs: tuple[Path, Path]) -> None:
-    bench, _ = open_bench(two_runs[0], needs="student")
+    bench = opened(two_runs[0], needs="student")
     path = two_runs[0] / "private" / "gate" / "gate.json"
     before, rows = path.read_text(), json.loads(path.read_text())
     last = max(row["images_seen"] for row in rows)

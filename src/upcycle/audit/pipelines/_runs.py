@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import time
 import zipfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from upcycle._files import write_arrays
 from upcycle.audit.attacks import ShadowSet
 from upcycle.audit.pipelines._canaries import Records
 from upcycle.audit.pipelines._code_version import UNKNOWN, code_facts, code_version
@@ -203,10 +203,8 @@ def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, path: Path) -> float:
         answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
     seconds = time.monotonic() - start
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, facts=np.array(json.dumps(answers.facts)), seconds=np.array(seconds), code=np.array(code), **arrays)  # type: ignore[arg-type]
-    os.replace(partial, path)
+    about = {"facts": np.array(json.dumps(answers.facts)), "seconds": np.array(seconds), "code": np.array(code)}
+    write_arrays(path, {**about, **arrays}, compressed=False)
     return seconds
 
 

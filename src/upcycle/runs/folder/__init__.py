@@ -1,27 +1,27 @@
 """A run folder as a small database: paths, lock, stages done, resources, facts read back, what is public."""
 
 from upcycle.runs.folder._comparison import Comparison, Pair, compare_runs
-from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, read_run, stage_records
+from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, check_release, read_run, stage_records
 from upcycle.runs.folder._folder import (
     FREE_SETTINGS,
     RunFolder,
     check_run,
     environment,
-    only_one,
-    open_run,
+    make_folders,
     read_config,
-    write_json,
-    write_text,
+    write_sealed_config,
 )
-from upcycle.runs.folder._merged import PIPELINES, led, pipeline_facts
+from upcycle.runs.folder._lock import only_one
+from upcycle.runs.folder._merged import PIPELINES, PIPELINES_MANIFEST, led, pipeline_facts
 from upcycle.runs.folder._public import public_facts
 from upcycle.runs.folder._resources import check_disk, check_memory
-from upcycle.runs.folder._stages import MANIFEST, StageRecord, content_key, read_record, run_stage
+from upcycle.runs.folder._stages import MANIFEST, StageRecord, content_key, finished_record, read_record, run_stage
 
 __all__ = [
     "FREE_SETTINGS",
     "MANIFEST",
     "PIPELINES",
+    "PIPELINES_MANIFEST",
     "Comparison",
     "Leak",
     "Measured",
@@ -32,13 +32,15 @@ __all__ = [
     "audit_of",
     "check_disk",
     "check_memory",
+    "check_release",
     "check_run",
     "compare_runs",
     "content_key",
     "environment",
+    "finished_record",
     "led",
+    "make_folders",
     "only_one",
-    "open_run",
     "pipeline_facts",
     "public_facts",
     "read_config",
@@ -46,6 +48,5 @@ __all__ = [
     "read_run",
     "run_stage",
     "stage_records",
-    "write_json",
-    "write_text",
+    "write_sealed_config",
 ]

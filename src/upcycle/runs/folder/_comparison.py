@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from upcycle._bounded import one_line, read_json
-from upcycle._npz import read_arrays
+from upcycle._files import read_record
 from upcycle.errors import RunFolderError
 from upcycle.runs.folder._facts import SCHEMA_VERSION, Measured, RunFacts, read_run
+from upcycle.runs.folder._folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -77,30 +76,14 @@ def _pair(a: RunFacts, b: RunFacts) -> Pair | None:
 
 def _test_images(run: RunFacts) -> tuple[str, ...]:
     """Hashes of the stored test split; images are not read."""
-    path = Path(run.folder) / "private" / "store" / "manifest.json"
-    with _whole(path):
-        files = read_json(path)["files"]
-        return tuple(str(files[f"test_{part}.npy"]) for part in ("images", "labels"))
+    files = read_record(RunFolder(Path(run.folder)).store / "manifest.json")["files"]
+    return tuple(files[f"test_{part}.npy"] for part in ("images", "labels"))
 
 
 def _right(run: RunFacts) -> np.ndarray:
-    path = Path(run.folder) / "private" / "evaluation" / "predictions.npz"
-    with _whole(path):
-        saved, _ = read_arrays(path, {"student", "labels"}.__contains__)
-        answers = saved["student"]
-        if answers.ndim != 2 or not answers.shape[1] or answers.dtype.kind != "f" or saved["labels"].shape != answers.shape[:1]:
-            raise ValueError("no logits and labels of the same images")
-        return np.asarray(answers.argmax(1) == saved["labels"])
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Raises RunFolderError, which names the file, where `path` does not hold what a run writes there."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else one_line(error)
-        raise RunFolderError(f"run must be whole. Got {path}: {reason}. Leave this run out, or make it again.") from error
+    folder = RunFolder(Path(run.folder))
+    saved = folder.arrays(folder.predictions)
+    return np.asarray(saved["student"].argmax(1) == saved["labels"])
 
 
 def _notes(runs: Sequence[RunFacts], pairs: Sequence[Pair]) -> list[str]:

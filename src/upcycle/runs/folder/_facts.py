@@ -5,21 +5,23 @@ The words beside each field are what docs/json.md is written from.
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from upcycle.errors import RunFolderError
-from upcycle.runs.folder._folder import read_config
+from upcycle._checksums import REMAKE, check_sums
+from upcycle._files import check_hash, read_json
+from upcycle.errors import DamagedFileError
+from upcycle.runs.folder._folder import RunFolder
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.folder._stages import MANIFEST, StageRecord, read_record
 
 SCHEMA_VERSION: Final = 1
-
-
+SHOWN: Final = ("student", "audit", "evaluation", "copies", "report")  # stages whose files a reader of a run looks at
+_PATIENCE = 0.5  # seconds
 JUDGED_LEAKS: Final = ("student", "teacher", "baseline")
 
 
@@ -120,28 +122,26 @@ def read_run(folder: str | Path) -> RunFacts:
 
     Raises RunFolderError where there is no run, or a file of it is damaged.
     """
-    root = Path(folder)
-    if not (root / "config.yaml").is_file():
-        raise RunFolderError(
-            f"run must be a folder written by upcycle run. Got {root}, which has no config.yaml. Check the path."
-        )
+    run = RunFolder(Path(folder))
+    run.config()  # says what is wrong where there is no run
     try:
-        return _read(root)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(
-            f"run must be whole. Got {root} with a damaged file ({type(error).__name__}: {error}). Start in a new run folder."
-        ) from error
+        return _read(run)
+    except DamagedFileError:
+        time.sleep(_PATIENCE)  # a process at work may be writing; what is damaged stays so
+    return _read(run)
 
 
-def _read(root: Path) -> RunFacts:
-    config, private = read_config(root / "config.yaml"), root / "private"
-    evaluation, audit = _facts(private / "evaluation"), audit_of(private)
-    meta, data = _json(private / "store" / "meta.json"), _facts(private / "data")
-    synthetic = root / "release" / "synthetic" / "synthetic.npz"
+def _read(run: RunFolder) -> RunFacts:
+    """The facts, with every file that they come from compared with the hash that was written of it."""
+    root, private, config = run.root, run.private, run.config()
+    records = stage_records(private)
+    check_shown(run, records)
+    evaluation, audit, synthetic = _facts(records, "evaluation"), audit_of(private), run.synthetic
+    meta, data = asdict(run.data_facts()) if "data" in records else dict[str, Any](), _facts(records, "data")
     return RunFacts(
         folder=str(root),
-        finished=(private / "report" / MANIFEST).exists(),
-        upcycle=_json(root / "environment.json").get("upcycle"),
+        finished="report" in records,
+        upcycle=run.environment().get("upcycle"),
         preset=config.preset,
         seed=config.seed,
         confidence=config.audit.confidence,
@@ -152,15 +152,15 @@ def _read(root: Path) -> RunFacts:
         counts=dict(meta.get("counts", {})),
         members=data.get("members"),
         non_members=data.get("non_members"),
-        minutes={name: record.seconds / 60 for name, record in stage_records(private).items()},
+        minutes={name: record.seconds / 60 for name, record in records.items()},
         accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
         test_images=evaluation.get("test_images"),
         verdict=audit.get("verdict"),
         sentence=audit.get("sentence"),
         leakage=_leakage(audit),
-        copies=_copies(private / "copies" / "copies.json"),
-        reports={name: str(path) for name, path in _reports(root).items() if path.exists()},
+        copies=_copies(run) if "copies" in records else None,
+        reports={name: str(path) for name, path in _reports(run).items() if path.exists()},
         synthetic=str(synthetic) if synthetic.exists() else None,
     )
 
@@ -168,35 +168,47 @@ def _read(root: Path) -> RunFacts:
 def audit_of(private: Path) -> dict[str, Any]:
     """The audit of the run with this private half, led by the merged verdict where shadow pipelines were run too; empty
     where there was none."""
-    own = _json(private / "audit" / "audit.json")
-    return led(own, pipeline_facts(private)) if own else {}
+    if read_record(private / "audit") is None:
+        return {}
+    return led(read_json(private / "audit" / "audit.json"), pipeline_facts(private))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-
-
-def _copies(path: Path) -> dict[str, Any] | None:
+def _copies(run: RunFolder) -> dict[str, Any] | None:
     """The check for copies without its distances of single pairs."""
-    return {key: value for key, value in _json(path).items() if key != "closest"} or None
+    found = run.facts("copies", "copies") or {}
+    return {key: value for key, value in found.items() if key != "closest"} or None
 
 
-def _facts(stage: Path) -> dict[str, Any]:
-    record = read_record(stage)
-    return {} if record is None else record.facts
+def _facts(records: Mapping[str, StageRecord], stage: str) -> dict[str, Any]:
+    return records[stage].facts if stage in records else {}
 
 
-def _reports(root: Path) -> dict[str, Path]:
-    return {
-        "internal": root / "private" / "report.html",
-        "shareable": root / "release" / "report.html",
-        "pipelines": root / "private" / "audit" / "pipeline.html",
-    }
+def _reports(run: RunFolder) -> dict[str, Path]:
+    return {"internal": run.report, "shareable": run.released_report, "pipelines": run.pipelines_page}
+
+
+def check_shown(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
+    """Raise DamagedFileError unless whatever is shown of a run is what its stages left: reports, files of the numbers, the
+    student that was audited, and the release."""
+    for name in SHOWN:
+        if name in records:
+            records[name].verify(run.private / name)
+    if "report" in records and "release" in records:
+        check_release(run, records)
+
+
+def check_release(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
+    """Raise DamagedFileError unless the release is whole and holds the student that was audited."""
+    check_sums(run.release)
+    released = run.release / "student" / "model.safetensors"
+    judged = _facts(records, "audit").get("judged", {})
+    if released.exists() and judged:
+        check_hash(released, judged["student"], REMAKE)
 
 
 def stage_records(private: Path) -> dict[str, StageRecord]:
     """Records of the finished stages of a run's private half, in the order of the road; further teachers follow the teacher."""
-    names = sorted(path.parent.name for path in private.glob(f"*/{MANIFEST}") if path.parent.name != "store")
+    names = sorted(path.parent.name for path in private.glob(f"*/{MANIFEST}") if path.parent.name != "store")  # not a stage's
     place = {name: k for k, name in enumerate(ROAD)}
     ordered = sorted(names, key=lambda name: place.get(re.sub(r"-\d+$", "", name), len(place)))
     found = {name: read_record(private / name) for name in ordered}

@@ -1,32 +1,45 @@
-"""The run folder: what may leave (`release/`), what must not (`private/`), and which configuration it belongs to."""
+"""The run folder: what may leave (`release/`), what must not (`private/`), and which configuration it belongs to.
+
+Every file of it is named here, and read here: whoever asks gets the value, or a line that names the damaged file.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
 import platform
+import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from upcycle import _npz
+from upcycle._files import PARTIAL, append_row, read_json, read_record, read_rows, write_record, write_text
+from upcycle._private import close_to_others
 from upcycle._settings import differences, resolve, to_yaml
 from upcycle.config import Config
-from upcycle.errors import RunFolderError
+from upcycle.errors import DamagedFileError, RunFolderError
+from upcycle.runs.folder._lock import HOLDER, LOCK
+
+if TYPE_CHECKING:
+    from upcycle.data import Store, StoreMeta
 
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
-
-
+_SEAL: Final = "# sha256 of the lines above: "
+_WARNING: Final = "DO_NOT_SHARE.txt"
 FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts"})  # may change between two calls of one run
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run. Create it with `open_run`."""
+    """Files of one run. Made, checked and locked by `prepare`; a reader only looks."""
 
     root: Path
 
@@ -40,7 +53,13 @@ class RunFolder:
 
     @property
     def store(self) -> Path:
+        """The private store, of private images."""
         return self.private / "store"
+
+    @property
+    def work(self) -> Path:
+        """For files that no later call needs; emptied whenever the run is opened."""
+        return self.private / "work"
 
     def stage(self, name: str) -> Path:
         """The private folder of a stage, made if needed."""
@@ -48,77 +67,234 @@ class RunFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @property
+    def config_file(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.root / "environment.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "log.txt"
+
+    @property
+    def report(self) -> Path:
+        """The internal page."""
+        return self.private / "report.html"
+
+    @property
+    def shareable_report(self) -> Path:
+        """The page that a release gets a copy of."""
+        return self.private / "report-shareable.html"
+
+    @property
+    def released_report(self) -> Path:
+        return self.release / "report.html"
+
+    @property
+    def synthetic(self) -> Path:
+        """The synthetic set that may leave."""
+        return self.release / "synthetic" / "synthetic.npz"
+
+    @property
+    def preview(self) -> Path:
+        """The synthetic images that were checked for copies."""
+        return self.private / "copies" / "synthetic.npz"
+
+    @property
+    def scores(self) -> Path:
+        """Of every audited record and attack."""
+        return self.private / "audit" / "scores.npz"
+
+    @property
+    def trials(self) -> Path:
+        """Of the search for a sampler, a line each."""
+        return self.private / "tuning" / "trials.jsonl"
+
+    @property
+    def kept(self) -> Path:
+        """Which members the cleaning kept, bool (members,)."""
+        return self.private / "cleaning" / "kept.npy"
+
+    @property
+    def predictions(self) -> Path:
+        """Logits of every judged classifier on the test split, and its labels."""
+        return self.private / "evaluation" / "predictions.npz"
+
+    @property
+    def pipelines_page(self) -> Path:
+        """The page of the audit by shadow pipelines."""
+        return self.private / "audit" / "pipeline.html"
+
+    def environment(self) -> dict[str, Any]:
+        """Versions and hardware. Raises DamagedFileError."""
+        return read_record(self.environment_file)
+
+    def weights(self, stage: str) -> Path:
+        """Of the classifier of `stage`."""
+        return self.private / stage / "model.safetensors"
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where the loop of `stage` goes on from."""
+        return self.private / stage / "resume.pt"
+
+    def bank(self, stage: str) -> Path:
+        """The folder of the bank that `stage` learns from."""
+        return self.private / stage / "bank"
+
+    def document(self, stage: str, name: str) -> Path:
+        """A JSON file that `stage` leaves."""
+        return self.private / stage / f"{name}.json"
+
+    def facts(self, stage: str, name: str) -> Any:
+        """What a stage left in `document(stage, name)`, None where there is no such file."""
+        path = self.document(stage, name)
+        return read_json(path) if path.exists() else None
+
+    def arrays(self, path: Path) -> dict[str, np.ndarray]:
+        """Every array of a file of this folder. Raises DamagedFileError."""
+        return read_arrays(path)
+
+    def array(self, path: Path) -> np.ndarray:
+        """The one array of an .npy. Raises DamagedFileError."""
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except FileNotFoundError:
+            raise DamagedFileError(path, "none") from None
+        except _npz.DAMAGED as error:
+            raise DamagedFileError(path, "one that is not whole") from error
+
+    def open_store(self) -> Store:
+        """The private images. Raises RunFolderError."""
+        from upcycle.data import Store
+
+        return Store(self.store)
+
+    def data_facts(self) -> StoreMeta:
+        """What is known of the private images without opening one. Raises DamagedFileError."""
+        from upcycle.data import read_meta
+
+        return read_meta(self.store)
+
+    def config(self) -> Config:
+        """The settings that the run was started with. Raises RunFolderError where there is no run, DamagedFileError where the
+        file is not as it was written."""
+        return read_sealed_config(self.config_file)
+
     def log_metrics(self, stage: str, images_seen: int, metrics: Mapping[str, float]) -> None:
+        """Add a row to metrics.jsonl; "check" is a CRC-32 of the rest of the row."""
         row = {"stage": stage, "images": images_seen, "time": round(time.time(), 1), **metrics}
-        with (self.root / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(self.metrics_file, row)
 
     def curves(self) -> dict[str, list[dict[str, float]]]:
-        """Rows of metrics.jsonl by stage, in the order of images seen; a row repeated after a resume is listed once."""
-        path = self.root / "metrics.jsonl"
+        """Rows of metrics.jsonl by stage, in the order of images seen; a row repeated after a resume is listed once, and a row
+        that a kill cut or that was damaged since is left out."""
         rows: dict[str, dict[int, dict[str, float]]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):  # a kill may cut the last line
-                row = json.loads(line)
-                rows.setdefault(row.pop("stage"), {})[row["images"]] = row
+        for row in read_rows(self.metrics_file):
+            rows.setdefault(row.pop("stage"), {})[row["images"]] = row
         return {stage: [found[k] for k in sorted(found)] for stage, found in rows.items()}
 
     def log(self, text: str) -> None:
-        with (self.root / "log.txt").open("a", encoding="utf-8") as file:
+        with self.log_file.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text so that a reader sees the old file or the whole new one."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Every array of an .npz. Raises DamagedFileError: the format has a checksum of each."""
+    try:
+        return dict(_npz.read_arrays(path)[0])
+    except _npz.NotPlainArrays as error:
+        raise DamagedFileError(path, f"one that is not whole: {error}" if path.exists() else "none") from error
 
 
 def read_config(path: Path) -> Config:
-    """The configuration that a run or a saved model was made with."""
+    """The configuration of a file of settings."""
     return resolve("quick", config_file=path, overrides=())
 
 
+def write_sealed_config(path: Path, config: Config) -> None:
+    """Write settings with their own hash in a last line, which YAML takes for a comment."""
+    text = to_yaml(config)
+    write_text(path, f"{text}{_SEAL}{_hash(text)}\n")
+
+
+def read_sealed_config(path: Path) -> Config:
+    """What `write_sealed_config` wrote. Raises RunFolderError."""
+    if not path.is_file():
+        raise RunFolderError(
+            f"run must be a folder written by upcycle run. Got {path.parent}, which has no {path.name}. Check the path."
+        )
+    text = path.read_text(encoding="utf-8", errors="replace")
+    body, _, known = text.rpartition(_SEAL)
+    if known.strip() != _hash(body):
+        raise DamagedFileError(path, "settings that do not have the SHA-256 that stands in their last line")
+    return read_config(path)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def check_run(out: Path, config: Config) -> None:
-    """Raise RunFolderError if `out` cannot hold this run: a file, somebody else's folder, or another configuration."""
+    """Raise RunFolderError if `out` cannot hold this run: a file, somebody else's folder, or another configuration.
+
+    A damaged config.yaml is no reason: the keys of the stages tell whether the settings are those of the run.
+    """
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"out must be a folder. Got the file {out}. Choose another --out.")
-    if not out.exists() or not any(out.iterdir()):
+    if not out.exists() or _just_begun(out):
         return
-    if not (out / "config.yaml").exists():
+    folder = RunFolder(out)
+    if not folder.config_file.exists() and not (folder.private / "data").is_dir():
         raise RunFolderError(
             f"out must be an empty folder or an earlier run. Got {out} with other files in it. Choose another --out."
         )
-    old = read_config(out / "config.yaml")
-    changed = [line for line in differences(old, config) if line.split(":")[0] not in FREE_SETTINGS]
+    with contextlib.suppress(DamagedFileError):
+        check_settings(folder, config)
+
+
+def check_settings(folder: RunFolder, config: Config) -> None:
+    """Raise RunFolderError, with the differences, unless the run was started with these settings."""
+    if not folder.config_file.exists():
+        return
+    changed = [line for line in differences(folder.config(), config) if line.split(":")[0] not in FREE_SETTINGS]
     if changed:
         raise RunFolderError(
-            f"configuration must be the one that {out} was started with. Got other values. "
+            f"configuration must be the one that {folder.root} was started with. Got other values. "
             "Restore them or choose another --out.",
             *[f"  {line}" for line in changed],
         )
 
 
-def open_run(out: Path, config: Config) -> RunFolder:
-    """The run folder at `out`, made and described if it is new. Call check_run first."""
-    run = RunFolder(out)
-    run.private.mkdir(parents=True, exist_ok=True)
-    run.release.mkdir(exist_ok=True)
-    (run.private / "DO_NOT_SHARE.txt").write_text(
-        "Everything in this folder derives from private images. Share release/ only.\n"
+def _just_begun(out: Path) -> bool:
+    """Whether there is nothing in `out` but what a run that was killed in its first milliseconds left."""
+    expected = {".": {LOCK, HOLDER, "private", "release"}, "private": {_WARNING, "work", "tensorboard"}, "release": set[str]()}
+    return all(
+        path.name in known or path.name.endswith(PARTIAL)
+        for name, known in expected.items()
+        for path in ((out / name).iterdir() if (out / name).is_dir() else ())
     )
-    if not (out / "config.yaml").exists():
-        partial = out / "config.partial"
-        partial.write_text(to_yaml(config), encoding="utf-8")
-        os.replace(partial, out / "config.yaml")
-    write_json(out / "environment.json", environment())
-    return run
+
+
+def make_folders(folder: RunFolder, config: Config) -> int:
+    """Make or describe the folder of a run; how many entries of its private half others could have read, until now. Call it
+    under `closed_to_others`, with the lock held and the settings compared."""
+    if not folder.config_file.exists() and _just_begun(folder.root):
+        write_sealed_config(folder.config_file, config)
+    folder.private.mkdir(exist_ok=True)
+    folder.release.mkdir(exist_ok=True)
+    shutil.rmtree(folder.work, ignore_errors=True)
+    folder.work.mkdir()
+    opened = close_to_others(folder.private)
+    (folder.private / _WARNING).write_text("Everything in this folder derives from private images. Share release/ only.\n")
+    write_record(folder.environment_file, environment())
+    return opened
 
 
 def environment() -> dict[str, Any]:
@@ -130,21 +306,3 @@ def environment() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "libraries": {name: metadata.version(name) for name in _LIBRARIES},
     }
-
-
-@contextlib.contextmanager
-def only_one(root: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises RunFolderError while another process works in it; a killed one leaves no lock behind."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no advisory locks in the standard library
-        yield
-        return
-    with (root / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunFolderError(
-                f"out must not be in use. Got {root}, where another upcycle is at work. Wait for it or stop it."
-            ) from error
-        yield

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from upcycle._files import check_hash, read_json, read_record
 from upcycle.audit import merge_audits
+from upcycle.errors import DamagedFileError
 
 PIPELINES: Final = "pipeline.json"
+PIPELINES_MANIFEST: Final = "pipeline-manifest.json"  # the hashes of what that audit left, next to it
+AUDIT_AGAIN: Final = "Run the upcycle audit --budget command of this run again: finished pipelines are kept."
 
 
 def pipeline_facts(private: Path) -> dict[str, Any] | None:
-    """The JSON of the pipeline audit of the run with this private half, None where none was made."""
-    path = private / "audit" / PIPELINES
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    """The JSON of the pipeline audit of the run with this private half, None where none was made. Raises DamagedFileError."""
+    folder = private / "audit"
+    if not (folder / PIPELINES).exists() and not (folder / PIPELINES_MANIFEST).exists():
+        return None
+    check_pipelines(folder)
+    return dict(read_json(folder / PIPELINES))
+
+
+def check_pipelines(folder: Path) -> None:
+    """Raise DamagedFileError unless every file of the audit by shadow pipelines in `folder` is as it was written."""
+    try:
+        known = read_record(folder / PIPELINES_MANIFEST)["files"]
+        for name, hashed in known.items():
+            check_hash(folder / name, hashed)
+    except DamagedFileError as error:
+        raise DamagedFileError(error.path, error.got, AUDIT_AGAIN) from error
 
 
 def led(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None) -> dict[str, Any]:

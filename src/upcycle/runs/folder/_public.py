@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from upcycle._files import read_json
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.folder._stages import read_record
 
@@ -26,6 +26,6 @@ def public_facts(private: Path) -> tuple[dict[str, Any] | None, dict[str, Any] |
 
 def _finished(path: Path) -> dict[str, Any] | None:
     """The JSON of a finished stage."""
-    if read_record(path.parent) is None or not path.exists():
+    if read_record(path.parent) is None or (path.stem == "copies" and not path.exists()):  # no image leaves, none was checked
         return None
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(read_json(path))

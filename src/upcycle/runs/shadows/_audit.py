@@ -6,23 +6,35 @@ import json
 import secrets
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from upcycle._files import read_json, read_record, sha256, write_arrays, write_json, write_record, write_text
 from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit, make_design, plan_for
 from upcycle.data import ImageSet, Store
 from upcycle.dp import DpSettings, need_extra
-from upcycle.errors import RunFolderError
-from upcycle.release import SUMS, write_checksums
+from upcycle.errors import DamagedFileError
+from upcycle.release import replace_files
 from upcycle.report import render_pipeline_audit
-from upcycle.runs.folder import MANIFEST, PIPELINES, only_one, public_facts, read_config, write_json, write_text
+from upcycle.runs.folder import (
+    MANIFEST,
+    PIPELINES,
+    PIPELINES_MANIFEST,
+    public_facts,
+    run_stage,
+)
+from upcycle.runs.folder import read_record as stage_record
 from upcycle.runs.shadows._at_risk import AT_RISK, write_at_risk
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._cost import Say, measure_cost
 from upcycle.runs.shadows._pipeline import ShadowPipeline
+from upcycle.runs.stages import Bench, prepare, report_pages, report_stage
 
-PAGE = "pipeline.html"  # beside its JSON in private/audit
+SCORES: Final = "pipeline_scores.npz"
+PAGE: Final = "pipeline.html"  # beside its JSON in private/audit
 
 
 def audit_run(
@@ -38,41 +50,44 @@ def audit_run(
     """
     if dp is not None:
         need_extra()
-    if not (root / "config.yaml").exists():
-        raise RunFolderError(f"RUN must be the folder of a run. Got {root}. Make one with upcycle run DATA --out {root}.")
-    config, store = read_config(root / "config.yaml"), Store(root / "private" / "store")
-    folder = root / "private" / "audit"
-    folder.mkdir(exist_ok=True)
-    with only_one(root):
+    with prepare(None, root) as bench:
+        config, store, folder = bench.config, bench.folder.open_store(), bench.folder.stage("audit")
         plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
         pool = run_pool(store)
         small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
-        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp)
+        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work)
         found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
         facts = found.to_json()
         check_pipeline_audit(facts)
         write_json(folder / PIPELINES, facts)
         write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {config.preset} run"))
-        np.savez_compressed(folder / "pipeline_scores.npz", **found.arrays)  # type: ignore[arg-type]
+        write_arrays(folder / SCORES, found.arrays)
         write_at_risk(folder / AT_RISK, found, pool, store)
-        publish(root)
+        _sign(folder)
+        publish(bench, store)
     return found
 
 
-def publish(root: Path) -> None:
-    """Tell the release and the reports of a run what the pipelines found, where the run has them."""
-    from upcycle.runs.stages import open_bench, report_stage
+def _sign(folder: Path) -> None:
+    """Write the hashes of what the audit left, last of all."""
+    names = [name for name in (PIPELINES, PAGE, SCORES, AT_RISK) if (folder / name).exists()]
+    write_record(folder / PIPELINES_MANIFEST, {"files": {name: sha256(folder / name) for name in names}})
 
-    release, private = root / "release", root / "private"
+
+def publish(bench: Bench, store: Store) -> None:
+    """Tell the release and the reports of a run what the pipelines found, where the run has them."""
+    release, private = bench.folder.release, bench.folder.private
     if (release / "audit.json").exists():
-        known = json.loads((release / "audit.json").read_text(encoding="utf-8"))
+        known = read_json(release / "audit.json")
         taken = {"accepted_risk": known["accepted_risk"]} if "accepted_risk" in known else {}
-        write_json(release / "audit.json", {**(public_facts(private)[0] or known), **taken})
-    if (private / "report" / MANIFEST).exists():
-        report_stage(*open_bench(root, needs="report"))
-    if (release / SUMS).exists():
-        write_checksums(release)
+        public = {**(public_facts(private)[0] or known), **taken}
+        replace_files(release, {"audit.json": (json.dumps(public, indent=1) + "\n").encode()})
+    report = private / "report"
+    if (record := stage_record(report)) is not None:
+        (report / MANIFEST).unlink()
+        work = partial(report_stage, bench, store)
+        run_stage(report, record.key, work, inputs=record.inputs, also=report_pages(bench.folder))
 
 
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
@@ -106,5 +121,9 @@ def run_pool(store: Store) -> ImageSet:
 def _secret(path: Path) -> int:
     """The seed of canaries and coin flips, drawn once per run and kept on the private side."""
     if not path.exists():
-        write_json(path, {"seed": secrets.randbits(62)})
-    return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+        write_record(path, {"seed": secrets.randbits(62)})
+    try:
+        return int(read_record(path)["seed"])
+    except DamagedFileError as error:
+        again = "Delete it and run the same command again: other coins are flipped, and kept pipelines run anew."
+        raise DamagedFileError(path, error.got, again) from error

@@ -54,6 +54,7 @@ class ShadowPipeline:
     threads: int = 1
     dp: DpSettings | None = None
     stay: np.ndarray | None = None
+    work: Path | None = None  # where its files are while it works, such as a run's own folder; None: a temporary one
 
     @property
     def key(self) -> str:
@@ -86,7 +87,7 @@ class ShadowPipeline:
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
-        with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-") as folder:
+        with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-", dir=self.work) as folder:
             bench = self.bench(members, seed, Path(folder))
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind

@@ -1,7 +1,7 @@
 """The stages of the road, one file each, and the bench that they share."""
 
 from upcycle.runs.stages._audit import audit_stage
-from upcycle.runs.stages._bench import Bench, Facts, load_classifier, open_bench, teacher_names
+from upcycle.runs.stages._bench import Bench, Facts, load_classifier, teacher_names
 from upcycle.runs.stages._copies import copies_stage
 from upcycle.runs.stages._evaluation import evaluation_stage, headline
 from upcycle.runs.stages._gate import groups_of, judged
@@ -17,14 +17,16 @@ from upcycle.runs.stages._plan import (
     scale_for,
     stage_seconds,
 )
+from upcycle.runs.stages._prepare import check_audit_size, prepare, stage_key
 from upcycle.runs.stages._release import release_run, release_stage, shareable_report
-from upcycle.runs.stages._report import energy_used, report_stage
-from upcycle.runs.stages._road import Stage, training_road
+from upcycle.runs.stages._report import energy_used, report_pages, report_stage
+from upcycle.runs.stages._road import JUDGING, Stage, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screening, learned
 from upcycle.runs.stages._training import plain_bench
 from upcycle.runs.stages._tuning import SamplerJudge, choices_of
 
 __all__ = [
+    "JUDGING",
     "LEFT_OUT",
     "Bench",
     "Budget",
@@ -36,6 +38,7 @@ __all__ = [
     "Stage",
     "audit_stage",
     "budget_for",
+    "check_audit_size",
     "check_screening",
     "choices_of",
     "copies_stage",
@@ -50,13 +53,15 @@ __all__ = [
     "make_plan",
     "memory_bytes",
     "networks_of",
-    "open_bench",
     "plain_bench",
+    "prepare",
     "release_run",
     "release_stage",
+    "report_pages",
     "report_stage",
     "scale_for",
     "shareable_report",
+    "stage_key",
     "stage_seconds",
     "student_config",
     "teacher_names",

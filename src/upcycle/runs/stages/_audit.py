@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
+from upcycle._files import sha256, write_arrays, write_json
+from upcycle._settings import to_yaml
 from upcycle.audit import TargetScores, audit_scores, check_audit
+from upcycle.config import Config
 from upcycle.data import ImageSet, Store
-from upcycle.runs.folder import write_json
+from upcycle.runs.folder import FREE_SETTINGS
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._evaluation import JUDGED, _logits
 
@@ -17,13 +22,27 @@ def audit_stage(bench: Bench, store: Store) -> Facts:
     targets = {name: TargetScores(_logits(bench, name, data), data.labels, members, data.groups) for name in JUDGED}
     audit = bench.config.audit
     result = audit_scores(targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images)
-    folder = bench.folder.stage("audit")
-    arrays = {"records": records, "members": members, **result.scores_arrays()}
-    np.savez_compressed(folder / "scores.npz", **arrays)  # type: ignore[arg-type]
+    bench.folder.stage("audit")
+    write_arrays(bench.folder.scores, {"records": records, "members": members, **result.scores_arrays()})
     document = result.to_json()
     check_audit(document)
-    write_json(folder / "audit.json", document)
-    return {"verdict": result.verdict, "line": str(result)}
+    write_json(bench.folder.document("audit", "audit"), document)
+    return {"verdict": result.verdict, "line": str(result), "judged": judged_files(bench)}
+
+
+def judged_files(bench: Bench) -> dict[str, str]:
+    """The SHA-256 of what an audit judges: weights of every target, the snapshot that synthetic images are drawn from, and the
+    settings, tuned ones included."""
+    tuned = bench.tuned()
+    snapshot = tuned.sampler().snapshot
+    weights = {name: sha256(bench.folder.weights(name)) for name in JUDGED}
+    drawn = {} if snapshot is None else {"generator": sha256(snapshot.path)}
+    return {**weights, **drawn, "settings": hashlib.sha256(to_yaml(_bound(tuned.config)).encode()).hexdigest()}
+
+
+def _bound(config: Config) -> Config:
+    """The settings without those that may change between two calls."""
+    return config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS})
 
 
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:

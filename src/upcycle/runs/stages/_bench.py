@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from upcycle._machine import choose_device, learning_dtype, tune_process
+from upcycle._files import read_json
+from upcycle._machine import learning_dtype
 from upcycle._random import derive_seed
 from upcycle._settings import with_settings
 from upcycle._training import Report
+from upcycle._weights import load_weights, save_weights
 from upcycle.config import Config
-from upcycle.data import ImageSet, Store
-from upcycle.errors import RunFolderError
+from upcycle.data import ImageSet
 from upcycle.generators import ImageShape, Snapshot, StoredGenerator, folds_generator, make_generator, nearest_snapshot
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
@@ -35,10 +34,10 @@ from upcycle.recycle import (
     TeacherFilter,
     label_prior,
 )
-from upcycle.runs.folder import RunFolder, read_config, read_record
-from upcycle.runs.stages._networks import Networks, networks_of
+from upcycle.runs.folder import MANIFEST, RunFolder
+from upcycle.runs.stages._networks import Networks
 from upcycle.runs.stages._plan import Plan
-from upcycle.runs.watch import Display, SilentDisplay
+from upcycle.runs.watch import Display
 
 Facts = dict[str, Any]
 SUPPORT = "support.npz"  # in private/generator
@@ -104,7 +103,7 @@ class Bench:
 
     def augmentation(self) -> Augmentation:
         """The views that the flip stage found safe."""
-        return Augmentation(**json.loads((self.folder.stage("views") / "views.json").read_text()))
+        return Augmentation(**read_json(self.folder.document("views", "views")))
 
     def generator(self, apart: np.ndarray | None = None) -> StoredGenerator:
         """The unfitted generator. Where images need support it is one for every fold of the screen; to fit it, `apart` int64
@@ -113,20 +112,18 @@ class Bench:
         return folds_generator([self._generator() for _ in range(folds)], apart) if folds else self._generator()
 
     def _generator(self) -> StoredGenerator:
-        views = self.augmentation() if (self.folder.private / "views" / "views.json").exists() else None
+        views = self.augmentation() if self.folder.document("views", "views").exists() else None
         recipe, sampler = self.config.generator, self.config.sampler
         return make_generator(self.shape, recipe, sampler, device=self.device, augmentation=views, dtype=self.dtype)
 
     def sampler(self) -> Sampler:
         """The sampler of the finished generator; its label prior comes from the generator stage's counts."""
-        folder = self.folder.stage("generator")
-        counts = np.asarray(json.loads((folder / "class_counts.json").read_text()))
-        labels = np.repeat(np.arange(len(counts)), counts)
+        labels = self.asked_labels()
         how = self.config.sampler
         accept = None if how.threshold is None else TeacherFilter(self.classifier("teacher"), how.threshold, self.device)
         passed = self.passed_snapshots()
         return Sampler(
-            self.generator().load(folder),
+            self.generator().load(self.folder.stage("generator")),
             label_prior(labels, self.shape.classes, self.config.bank.prior),
             self.config.seed,
             how.spread,
@@ -144,28 +141,33 @@ class Bench:
         found, agree = Support.load(self.folder.stage("generator") / SUPPORT), self.config.support.agree
         return SupportFilter(found, self.teachers(), agree=agree, seed=self.config.seed, device=self.device)
 
+    def asked_labels(self) -> np.ndarray:
+        """The labels of the generator's training images, in the order of the classes."""
+        counts = np.asarray(read_json(self.folder.document("generator", "class_counts")))
+        return np.repeat(np.arange(len(counts)), counts)
+
     def bank(self, stage: str, size: int) -> Bank:
         """The bank of `stage` as far as it was drawn."""
         shape = (self.shape.size, self.shape.size, self.shape.channels)
-        return Bank(self.folder.stage(stage) / "bank", self.sampler(), size, shape)
+        return Bank(self.folder.bank(stage), self.sampler(), size, shape)
 
     def teachers(self) -> list[nn.Module]:
         """The finished teachers, the one that is audited first."""
         return [self.classifier(name) for name in teacher_names(self.config.teachers)]
 
     def passed_snapshots(self) -> list[Snapshot]:
-        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run."""
-        path = self.folder.private / "gate" / "gate.json"
+        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run. Raises
+        DamagedFileError where it did run and its finding is lost."""
         every = list(self.generator().load(self.folder.stage("generator")).snapshots())
-        vetoed = {row["images_seen"] for row in json.loads(path.read_text()) if row["vetoed"]} if path.exists() else set()
+        ran = self.folder.document("gate", MANIFEST.removesuffix(".json")).exists()
+        found = read_json(self.folder.document("gate", "gate")) if ran else self.folder.facts("gate", "gate") or []
+        vetoed = {row["images_seen"] for row in found if row["vetoed"]}
         return [snapshot for snapshot in every if snapshot.images_seen not in vetoed] or every
 
     def tuned(self) -> Bench:
         """This bench with the settings that the tuning stage chose; itself where there was none."""
-        path = self.folder.private / "tuning" / "tuned.json"
-        if not path.exists():
-            return self
-        return replace(self, config=with_settings(self.config, json.loads(path.read_text())))
+        chosen = self.folder.facts("tuning", "tuned")
+        return self if chosen is None else replace(self, config=with_settings(self.config, chosen))
 
     def labeller(self) -> Labeller:
         """Soft labels of the teachers, or the classes asked for."""
@@ -187,9 +189,7 @@ class Bench:
 
     def classifier(self, stage: str) -> nn.Module:
         """The finished classifier of `stage` (teacher, baseline, student or plain)."""
-        return load_classifier(self.folder.stage(stage) / "model.safetensors", self.networks.of(stage), self.shape).to(
-            self.device
-        )
+        return load_classifier(self.folder.weights(stage), self.networks.of(stage), self.shape).to(self.device)
 
 
 def teacher_names(count: int) -> list[str]:
@@ -198,35 +198,12 @@ def teacher_names(count: int) -> list[str]:
 
 
 def save_classifier(net: nn.Module, path: Path) -> None:
-    """Write weights as safetensors, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    save_file({name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}, partial)
-    partial.replace(path)
+    """Write weights as safetensors, durably."""
+    save_weights(path, net.state_dict())
 
 
 def load_classifier(path: Path, network: ClassifierFactory, shape: ImageShape) -> nn.Module:
-    """The network with the weights of `path`, in evaluation mode."""
+    """The network with the weights of `path`, in evaluation mode. Raises DamagedFileError."""
     net = network(shape.channels, shape.classes, shape.size)
-    net.load_state_dict(load_file(path))
+    net.load_state_dict(load_weights(path))
     return net.eval()
-
-
-def open_bench(
-    root: Path, *, needs: str = "generator", display: Display | None = None, network: ClassifierFactory | None = None
-) -> tuple[Bench, Store]:
-    """The bench and the private store of the run in `root`, with its own settings. A run with a `network` of the user's needs
-    it again.
-
-    Raises RunFolderError unless its stage `needs` has finished.
-    """
-    folder = RunFolder(root)
-    plan, done = read_record(folder.private / "plan"), read_record(folder.private / needs)
-    if plan is None or done is None:
-        raise RunFolderError(
-            f"run must have finished its {needs}. Got {root}, which has not. Run upcycle run --out {root} first."
-        )
-    config, store = read_config(root / "config.yaml"), Store(folder.store)
-    tune_process(config.threads)
-    shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
-    device, built = choose_device(config.device), networks_of(config, network)
-    return Bench(folder, config, shape, device, display or SilentDisplay(), built, Plan.from_json(plan.facts)), store

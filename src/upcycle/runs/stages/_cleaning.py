@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from upcycle._files import write_array
 from upcycle.data import ImageSet
 from upcycle.recycle import believed, fold_of, out_of_fold
 from upcycle.runs.stages._bench import Bench, Facts, Splits
@@ -18,7 +19,7 @@ def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
     found = out_of_fold(members, which, recipe, images=how.images, seed=bench.config.seed, report=told)
     probabilities = found.probabilities
     kept = believed(probabilities, members.labels, threshold=how.threshold, most=how.most)
-    np.save(bench.folder.stage("cleaning") / "kept.npy", kept)
+    write_array(bench.folder.kept, kept)
     return {"kept": int(kept.sum()), "left_out": int((~kept).sum()), "accuracy": _accuracy(probabilities, members)}
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from upcycle._files import write_json
 from upcycle.audit import find_copies, memorisation, nearest_two
 from upcycle.data import Store, sealed
 from upcycle.release import (
     write_synthetic,
 )
-from upcycle.runs.folder import write_json
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._gate import groups_of
 from upcycle.runs.stages._release import material
-
-PREVIEW = "synthetic.npz"  # beside the check for copies: the images that were checked, for the reports too
 
 
 def copies_stage(bench: Bench, store: Store) -> Facts:
@@ -25,9 +23,9 @@ def copies_stage(bench: Bench, store: Store) -> Facts:
     folder = bench.folder.stage("copies")
     with sealed(bench.folder.store):
         write_synthetic(material(bench, store, "balanced"), count, ("npz",), folder, lambda _: None)
-    with np.load(folder / PREVIEW, allow_pickle=False) as saved:
-        found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
-    write_json(folder / "copies.json", found)
+    saved = bench.folder.arrays(bench.folder.preview)
+    found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
+    write_json(bench.folder.document("copies", "copies"), found)
     return found
 
 

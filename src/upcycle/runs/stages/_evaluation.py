@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from upcycle._files import write_arrays
 from upcycle.audit import accuracy_interval, paired_difference_interval
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
@@ -24,7 +25,8 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     """Read the test split, for the first and last time; keep logits for the report."""
     test, confidence = store.test("evaluation"), bench.config.audit.confidence
     logits = {name: _logits(bench, name, test) for name in judged(bench)}
-    np.savez_compressed(bench.folder.stage("evaluation") / "predictions.npz", **{"labels": test.labels, **logits})  # type: ignore[arg-type]
+    bench.folder.stage("evaluation")
+    write_arrays(bench.folder.predictions, {"labels": test.labels, **logits})
     right = {name: values.argmax(1) == test.labels for name, values in logits.items()}
     accuracies = {name: [float(hits.mean()), *accuracy_interval(hits, confidence)] for name, hits in right.items()}
     gap = 100 * (right["student"].mean() - right["baseline"].mean())

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from upcycle._files import write_json
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit import GateReport, judge_snapshots, passing
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.generators import Generator, Snapshot
 from upcycle.nets import ResidualClassifier, to_input
-from upcycle.runs.folder import write_json
 from upcycle.runs.stages._bench import Bench, Facts, Splits
 
 _SYNTHETIC = 512  # images drawn per snapshot
@@ -22,7 +22,7 @@ _SYNTHETIC = 512  # images drawn per snapshot
 def gate_stage(bench: Bench, splits: Splits) -> Facts:
     """Judge every snapshot of the run's generator, and leave the findings in gate.json."""
     reports = judged(bench.generator().load(bench.folder.stage("generator")), bench, splits)
-    write_json(bench.folder.stage("gate") / "gate.json", [report.to_json() for report in reports])
+    write_json(bench.folder.document("gate", "gate"), [report.to_json() for report in reports])
     facts = _facts(reports)
     for line in warnings(facts):
         bench.display.note(line)

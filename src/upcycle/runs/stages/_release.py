@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 
 from upcycle._random import derive_seed
 from upcycle.data import Store, sealed
+from upcycle.errors import DamagedFileError
 from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
 from upcycle.recycle import CommitteeLabels, label_prior
 from upcycle.release import (
@@ -25,16 +25,16 @@ from upcycle.release import (
     image_hash,
     permit,
     refusal,
+    replace_files,
     withhold,
-    write_checksums,
     write_release,
 )
-from upcycle.runs.folder import environment, only_one, public_facts, read_record
-from upcycle.runs.stages._bench import Bench, Facts, open_bench
+from upcycle.runs.folder import environment, public_facts, read_record
+from upcycle.runs.stages._audit import judged_files
+from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._networks import student_config
+from upcycle.runs.stages._prepare import prepare
 from upcycle.runs.watch import Display
-
-SHAREABLE = "report-shareable.html"
 
 
 def release_run(
@@ -45,11 +45,10 @@ def release_run(
     Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
     risk was accepted. A run with a `network` of the user's needs it again.
     """
-    bench, store = open_bench(run, needs="student", display=display, network=network)
-    with only_one(bench.folder.root):
+    with prepare(None, run, needs="student", display=display, network=network) as bench:
         permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
         bench.display.stage("release", options.images)
-        released = _release(bench, store, options)
+        released = _release(bench, bench.folder.open_store(), options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
         return released
 
@@ -64,24 +63,22 @@ def release_stage(bench: Bench, store: Store) -> Facts:
     return {"synthetic_images": options.images, "left_out": released.left_out}
 
 
-def place_report(bench: Bench, report: Path) -> None:
+def place_report(bench: Bench) -> None:
     """Put the shareable report into the release, if there is one."""
-    release = bench.folder.release
-    if (release / "student").exists():
-        partial = release / "report.partial"
-        partial.write_bytes(report.read_bytes())
-        partial.replace(release / "report.html")
-        write_checksums(release)
+    folder = bench.folder
+    if (folder.release / "student").exists():
+        replace_files(folder.release, {folder.released_report.name: folder.shareable_report.read_bytes()})
 
 
 def shareable_report(bench: Bench) -> Path:
     """Where the shareable report is: in the release, or on the closed side where that was withheld."""
-    placed = bench.folder.release / "report.html"
-    return placed if placed.exists() else bench.folder.private / SHAREABLE
+    placed = bench.folder.released_report
+    return placed if placed.exists() else bench.folder.shareable_report
 
 
 def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
     """The release, written while the private store is sealed; hashes of its images are all that is known of it."""
+    check_judged(bench)
     known = frozenset() if options.images == 0 else _hashes(store)
 
     def drawn(count: int) -> None:
@@ -89,6 +86,17 @@ def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
 
     with sealed(bench.folder.store):
         return write_release(bench.folder.release, material(bench, store, options.prior, known), options, report=drawn)
+
+
+def check_judged(bench: Bench) -> None:
+    """Raise DamagedFileError where the student, generator or settings about to leave are not those that the audit judged."""
+    record = read_record(bench.folder.private / "audit")
+    if record is None:
+        return  # `permit` has asked for a reason to release without an audit
+    for name, now in judged_files(bench).items():
+        if record.facts["judged"].get(name) != now:
+            path = bench.folder.config_file if name == "settings" else bench.folder.private / name
+            raise DamagedFileError(path, f"another {name} than the one that was audited")
 
 
 def _hashes(store: Store) -> frozenset[bytes]:
@@ -102,8 +110,7 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
     bench, student = bench.tuned(), bench.classifier("student")
     seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
     sampler, teachers = replace(bench.sampler(), seed=seed), _teachers(bench)
-    counts = np.asarray(json.loads((bench.folder.stage("generator") / "class_counts.json").read_text()))
-    labels = np.repeat(np.arange(len(counts)), counts)
+    labels = bench.asked_labels()
     audit, copies = public_facts(bench.folder.private)
     evaluation = read_record(bench.folder.private / "evaluation")
 
@@ -122,7 +129,7 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
         copies=copies,
         private_hashes=private_hashes,
         preprocess=store.meta.preprocess,
-        report=bench.folder.private / SHAREABLE,
+        report=bench.folder.shareable_report,
         versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
         temperature=bench.config.student.temperature,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,10 @@ import numpy as np
 
 from upcycle._settings import to_yaml
 from upcycle.data import Store
-from upcycle.runs.folder import StageRecord, led, pipeline_facts, read_record, stage_records
+from upcycle.runs.folder import RunFolder, StageRecord, led, pipeline_facts, read_record, stage_records
 from upcycle.runs.stages._bench import Bench, Facts
-from upcycle.runs.stages._copies import PREVIEW
 from upcycle.runs.stages._evaluation import judged
-from upcycle.runs.stages._release import SHAREABLE, place_report
+from upcycle.runs.stages._release import place_report
 from upcycle.runs.stages._showcase import draw_sheets, exposed_records, neighbours
 
 if TYPE_CHECKING:
@@ -26,10 +24,15 @@ def report_stage(bench: Bench, store: Store) -> Facts:
     """The internal report beside the private half, the shareable one in the release unless that was withheld."""
     from upcycle.report import write_reports
 
-    internal, shareable = bench.folder.private / "report.html", bench.folder.private / SHAREABLE
-    write_reports(evidence(bench, store), internal=internal, shareable=shareable)
-    place_report(bench, shareable)
+    folder = bench.folder
+    write_reports(evidence(bench, store), internal=folder.report, shareable=folder.shareable_report)
+    place_report(bench)
     return {"internal": "private/report.html", "shareable": "release/report.html"}
+
+
+def report_pages(folder: RunFolder) -> tuple[Path, ...]:
+    """What the stage leaves outside its own folder."""
+    return folder.report, folder.shareable_report
 
 
 def evidence(bench: Bench, store: Store) -> Evidence:
@@ -39,7 +42,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
     folder, meta = bench.folder, store.meta
     evaluation = read_record(folder.stage("evaluation"))
     assert evaluation is not None, "report comes after evaluation"
-    predictions = np.load(folder.stage("evaluation") / "predictions.npz", allow_pickle=False)
+    predictions = folder.arrays(folder.predictions)
     facts, stages, pipelines = evaluation.facts, stage_records(folder.private), pipeline_facts(folder.private)
     return Evidence(
         title=f"{meta.name}: {bench.config.preset} run",
@@ -52,7 +55,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
             "notes": tuple(meta.notes),
         },
         config_yaml=to_yaml(bench.config),
-        environment=json.loads((folder.root / "environment.json").read_text()),
+        environment=folder.environment(),
         minutes={name: record.seconds / 60 for name, record in stages.items()},
         energy=energy_used(stages, bench.config.watts),
         curves=folder.curves(),
@@ -60,18 +63,14 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         logits={name: predictions[name] for name in judged(bench)},
         accuracies={name: tuple(values) for name, values in facts["accuracy"].items()},
         gap_points=tuple(facts["gap_points"]),
-        audit=led(json.loads((folder.stage("audit") / "audit.json").read_text()), pipelines),
+        audit=led(folder.facts("audit", "audit"), pipelines),
         pipelines=pipelines,
-        copies=_copies(folder.stage("copies") / "copies.json"),
-        roc=_roc(folder.stage("audit") / "scores.npz", bench.config.audit.confidence),
-        exposed=exposed_records(store, folder.stage("audit") / "scores.npz"),
+        copies=folder.facts("copies", "copies"),
+        roc=_roc(folder.arrays(folder.scores), bench.config.audit.confidence),
+        exposed=exposed_records(store, folder.arrays(folder.scores)),
         sheets=draw_sheets(bench.tuned().sampler(), meta.class_names, store.members().images),
         **_examples(bench, store),
     )
-
-
-def _copies(path: Path) -> dict[str, float] | None:
-    return dict(json.loads(path.read_text())) if path.exists() else None
 
 
 def energy_used(stages: Mapping[str, StageRecord], watts: float) -> Energy:
@@ -84,16 +83,15 @@ def energy_used(stages: Mapping[str, StageRecord], watts: float) -> Energy:
     return Energy({name: record.seconds * watts / 3.6e6 for name, record in stages.items()}, measured=False, watts=watts)
 
 
-def _roc(path: Path, confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
+def _roc(saved: Mapping[str, np.ndarray], confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
     """Curve of the primary attack on every target with the limits of its band."""
     from upcycle.audit import roc
     from upcycle.report import roc_band
 
-    saved = np.load(path, allow_pickle=False)
     members = saved["members"].astype(bool)
     inside, outside = int(members.sum()), int((~members).sum())
     found: dict[str, tuple[np.ndarray, ...]] = {}
-    for name in saved.files:
+    for name in saved:
         if name.endswith("/loss threshold"):
             curve = roc(saved[name], members)
             found[name.split("/")[0]] = (
@@ -106,10 +104,10 @@ def _roc(path: Path, confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
 
 def _examples(bench: Bench, store: Store) -> dict[str, Any]:
     """Images to look at: the synthetic ones checked for copies; real ones and nearest pairs for the internal report only."""
-    path = bench.folder.private / "copies" / PREVIEW
+    path = bench.folder.preview
     members, examples = store.members(), dict[str, Any]()
     if path.exists():
-        saved = np.load(path, allow_pickle=False)
+        saved = bench.folder.arrays(path)
         images = saved["train_images"]
         images = images[..., None] if images.ndim == 3 else images
         rows = _per_class(saved["train_labels"].ravel(), 10)

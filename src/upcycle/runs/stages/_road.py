@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Final
 
 from upcycle.recycle import Support
 from upcycle.runs.stages._bench import SUPPORT, Bench, Facts, Splits, teacher_names
@@ -14,6 +16,8 @@ from upcycle.runs.stages._screening import WARM_SHARE, kept_folds, learned, scre
 from upcycle.runs.stages._training import classifier_stage, generator_stage, student_stage, views_stage
 from upcycle.runs.stages._tuning import tuning_stage
 
+JUDGING: Final = ("audit", "evaluation", "copies", "release", "report")  # the stages of a run that follow its training
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -22,6 +26,7 @@ class Stage:
     name: str
     total: int
     work: Callable[[], Facts]
+    also: tuple[Path, ...] = ()  # what it leaves outside its own folder
 
 
 def training_road(bench: Bench, splits: Splits) -> list[Stage]:

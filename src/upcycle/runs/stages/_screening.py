@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._files import write_array
 from upcycle.config import Config
 from upcycle.data import Dataset, ImageSet
 from upcycle.errors import ConfigError
@@ -66,7 +67,7 @@ def screen_stage(bench: Bench, splits: Splits) -> Facts:
     rows = splits.member_rows()
     out = screen(members, held_out, fold, probabilities, how, np.isin(rows, how.keep))
     for name, array in {"kept": out.kept, "fold": fold, "unit": unit, "probabilities": probabilities}.items():
-        np.save(folder / f"{name}.npy", array)
+        write_array(folder / f"{name}.npy", array)
     _write_left_out(folder / LEFT_OUT, members, out, rows, splits.class_names())
     facts = _facts(members, out, probabilities, splits.class_names(), int(unit.max()) + 1)
     bench.display.note(said(facts))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,10 +95,9 @@ def neighbours(synthetic: np.ndarray, members: np.ndarray, held_out: np.ndarray)
     return Neighbours(compared[rows], members[nearest[rows]], held_out[other], distances[rows, 0], outside[:, 0])
 
 
-def exposed_records(store: Store, scores: Path) -> list[dict[str, Any]]:
+def exposed_records(store: Store, saved: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """The members whom the student's answers give away most surely, riskiest first; empty where the audit kept no risk."""
-    saved = np.load(scores, allow_pickle=False)
-    if "student/risk" not in saved.files:
+    if "student/risk" not in saved:
         return []
     flags, risk = saved["members"].astype(bool), saved["student/risk"]
     inside = np.flatnonzero(flags)
@@ -114,7 +112,7 @@ def exposed_records(store: Store, scores: Path) -> list[dict[str, Any]]:
             "risk by the student": f"{risk[row]:.2f}",
             "of those not used, rated as high": f"{(risk[~flags] >= risk[row]).mean():.1%}",
         }
-        if "teacher/risk" in saved.files:
+        if "teacher/risk" in saved:
             record["risk by the teacher"] = f"{saved['teacher/risk'][row]:.2f}"
         if members.groups is not None:
             record["group"] = int(members.groups[number])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from upcycle._files import write_json
 from upcycle._training import Report
 from upcycle.data import ImageSet, sealed
 from upcycle.recycle import (
@@ -34,7 +34,8 @@ def views_stage(bench: Bench, splits: Splits) -> Facts:
         recipe = bench.recipe(images, choose_augmentation(config.augment, bench.shape.size, []))
         trials = try_flips(members, recipe, seed=config.seed, images=images)
     views = choose_augmentation(config.augment, bench.shape.size, trials)
-    (bench.folder.stage("views") / "views.json").write_text(json.dumps(asdict(views)))
+    bench.folder.stage("views")
+    write_json(bench.folder.document("views", "views"), asdict(views))
     return {**asdict(views), "trials": [trial.to_json() for trial in trials]}
 
 
@@ -42,7 +43,7 @@ def classifier_stage(
     bench: Bench, splits: Splits, members: ImageSet, stage: str, budget: int, lesson: Lesson | None = None
 ) -> Facts:
     """Teacher or baseline: trained on `members`, best look at validation kept."""
-    folder = bench.folder.stage(stage)
+    bench.folder.stage(stage)
     recipe = bench.recipe(budget, bench.augmentation(), stage=stage)
     fitted = train_classifier(
         members,
@@ -50,11 +51,11 @@ def classifier_stage(
         recipe,
         seed=bench.config.seed,
         stage=stage,
-        resume=folder / "resume.pt",
+        resume=bench.folder.checkpoint(stage),
         report=bench.report(stage),
         lesson=lesson,
     )
-    save_classifier(fitted.net, folder / "model.safetensors")
+    save_classifier(fitted.net, bench.folder.weights(stage))
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
 
 
@@ -62,7 +63,7 @@ def generator_stage(bench: Bench, members: ImageSet, apart: np.ndarray | None = 
     """The generator, trained on members; of one for every fold, each without the members of that fold, `apart` int64 (n,)."""
     folder = bench.folder.stage("generator")
     counts = np.bincount(members.labels, minlength=bench.shape.classes)
-    (folder / "class_counts.json").write_text(json.dumps(counts.tolist()))
+    write_json(bench.folder.document("generator", "class_counts"), counts.tolist())
     generator = bench.generator(apart).fit(
         members.images,
         members.labels,
@@ -99,9 +100,10 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
     with sealed(bench.folder.store):
         plain = stage == "plain"
         bench = plain_bench(bench) if plain else bench.tuned()
-        folder, budget = bench.folder.stage(stage), bench.plan.budget
+        bench.folder.stage(stage)
+        checkpoint, budget = bench.folder.checkpoint(stage), bench.plan.budget
         bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
-        if not (folder / "resume.pt").exists():  # a student that goes on has moved the bank forward
+        if not checkpoint.exists():  # a student that goes on has moved the bank forward
             bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
         fitted = train_student(
             bank,
@@ -110,10 +112,10 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
             Distillation(budget.epoch, 0) if plain else bench.distillation(),
             seed=bench.config.seed,
             stage=stage,
-            resume=folder / "resume.pt",
+            resume=checkpoint,
             report=bench.report(stage),
         )
-        save_classifier(fitted.net, folder / "model.safetensors")
+        save_classifier(fitted.net, bench.folder.weights(stage))
         return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
 
 

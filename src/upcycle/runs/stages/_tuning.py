@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from upcycle._files import write_json
 from upcycle._settings import with_settings
 from upcycle.config import Config, EdmConfig, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
@@ -25,7 +26,6 @@ from upcycle.recycle import (
     score_on,
     search,
 )
-from upcycle.runs.folder import write_json
 from upcycle.runs.stages._bench import Bench, Facts, Splits
 from upcycle.runs.watch import SilentDisplay
 
@@ -55,7 +55,9 @@ class SamplerJudge:
         config = with_settings(self.bench.config, candidate)
         bench = replace(self.bench, config=config)
         recipe = bench.recipe(images, bench.augmentation())
-        net = Proxy(recipe, bench.distillation(), refresh=config.bank.refresh).train(
+        work = bench.folder.work
+        work.mkdir(parents=True, exist_ok=True)
+        net = Proxy(recipe, bench.distillation(), refresh=config.bank.refresh, work=work).train(
             bench.sampler(), bench.labeller(), images, seed=config.seed
         )
         return score_on(net, self.validation, bench.device)
@@ -63,9 +65,10 @@ class SamplerJudge:
 
 def tuning_stage(bench: Bench, splits: Splits) -> Facts:
     """Search, and leave the chosen settings in tuned.json."""
-    folder, how = bench.folder.stage("tuning"), bench.config.tuning
+    bench.folder.stage("tuning")
+    how = bench.config.tuning
     silent = replace(bench, display=SilentDisplay())  # a live one holds threads, which no other process can take
-    judge = TrialMemory(folder / "trials.jsonl", SamplerJudge(silent, splits.validation()))
+    judge = TrialMemory(bench.folder.trials, SamplerJudge(silent, splits.validation()))
     choices = choices_of(bench)
     if how.strategy == "greedy":
         rounds = greedy(choices, judge, images=how.images, jobs=how.jobs)
@@ -73,7 +76,7 @@ def tuning_stage(bench: Bench, splits: Splits) -> Facts:
         pool = candidates(choices, how.candidates, bench.config.seed)
         rounds = halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep, jobs=how.jobs)
     found = search(_told(rounds, bench))
-    write_json(folder / "tuned.json", dict(found.best))
+    write_json(bench.folder.document("tuning", "tuned"), dict(found.best))
     return facts_of(found)
 
 
