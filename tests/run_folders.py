@@ -11,6 +11,7 @@ import numpy as np
 
 from upcycle._files import read_record, sha256, write_record
 from upcycle.config import Config
+from upcycle.data import Preprocess
 from upcycle.runs.folder import write_sealed_config
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def write_run(
     write_sealed_config(root / "config.yaml", Config(seed=seed))
     write_record(root / "environment.json", {"upcycle": "9.9"})
     counts = {"train": [60, 60], "validation": [10, 10], "test": [10, 10]}
-    meta = {"name": "cells", "size": 8, "channels": 1, "class_names": ["a", "b"], "notes": [], "counts": counts}
+    meta: dict[str, Any] = {"name": "cells", "size": 8, "channels": 1, "class_names": ["a", "b"], "notes": [], "counts": counts}
+    meta["preprocess"] = Preprocess(channels=1, side=8).to_json()
     _write(private / "store" / "meta.json", meta)
     hashes = {f"test_{part}.npy": hashlib.sha256(test_images.encode()).hexdigest() for part in ("images", "labels")}
     write_record(
