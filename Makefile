@@ -14,8 +14,10 @@ WORKERS ?= auto
 PATHS ?= tests
 # More for pytest, such as ARGS='-m "not slow"' or ARGS=--last-failed.
 ARGS ?=
-# The tests of `make quick`. conftest.py refuses torch to them.
-QUICK := tests/quick.txt
+# The tests of `make quick`: statistics, documents, settings, reading, facts of a run. conftest.py refuses torch to them.
+QUICK := tests/audit/statistics tests/audit/documents tests/test_config.py tests/runs/folder/test_facts.py \
+	tests/data/test_groups.py tests/data/test_read.py tests/data/test_store.py tests/data/readers/test_files.py \
+	tests/data/readers/test_folder.py tests/data/readers/test_reader.py
 QUICK_VENV := $(if $(wildcard $(VENV)/.dev),$(VENV),$(VENV)-quick)
 
 .PHONY: demo test quick matrix check format docs clean
@@ -27,7 +29,7 @@ test: check
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile $(ARGS) $(PATHS)
 
 quick: $(QUICK_VENV)/.quick
-	UPCYCLE_TORCH=blocked $(QUICK_VENV)/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 4 $(ARGS) @$(QUICK)
+	UPCYCLE_TORCH=blocked $(QUICK_VENV)/bin/python -m pytest -q -m 'not slow' -n $(WORKERS) --maxprocesses 4 $(ARGS) $(QUICK)
 
 matrix:
 	.ci/matrix

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 
 class _NoTorch(importlib.abc.MetaPathFinder):
@@ -27,6 +28,15 @@ if os.environ.get("UPCYCLE_TORCH") == "blocked":
 from upcycle._telemetry import silence  # noqa: E402  # torch is hidden first
 
 silence()  # before any test imports onnxruntime
+
+_SLOW_FIXTURES = {"digits_run"}  # whole runs: a test that asks for one is slow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -78,10 +88,23 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A finished smoke run on scikit-learn's digits through the real entry point, and what it printed. Copy it to change it."""
-    out = tmp_path_factory.mktemp("digits") / "run"
+    """A finished smoke run on scikit-learn's digits through the real entry point, and what it printed. Copy it to change it.
+
+    The workers of pytest-xdist share one: the first that asks makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "digits"
+    folder.mkdir(exist_ok=True)
+    out, printed = folder / "run", folder / "printed.txt"
+    with FileLock(folder / "lock"):
+        if not printed.exists():
+            printed.write_text(_smoke_run(out), encoding="utf-8")
+    return out, printed.read_text(encoding="utf-8")
+
+
+def _smoke_run(out: Path) -> str:
     command = [sys.executable, "-m", "upcycle", "run", "digits", "--preset", "smoke", "--set", "threads=1", "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
     assert result.returncode == 0, result.stdout + result.stderr
-    return out, result.stdout
+    return result.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,9 +24,10 @@ def upcycle(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
 
 
-@pytest.fixture
-def finished(digits_run: tuple[Path, str]) -> tuple[Path, str]:
-    return digits_run
+@pytest.fixture(scope="module")
+def finished(digits_run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy: these tests run the command in it again, while other workers copy the first."""
+    return Path(shutil.copytree(digits_run[0], tmp_path_factory.mktemp("finished") / "run")), digits_run[1]
 
 
 def digest(path: Path) -> str:

@@ -20,6 +20,7 @@ def test_p_value_equals_the_enumeration_of_every_draw() -> None:
         assert np.mean(p <= value + 1e-9) == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_p_values_of_excluded_canaries_are_uniform_over_redrawn_labels() -> None:
     from scipy.stats import kstest
 

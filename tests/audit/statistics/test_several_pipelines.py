@@ -215,6 +215,7 @@ def test_power_table_speaks_of_every_want_and_refuses_nonsense() -> None:
             )
 
 
+@pytest.mark.slow
 def test_every_answer_of_the_selftest_is_known() -> None:
     checks = selftest()
     assert len(checks) > 45
