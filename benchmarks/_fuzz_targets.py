@@ -61,11 +61,11 @@ def _among_others(suffix: str, encode: Callable[[np.ndarray], bytes], **settings
     def run(data: bytes, folder: Path) -> None:
         root = folder / "data"
         if not root.exists():
-            for k, image in enumerate(IMAGES):
-                path = root / "ab"[k % 2] / f"{k:02}{suffix}"
+            for k, image in enumerate(IMAGES[:6]):
+                path = root / ("train", "val", "test")[k // 2] / "ab"[k % 2] / f"{k:02}{suffix}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(encode(image))
-        (root / "a" / f"00{suffix}").write_bytes(data)
+        (root / "train" / "a" / f"00{suffix}").write_bytes(data)
         _read(root, **settings)
 
     return run

@@ -16,17 +16,22 @@ class Limits:
 
     Attributes:
         unpacked_mb: what a compressed file may always unpack to, in MB (2^20 bytes).
-        unpacked_ratio: what it may unpack to beyond that, as a multiple of its own size.
+        unpacked_ratio: a large file may unpack to this multiple of its size, less `unpacked_mb`.
         text_mb: size of a JSON file, in MB; parsed values take up to 30 times as much.
         yaml_kb: size of a YAML file, in kB.
         entries: files in one archive.
     """
 
-    unpacked_mb: float = 128
-    unpacked_ratio: float = 20
+    unpacked_mb: float = 200
+    unpacked_ratio: float = 40
     text_mb: float = 8
     yaml_kb: float = 256
     entries: int = 10_000
+
+    def allowed(self, packed: int) -> float:
+        """Bytes that a file of `packed` bytes may unpack to."""
+        free = self.unpacked_mb * 2**20
+        return max(free, self.unpacked_ratio * packed - free)
 
 
 DEFAULT: Final = Limits()
@@ -42,7 +47,7 @@ class Aliased(TooLarge):
 
 def check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
     """Raise TooLarge for a file of `packed` bytes that would unpack to more than `limits` allow."""
-    if unpacked > max(limits.unpacked_mb * 2**20, limits.unpacked_ratio * packed):
+    if unpacked > limits.allowed(packed):
         raise TooLarge(f"one of {packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb")
 
 

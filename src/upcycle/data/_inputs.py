@@ -92,7 +92,9 @@ def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
             files = [path / name for name in Walk(path).files("")]
             yield from ((str(file), file) for file in files if kind_of_file(str(file)) == wanted)
         elif path.suffix.lower() == ".npz":
-            yield from ((f"{path} row {row}", image) for row, image in enumerate(npz_images(path)))
+            yield from (
+                (f"{path} row {row}", image) for row, image in enumerate(npz_images(Source(str(path), _settings(block))))
+            )
         else:
             yield str(path), path
 

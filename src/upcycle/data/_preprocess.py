@@ -161,14 +161,17 @@ def _taken(count: int, share: float, what: str) -> str:
 
 
 def _of_floats(images: np.ndarray) -> np.ndarray:
-    if not np.isfinite(images).all():
-        bad = np.flatnonzero((~np.isfinite(images)).reshape(len(images), -1).any(1))
+    bad = [k for k, image in enumerate(images) if not np.isfinite(image).all()]
+    if bad:
         got = f"{len(bad)} with some (row {', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''})"
         raise Unfit("free of NaN and infinity", got, "Repair or remove them.")
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise Unfit("uint8, 16-bit, or float in [0, 1]", f"float from {low:.9g} to {high:.9g}", "Rescale them.")
-    return np.asarray(np.round(np.clip(images, 0, 1) * 255).astype(np.uint8))
+    pixels = np.empty(images.shape, np.uint8)
+    for k, image in enumerate(images):  # one by one: copies of all as floats would fill the memory
+        pixels[k] = np.round(image.clip(0, 1) * 255)
+    return pixels
 
 
 def _tupled(found: object) -> object:

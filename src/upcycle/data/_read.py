@@ -189,20 +189,21 @@ def _complete(
     """Train, validation and test, the missing ones cut off the training images."""
     train = sets["all"] if "all" in sets else sets["train"]
     shares = {"test": config.test_share, "validation": config.validation_share}
-    parts = {}
+    parts, left, taken = {}, np.arange(len(train)), dict[str, np.ndarray]()
     for name, share in shares.items():
         if name in sets:
             parts[name] = sets[name]
             continue
-        rest, part = cut(train, share, seed=seed, key=name)
+        rest, part = cut(train.take(left) if taken else train, share, seed=seed, key=name)
         if len(part) == 0:
             raise DataError(
                 f"{name} split must be cut by whole groups and leave every class in train. Got too few groups (patients, or "
                 f"identical images) for that. Give a {name} split or finer groups."
             )
-        train, parts[name] = train.take(rest), train.take(part)
+        left, taken[name] = left[rest], left[part]
         findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")
-    return train, parts["validation"], parts["test"]
+    parts |= {name: train.take(rows) for name, rows in taken.items()}  # copies of all images at once only here
+    return train.take(left) if taken else train, parts["validation"], parts["test"]
 
 
 def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iterator[str]:

@@ -5,13 +5,16 @@ Only the elements in `_TAGS` are parsed; of these the patient's id becomes a num
 
 from __future__ import annotations
 
+import os
 import textwrap
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from upcycle._bounded import Limits
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
@@ -19,6 +22,8 @@ from upcycle.data.readers._picture import MAX_PIXELS, Unreadable
 from upcycle.data.readers._raw import RawImages, Source
 
 _T = TypeVar("_T")
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # and its relatives, whose names begin so (PS3.5, A.5)
+_BYTES_AT_WORK = 24  # per pixel: as stored, as values, in its window; float64 the last two
 
 _TAGS = (
     *("SpecificCharacterSet", "PatientID", "IssuerOfPatientID", "BurnedInAnnotation", "SharedFunctionalGroupsSequence"),
@@ -44,7 +49,8 @@ def _open(path: str, source: Source) -> Opened:
     need("pydicom", "medical", "DICOM files")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of values that are odd but harmless, in files we did not write
-        dataset = _guarded(lambda: _parsed(path))
+        dataset = _guarded(lambda: _parsed(path, source.limits))
+        _check_pixels(dataset, path, source)
         frames = _guarded(lambda: _frames(dataset, source))
         owner = _guarded(lambda: _owner(dataset))
     if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
@@ -72,9 +78,10 @@ def _reason(error: Exception) -> str:
     return textwrap.shorten(text, 120, placeholder=" ...").rstrip(".,: ") or type(error).__name__
 
 
-def _parsed(path: str) -> Any:
+def _parsed(path: str, limits: Limits) -> Any:
     from pydicom import dcmread
 
+    _check_deflated(path, limits)
     dataset = dcmread(path, specific_tags=list(_TAGS))
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         raise Unreadable("float pixels")
@@ -89,6 +96,34 @@ def _parsed(path: str) -> Any:
     return dataset
 
 
+def _check_pixels(dataset: Any, path: str, source: Source) -> None:
+    """Raise DataError where the pixels would take more memory, decoded and shown, than files of this size may."""
+    count = _guarded(lambda: _count(dataset))
+    frames = min(count, source.settings.slices or count)
+    pixels = int(dataset.Rows) * int(dataset.Columns)
+    source.check_unpacked(pixels * max(_BYTES_AT_WORK, 3 * frames) // 2, os.stat(path).st_size)
+
+
+def _count(dataset: Any) -> int:
+    return int(dataset.get("NumberOfFrames", 1) or 1)
+
+
+def _check_deflated(path: str, limits: Limits) -> None:
+    """Raise Unreadable for a deflated data set that unpacks to more than it may: the parser unpacks it whole."""
+    with open(path, "rb") as file:
+        head = file.read(2**16)
+        if _DEFLATED not in head:
+            return
+        file.seek(144 + int.from_bytes(head[140:144], "little"))  # behind the group of the file's own facts (PS3.10, 7.1)
+        unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), limits.allowed(os.stat(path).st_size)
+        while block := file.read(2**16):
+            while block and left > 0:
+                left -= len(unpacker.decompress(block, 2**20))
+                block = unpacker.unconsumed_tail
+            if left <= 0:
+                raise Unreadable("deflated to a fraction of its size, as bombs are")
+
+
 def _owner(dataset: Any) -> tuple[str, str] | None:
     patient = str(dataset.get("PatientID", "") or "").strip()
     return (str(dataset.get("IssuerOfPatientID", "") or "").strip(), patient) if patient else None
@@ -96,7 +131,7 @@ def _owner(dataset: Any) -> tuple[str, str] | None:
 
 def _frames(dataset: Any, source: Source) -> list[np.ndarray]:
     pixel_array = _pixels_of_pydicom().pixel_array
-    count, settings = int(dataset.get("NumberOfFrames", 1) or 1), source.settings
+    count, settings = _count(dataset), source.settings
     if count > 1:
         source.findings.note("DICOM files of several frames: frames were chosen by data.slices and data.slice_share")
     indices = chosen(count, settings.slices, settings.slice_share) if count > 1 else [0]

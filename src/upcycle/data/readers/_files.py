@@ -33,7 +33,7 @@ def read_npz(source: Source) -> RawImages:
                 raise ValueError("not a zip archive")
             with zipfile.ZipFile(handle) as archive:
                 roles = npz_roles([name.removesuffix(".npy") for name in archive.namelist()], findings)
-                _refuse_bomb(archive, path, set(roles.values()))
+                _refuse_bomb(archive, source, set(roles.values()))
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
                 keys = list(file.files)
@@ -47,13 +47,14 @@ def read_npz(source: Source) -> RawImages:
     return RawImages(_with_owners(found, arrays, roles, findings))
 
 
-def npz_images(path: Path) -> np.ndarray:
+def npz_images(source: Source) -> np.ndarray:
     """The one array of images in an .npz, labelled or not. Raises DataError where there is none or several."""
+    path = source.path
     try:
         with path.open("rb") as handle, zipfile.ZipFile(handle) as archive:
             keys = [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
             found = [key for (_, part), key in npz_roles(keys, Findings()).items() if part == "images"]
-            _refuse_bomb(archive, path, set(found))
+            _refuse_bomb(archive, source, set(found))
             if len(found) == 1:
                 handle.seek(0)
                 with np.load(handle, allow_pickle=False) as file:
@@ -69,21 +70,20 @@ def _damaged(path: Path, error: BaseException) -> str:
     return f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again."
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, path: Path, keys: set[str]) -> None:
+def _refuse_bomb(archive: zipfile.ZipFile, source: Source, keys: set[str]) -> None:
     """Raise DataError before anything is unpacked that is far larger than its file, and ValueError for a header that lies.
 
     NumPy allocates what an array's header claims before it reads the first byte.
     """
     members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in keys]
-    check_unpacked(path, sum(m.file_size for m in members), path.stat().st_size)
+    source.check_unpacked(sum(m.file_size for m in members), source.path.stat().st_size)
     for member in members:
         with archive.open(member) as file:
             header = _npy_header(file)
-            if (
-                header
-                and not header[1].hasobject
-                and math.prod(header[0]) * header[1].itemsize + file.tell() != member.file_size
-            ):
+            if header is None:
+                raise ValueError(f"{member.filename} is no array")
+            claimed = math.prod(header[0]) * header[1].itemsize + file.tell()
+            if not header[1].hasobject and claimed != member.file_size:
                 raise ValueError(f"{member.filename} does not hold the array it claims")
 
 
@@ -95,13 +95,6 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]] | None
     reading = np.lib.format.read_array_header_1_0 if start[6:] == b"\x01\x00" else np.lib.format.read_array_header_2_0
     shape, _, dtype = reading(file)
     return shape, dtype
-
-
-def check_unpacked(path: Path, unpacked: int, packed: int) -> None:
-    """Raise DataError if a file would grow to more than 256 MB and more than 200 times its size."""
-    if unpacked > 2**28 and unpacked > 200 * packed:
-        got = f"one of {packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB"
-        raise DataError(f"{path} must be a file of images. Got {got}, which looks like a bomb. Save it without compression.")
 
 
 def _array(file: Any, key: str, path: Path) -> np.ndarray:
@@ -172,7 +165,7 @@ def read_idx(source: Source) -> RawImages:
         kinds = (("images?idx3", 3), ("labels?idx1", 1))
         found = [(next(iter(sorted(path.glob(f"{prefix}-{kind}-ubyte*"))), None), axes) for kind, axes in kinds]
         used |= {file.name for file, _ in found if file is not None}
-        arrays = [None if file is None else _idx(file, axes, findings) for file, axes in found]
+        arrays = [None if file is None else _idx(file, axes, source) for file, axes in found]
         if any(file is None for file, _ in found):
             findings.problem("the IDX folder", "complete", f"no {prefix} images or labels", "Add the file.")
         if arrays[0] is not None and arrays[1] is not None:
@@ -183,7 +176,7 @@ def read_idx(source: Source) -> RawImages:
     return RawImages(splits)
 
 
-def _idx(path: Path, axes: int, findings: Findings) -> np.ndarray | None:
+def _idx(path: Path, axes: int, source: Source) -> np.ndarray | None:
     opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as file:
@@ -191,9 +184,9 @@ def _idx(path: Path, axes: int, findings: Findings) -> np.ndarray | None:
                 raise ValueError
             sides = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             count = math.prod(sides)
-            check_unpacked(path, count, path.stat().st_size)
+            source.check_unpacked(count, path.stat().st_size)
             content = file.read(count + 1)  # one more than claimed shows a file that goes on
             return np.frombuffer(content, np.uint8).reshape(sides)
     except (OSError, EOFError, ValueError, zlib.error, OverflowError):
-        findings.problem(path.name, "a readable IDX file of bytes", "a damaged or foreign one", "Copy it again.")
+        source.findings.problem(path.name, "a readable IDX file of bytes", "a damaged or foreign one", "Copy it again.")
         return None

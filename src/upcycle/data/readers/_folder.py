@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,7 +99,7 @@ class _Shelf:
 
     def split(self, name: str, entries: list[Entry]) -> RawSplit:
         """The files of one split; those that cannot be read are kept in `unreadable`."""
-        pile = Pile(self.source.settings) if self.source.keep else SketchPile(self.source.settings)
+        pile = Pile(self.source) if self.source.keep else SketchPile(self.source)
         labels, names, groups, root = [], [], [], str(self.source.path)
         for entry in entries:
             try:
@@ -107,8 +108,9 @@ class _Shelf:
                 self.unreadable.append(f"{entry.name} ({error})" if str(error) else entry.name)
                 continue
             owner = self._number(opened.owner)
+            packed = os.stat(f"{root}/{entry.name}").st_size // max(len(opened.images), 1)
             for image in opened.images:
-                pile.add(image, entry.name)
+                pile.add(image, entry.name, packed)
                 labels.append(entry.label)
                 names.append(entry.name)
                 groups.append(owner)
@@ -153,12 +155,7 @@ def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source
 
 
 def _open_picture(path: str, source: Source) -> Opened:
-    return Opened([open_picture(path, source.findings)])
+    return Opened([open_picture(path, source.findings, source.limits)])
 
 
 PICTURE: Final = FileKind("picture", FORMATS, _open_picture)
-
-
-def read_pictures(source: Source) -> RawImages:
-    """PNG, JPEG and the other formats of `open_picture`."""
-    return read_files(source, PICTURE)

@@ -18,7 +18,7 @@ from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
+from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of
 from upcycle.data.readers._stack import Pile, one_colour
 from upcycle.data.readers._walk import Walk
@@ -82,7 +82,7 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
         if is_saved(source.path):
             yield from _saved(source.path)
         elif is_parquet(source.path):
-            yield from ((key, Dataset(table)) for key, table in _parquet(source.path, source.findings))
+            yield from ((key, Dataset(table)) for key, table in _parquet(source.path, source))
         elif source.text and source.path.exists():
             raise DataError(f"hf data must be a saved data set or parquet. Got {source.text}. Give class folders without hf:.")
         elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a path is nobody's business on the hub
@@ -115,20 +115,31 @@ def _parquet_files(path: Path) -> list[str]:
     return [name for name in Walk(path).files("") if name.lower().endswith(".parquet")]
 
 
-def _parquet(path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
+def _parquet(path: Path, source: Source) -> Iterator[tuple[str, Any]]:
     """Key -> Arrow table. Files are named for their split, as `train-00000-of-00001.parquet`, or lie in a folder that is."""
-    from pyarrow import parquet
-
     if path.is_file():
-        yield "all", parquet.read_table(path)
+        yield "all", _table(path, source)
         return
     walk = Walk(path)
     files = [name for name in walk.files("") if name.lower().endswith(".parquet")]
-    walk.report(findings)
+    walk.report(source.findings)
     for name in files:
         *above, last = name.rpartition(".")[0].split("/")
         told = [word for word in above if parse_split(word)][-1:]
-        yield "/".join([*told, last] if parse_split(last) else told or [last]), parquet.read_table(path / name)
+        yield "/".join([*told, last] if parse_split(last) else told or [last]), _table(path / name, source)
+
+
+def _table(path: Path, source: Source) -> Any:
+    """An Arrow table, unpacked part by part: a few bytes may stand for billions of rows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        parts = []
+        for part in file.iter_batches(batch_size=256):
+            parts.append(part)
+            source.check_unpacked(sum(each.nbytes for each in parts), path.stat().st_size)
+        return pa.Table.from_batches(parts, schema=file.schema_arrow)
 
 
 def _columns(table: Any, source: Source) -> tuple[str, str, str | None]:
@@ -160,10 +171,11 @@ def _shard(name: str, key: str, table: Any, columns: tuple[str, str, str | None]
     lacking = [column for column in columns if column and column not in table.features]
     if lacking:
         raise DataError(f"every split must have the same columns. Got no {shown(lacking)} in {printable(key)}. Add them.")
-    pile, bad = Pile(source.settings), []
+    pile, bad = Pile(source), []
     for index, row in enumerate(table.select_columns([image]).cast_column(image, Image(decode=False))):
         try:
-            pile.add(_decoded(row[image], source), f"{name} row {index}")
+            content = _content(row[image])
+            pile.add(open_picture(io.BytesIO(content), source.findings, source.limits), f"{name} row {index}", len(content))
         except Unreadable as error:
             bad.append(f"{name} row {index} ({error})" if str(error) else f"{name} row {index}")
     if bad:
@@ -188,8 +200,8 @@ def _joined(name: str, shards: list[RawSplit], source: Source) -> RawSplit:
     return RawSplit(name, np.concatenate(arrays), np.concatenate([s.labels for s in shards]), groups, class_names=names)
 
 
-def _decoded(cell: Any, source: Source) -> np.ndarray:
+def _content(cell: Any) -> bytes:
     content = cell.get("bytes") if isinstance(cell, dict) else None
-    if not content:
+    if not isinstance(content, bytes) or not content:
         raise Unreadable
-    return open_picture(io.BytesIO(content), source.findings)
+    return content

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.data.readers._extra import need
-from upcycle.data.readers._files import check_unpacked
 from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
 from upcycle.data.readers._picture import Unreadable
@@ -23,6 +22,7 @@ from upcycle.data.readers._raw import RawImages, Source
 from upcycle.errors import DataError
 
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of a volume turned to right, anterior, superior
+_BYTES_AT_WORK = 12  # per voxel: the volume, turned, and as shares, each float32
 _MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
 
 
@@ -34,7 +34,7 @@ def read_nifti(source: Source) -> RawImages:
 def _open(path: str, source: Source) -> Opened:
     try:
         with _quiet():
-            volume = _volume(Path(path))
+            volume = _volume(Path(path), source)
     except (DataError, Unreadable):
         raise
     except Exception as error:  # of the parser, which may raise whatever Python has on a damaged file
@@ -63,7 +63,7 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-def _volume(path: Path) -> np.ndarray:
+def _volume(path: Path, source: Source) -> np.ndarray:
     """float32 (x, y, z), axes turned to right, anterior, superior."""
     nibabel: Any = need("nibabel", "medical", "NIfTI files")
     image = nibabel.load(path)
@@ -76,21 +76,22 @@ def _volume(path: Path) -> np.ndarray:
         raise Unreadable("colour or complex voxels")
     if math.prod(shape) > _MAX_VOXELS:
         raise Unreadable(f"{math.prod(shape):.0e} voxels")
-    _check_length(path, math.prod(shape) * image.get_data_dtype().itemsize)
+    _check_length(path, math.prod(shape) * image.get_data_dtype().itemsize, source)
+    source.check_unpacked(math.prod(shape) * _BYTES_AT_WORK // 2, path.stat().st_size)
     values = nibabel.as_closest_canonical(image).get_fdata(dtype=np.float32, caching="unchanged")
     if not np.isfinite(values).all():
         raise Unreadable("voxels that are NaN or infinite")
     return np.asarray(values)
 
 
-def _check_length(path: Path, claimed: int) -> None:
+def _check_length(path: Path, claimed: int, source: Source) -> None:
     """Raise Unreadable before anything is allocated where the file is too short for its header, or packs like a bomb."""
     size = path.stat().st_size
     if path.suffix != ".gz":
         if size < claimed:
             raise Unreadable("shorter than its header says")
         return
-    check_unpacked(path, claimed, size)
+    source.check_unpacked(claimed, size)
     with gzip.open(path, "rb") as file:
         left = claimed
         while left > 0 and (block := file.read(min(left, 2**22))):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
 import struct
 import warnings
 import zlib
@@ -12,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from upcycle._bounded import DEFAULT, Limits
 from upcycle.data.readers._prepare import shows_grey
 from upcycle.data.readers._raw import Findings
 
@@ -36,19 +39,36 @@ class Unreadable(Exception):
     """One file cannot be used; the text says why, in a few words."""
 
 
-def open_picture(source: str | IO[bytes], findings: Findings) -> np.ndarray:
-    """Pixels (h, w) or (h, w, 3), uint8 or uint16. Raises Unreadable if `source` is no whole picture of at most MAX_PIXELS."""
+def open_picture(source: str | IO[bytes], findings: Findings, limits: Limits = DEFAULT) -> np.ndarray:
+    """Pixels (h, w) or (h, w, 3), uint8 or uint16. Raises Unreadable if `source` is no whole picture of at most MAX_PIXELS,
+    or one that would unpack to more than `limits` allow."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(source, formats=_formats()) as image:
-                if image.width * image.height > MAX_PIXELS:
+                count = image.width * image.height
+                if count > MAX_PIXELS or count * _bytes_at_work(image) > 2 * limits.allowed(_size(source)):
                     raise Unreadable(f"{image.width} x {image.height} pixels")
                 return pixels(image, findings)
     except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable from None
+
+
+def _size(source: str | IO[bytes]) -> int:
+    if isinstance(source, str):
+        return os.stat(source).st_size
+    here = source.tell()
+    size = source.seek(0, io.SEEK_END)
+    source.seek(here)
+    return size
+
+
+def _bytes_at_work(image: Image) -> int:
+    """Bytes per pixel that are held at a time while `image` is unpacked and converted: three copies."""
+    transparent = "transparency" in image.info or image.mode in ("LA", "La", "PA", "P")
+    return 3 * (4 if transparent or image.mode in ("F", "I") else len(image.getbands()) * (2 if "16" in image.mode else 1))
 
 
 @cache
@@ -130,10 +150,13 @@ def _opaque(image: Image, findings: Findings) -> np.ndarray:
 
 def _on_white(image: Image, findings: Findings) -> np.ndarray:
     whole = np.asarray(image.convert("RGBA"))
-    colours, alpha = whole[..., :3], whole[..., 3:].astype(np.uint32)
-    if int(alpha.min()) < 255:
+    colours = whole[..., :3]
+    if int(whole[..., 3].min()) < 255:
         findings.count("images are transparent in places: they were put on white")
-        colours = ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        colours = np.empty((*whole.shape[:2], 3), np.uint8)
+        for k, row in enumerate(whole):  # row by row: as 32-bit numbers a large image would fill the memory
+            alpha = row[..., 3:].astype(np.uint32)
+            colours[k] = (row[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
     return colours if image.mode in ("RGB", "RGBA", "RGBa") else _as_shown(colours)
 
 

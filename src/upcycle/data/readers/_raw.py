@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from upcycle._bounded import Limits
 from upcycle.config import DataConfig
 from upcycle.data.readers._sketch import Sketch
-from upcycle.errors import printable
+from upcycle.errors import DataError, printable
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,15 @@ class Source:
     @property
     def path(self) -> Path:
         return Path(self.text)
+
+    @property
+    def limits(self) -> Limits:
+        """How far the files may unpack."""
+        return Limits(unpacked_mb=self.settings.unpacked_mb, unpacked_ratio=self.settings.unpacked_ratio)
+
+    def check_unpacked(self, unpacked: int, packed: int) -> None:
+        """Raise DataError where files of `packed` bytes in all unpack to more than the settings allow."""
+        if unpacked > self.limits.allowed(packed):
+            got = f"{packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb"
+            then = "Set data.side to make images smaller, or raise data.unpacked_mb where the memory suffices."
+            raise DataError(f"{self.path} must be files of images. Got {got}. {then}")

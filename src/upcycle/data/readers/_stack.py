@@ -10,7 +10,7 @@ import numpy as np
 
 from upcycle.config import DataConfig
 from upcycle.data.readers._prepare import as_grey, as_rgb, prepared, shows_grey
-from upcycle.data.readers._raw import Findings, shown
+from upcycle.data.readers._raw import Findings, Source, shown
 from upcycle.data.readers._sketch import NeedsPixels, Sketch, digest, is_blank
 
 
@@ -30,15 +30,19 @@ class Kind:
 class Pile:
     """Collects images (h, w) or (h, w, 3), uint8 or uint16, prepared as `settings` say."""
 
-    def __init__(self, settings: DataConfig) -> None:
-        self._settings = settings
+    def __init__(self, source: Source) -> None:
+        self._source, self._settings = source, source.settings
+        self._packed = self._unpacked = 0
         self._kinds: list[Kind] = []
         self._names: list[str] = []
         self._images: list[np.ndarray] = []
         self.sketch: Sketch | None = None
 
-    def add(self, image: np.ndarray, name: str) -> None:
+    def add(self, image: np.ndarray, name: str, packed: int) -> None:
+        """`packed`: bytes of the file that it was unpacked from. Raises DataError where all unpack to more than they may."""
         image = prepared(image, self._settings.channels, self._settings.side)
+        self._packed, self._unpacked = self._packed + packed, self._unpacked + image.nbytes
+        self._source.check_unpacked(self._unpacked, self._packed)
         self._keep(image)
         self._kinds.append(_kind(image))
         self._names.append(name)
@@ -80,8 +84,8 @@ class Pile:
 class SketchPile(Pile):
     """Keeps of each image what a check needs. Raises NeedsPixels where that depends on images that come later."""
 
-    def __init__(self, settings: DataConfig) -> None:
-        super().__init__(settings)
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
         self._digests = bytearray()
         self._blank = 0
 
