@@ -159,3 +159,8 @@ def _open_picture(path: str, source: Source) -> Opened:
 
 
 PICTURE: Final = FileKind("picture", FORMATS, _open_picture)
+
+
+def read_pictures(source: Source) -> RawImages:
+    """PNG, JPEG and the other formats of `open_picture`."""
+    return read_files(source, PICTURE)
