@@ -5,11 +5,11 @@ Only the elements in `_TAGS` are parsed; of these the patient's id becomes a num
 
 from __future__ import annotations
 
-import os
 import textwrap
 import warnings
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -101,7 +101,7 @@ def _check_pixels(dataset: Any, path: str, source: Source) -> None:
     count = _guarded(lambda: _count(dataset))
     frames = min(count, source.settings.slices or count)
     pixels = int(dataset.Rows) * int(dataset.Columns)
-    source.check_unpacked(pixels * max(_BYTES_AT_WORK, 3 * frames) // 2, os.stat(path).st_size)
+    source.check_unpacked(pixels * max(_BYTES_AT_WORK, 3 * frames) // 2, Path(path).stat().st_size)
 
 
 def _count(dataset: Any) -> int:
@@ -110,12 +110,12 @@ def _count(dataset: Any) -> int:
 
 def _check_deflated(path: str, limits: Limits) -> None:
     """Raise Unreadable for a deflated data set that unpacks to more than it may: the parser unpacks it whole."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         head = file.read(2**16)
         if _DEFLATED not in head:
             return
         file.seek(144 + int.from_bytes(head[140:144], "little"))  # behind the group of the file's own facts (PS3.10, 7.1)
-        unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), limits.allowed(os.stat(path).st_size)
+        unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), limits.allowed(Path(path).stat().st_size)
         while block := file.read(2**16):
             while block and left > 0:
                 left -= len(unpacker.decompress(block, 2**20))

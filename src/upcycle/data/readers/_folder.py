@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +107,7 @@ class _Shelf:
                 self.unreadable.append(f"{entry.name} ({error})" if str(error) else entry.name)
                 continue
             owner = self._number(opened.owner)
-            packed = os.stat(f"{root}/{entry.name}").st_size // max(len(opened.images), 1)
+            packed = Path(root, entry.name).stat().st_size // max(len(opened.images), 1)
             for image in opened.images:
                 pile.add(image, entry.name, packed)
                 labels.append(entry.label)

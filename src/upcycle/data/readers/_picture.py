@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import struct
 import warnings
 import zlib
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +58,7 @@ def open_picture(source: str | IO[bytes], findings: Findings, limits: Limits = D
 
 def _size(source: str | IO[bytes]) -> int:
     if isinstance(source, str):
-        return os.stat(source).st_size
+        return Path(source).stat().st_size
     here = source.tell()
     size = source.seek(0, io.SEEK_END)
     source.seek(here)
