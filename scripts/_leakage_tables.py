@@ -1,4 +1,4 @@
-"""The tables beside the audits themselves: what canaries cost, and how often bounds and verdicts err where nothing leaks."""
+"""Tables about the audits themselves: what canaries cost, and how often bounds and verdicts are wrong if nothing leaks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def canary_costs(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A line per data set and classifier; nothing where no pipeline ran without canaries."""
+    """One line per data set and classifier; empty if no pipeline ran without canaries."""
     found = [row for row in rows if row["kind"] == "canary cost"]
     lines = ["| data | budget | classifier | with canaries | without | scatter |", "| --- |" + " --- |" * 5]
     for row in found:

@@ -16,13 +16,13 @@ from pydantic import BaseModel
 ROOMS = {
     "upcycle": "The names most programs need.",
     "upcycle.data": "Reading, checking, splitting and storing private images.",
-    "upcycle.generators": "The contract of a generator, the default one, and the suite that checks one of your own.",
-    "upcycle.nets": "Classifiers, and the views that keep a label.",
+    "upcycle.generators": "The contract of a generator, our generators, and the suite that checks yours.",
+    "upcycle.nets": "Classifiers, and augmentation that keeps the label.",
     "upcycle.recycle": "Teacher, bank and student: the method itself.",
-    "upcycle.audit": "Attacks, controls, statistics and the verdict. Takes arrays; knows nothing of how a model was made.",
+    "upcycle.audit": "Attacks, controls, statistics and the verdict. Takes arrays, whatever made the model.",
     "upcycle.report": "Two self-contained HTML pages from one frozen value.",
     "upcycle.release": "What leaves the building: gate, exports, synthetic sets, cards; and loading it again.",
-    "upcycle.runs": "Run folders, stages and the whole road.",
+    "upcycle.runs": "Run folders, stages and whole runs.",
     "upcycle.errors": "Errors that a user can correct.",
 }
 
@@ -114,7 +114,7 @@ def _annotation(annotation: Any) -> str:
 
 
 def _doc(value: Any) -> str:
-    """The docstring; the one that a dataclass writes for itself says nothing and is left out."""
+    """The docstring; the generated docstring of a dataclass is left out."""
     own = value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
     text = inspect.cleandoc(own or "")
     if inspect.isclass(value) and text.startswith(f"{value.__name__}("):
@@ -125,7 +125,7 @@ def _doc(value: Any) -> str:
 
 
 def json_fields(model: type, words: Mapping[str, str] | None = None) -> str:
-    """A table of the fields of one frozen dataclass that is printed as JSON; `words` where it does not describe them itself."""
+    """A table of the fields of one frozen dataclass that is printed as JSON; `words` describes them if it does not."""
     hints = typing.get_type_hints(model, include_extras=True)
     rows = ["| field | type | meaning |", "| --- | --- | --- |"]
     for field in dataclasses.fields(model):

@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/ from the code, and the README's tables; with --check, say whether they are up to date."""
+"""Write the generated pages of docs/ from the code, and the README's tables; with --check, say if they are out of date."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command_help() -> str:
 def settings() -> str:
     """Every setting with its values in the presets, then the settings of each family of generators."""
     shown = [preset for preset in PRESETS if preset != "smoke"]
-    head = "Override any with `--set name=value` or in a YAML file given with `--config`."
+    head = "Change a setting with `--set name=value` or in a YAML file passed with `--config`."
     parts = [f"# Settings\n\n{_NOTICE}\n{head}", _table(_rows(Config, "", shown), shown)]
     for family, model in FAMILIES.items():
         mine = [preset for preset in shown if PRESETS[preset].generator.family == family]
@@ -56,7 +56,7 @@ def settings() -> str:
 
 def api_page() -> str:
     """Every public name."""
-    head = "Images are uint8, channels last, at every public door; shares are fractions, gaps are points."
+    head = "Public functions take and return uint8 images, channels last. Shares are fractions, gaps are percentage points."
     return f"# Python\n\n{_NOTICE}\n{head}\n\n{api()}"
 
 
@@ -70,8 +70,8 @@ def json_page() -> str:
 
 _JSON_HEAD = """`--json` prints one object on standard output and nothing else. A run then shows its progress on standard error.
 Errors go there too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes
-when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison` or `release`). Nothing is
-about a single record.
+when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison` or `release`). No value
+is about a single record.
 
 | command | kind |
 | --- | --- |
@@ -80,10 +80,11 @@ about a single record.
 | `compare` | [comparison](#comparison) |
 | `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (draws that were private images), `exports` |
 
-The audit in full, with every attack and control, is the file `release/audit.json` of a run. It has a `schema_version` of its
-own; its rows and controls are `AuditRow` and `Control` in [api.md](api.md). Where the run has shadow pipelines too, `verdict`,
-`line` and `sentence` are those of both audits ([concepts.md](concepts.md#two-audits-one-verdict)), `merged` says how they came
-about, and `pipelines` holds the second audit with its plan, primary endpoint and verdicts; everything else is the run's own.
+The file `release/audit.json` of a run contains the whole audit, with every attack and control. It has its own
+`schema_version`; its rows and controls are `AuditRow` and `Control` in [api.md](api.md). If the run also has shadow pipelines,
+`verdict`, `line` and `sentence` are about both audits ([concepts.md](concepts.md#two-audits-one-verdict)), `merged` says how
+they were merged, and `pipelines` contains the second audit with its plan, primary endpoint and verdicts; everything else is
+about the run.
 
 | file | schema |
 | --- | --- |
@@ -97,18 +98,18 @@ _CHECK = {
     "channels": "1 (grey) or 3 (RGB)",
     "class_names": "names of the classes, in the order of the labels",
     "counts": "split -> images per class",
-    "groups": "split -> number of groups (patients); empty where none were given",
-    "duplicates_within": "split -> images beyond the first of each that is repeated in it",
-    "duplicates_between": "two splits -> images of the second that the first has too",
-    "notes": "what was done to the data on the way in",
-    "warnings": "what to know before hours of work",
+    "groups": "split -> number of groups (patients); empty if there are none",
+    "duplicates_within": "split -> images that repeat an earlier image of the split",
+    "duplicates_between": "two splits -> images of the second that are also in the first",
+    "notes": "how the data was changed on reading",
+    "warnings": "what to know before the work starts",
 }
 _JSON = (
-    ("check", CheckReport, "What was understood of a data set. Duplicates are byte-identical images."),
+    ("check", CheckReport, "How a data set was understood. Duplicates are byte-identical images."),
     (
         "run",
         RunFacts,
-        "One run folder; also `total_minutes`, the sum of `minutes`. A run that is not finished has nulls and empty objects.",
+        "One run folder; also `total_minutes`, the sum of `minutes`. An unfinished run has nulls and empty objects.",
     ),
     ("Measured", Measured, "A number with its interval."),
     ("Leak", Leak, "The audit of one target."),
@@ -161,7 +162,7 @@ def results() -> str:
         "Speed of the loops": _speed(),
         "Killed and resumed": _crash(),
     }
-    about = "What the experiments taught, and what failed: [log.md](log.md). Leakage: [leakage.md](leakage.md)."
+    about = "[log.md](log.md) says what the experiments showed and what failed. [leakage.md](leakage.md) is about leakage."
     parts = [
         f"# Measurements\n\n{_NOTICE}\n{about}\n",
         *(f"## {title}\n\n{text}\n" for title, text in sections.items() if text),
@@ -189,12 +190,12 @@ def _study() -> str:
         return ""
     lines = table(result["rows"], [GapSummary(**gap) for gap in result["gaps"]])
     note = (
-        "Preset quick. Means over seeds; brackets are 95 % intervals over seeds and test images; b baseline, s student."
-        " Every run read its test split once; earlier recipes and what they gave are in docs/log.md."
-        " Minutes are those of one core beside other work."
+        "Preset quick. Means over seeds; brackets are 95 % intervals over seeds and test images; b is baseline, s is student."
+        " Every run read its test split once; docs/log.md has earlier recipes and their results."
+        " Minutes are of one core while other programs ran."
     )
     if len({row["commit"] for row in result["rows"]}) > 1:
-        note += " The rows are of several commits; docs/log.md says what changed between them."
+        note += " The rows come from several commits; docs/log.md says what changed between them."
     note = f"{note} {settings_line(result['rows'])}".strip()
     return "\n".join([*lines, "", f"{note} {_source(result, 'study.json')} More: [docs/results.md](docs/results.md)."])
 
@@ -216,8 +217,8 @@ def _ablation() -> str:
         cells = [f"{statistics.fmean(row[key] for row in mine):.4f}" if key in mine[0] else "-" for key in keys]
         lines.append(f"| {' | '.join(place)} | {len(mine)} | {' | '.join(cells)} | {_minutes(mine)} |")
     note = (
-        'Steps with a "+" are added one by one to the last one without, of the same commit; the test split stays closed. '
-        "Minutes of one core: the student and its bank, and after the plus what has to be made beforehand."
+        'Steps with a "+" are added one by one to the last step without one, of the same commit; the test split is not read. '
+        "Minutes of one core: the student and its bank, plus what has to be made beforehand."
     )
     return "\n".join([*lines, "", f"{note} {_source(result, 'ablation.json')}"])
 
@@ -260,7 +261,7 @@ def _generators() -> str:
 
 
 def _with_likelihood(row: dict[str, Any], name: str) -> str:
-    """A score, and the log-likelihood beside it where the row has one."""
+    """A score, with its log-likelihood if the row has one."""
     likelihood = row.get(f"{name}_log_likelihood")
     return f"{row[name]:.3f}" + (f" ({likelihood:.3f})" if likelihood is not None else "")
 
@@ -283,8 +284,8 @@ def _utility() -> str:
             f"| {gap} | {row['test_images']} | {leaks[0]} | {leaks[1]} | {row['audit_verdict']} | {row['minutes']:.0f} |"
         )
     note = (
-        "Brackets are 95 % intervals over the test images. No audit here saw the teacher leak unless its interval excludes 0.5."
-        " Only digits and seed 0 of quick on blood cells were timed on a quiet machine: the other minutes are upper bounds."
+        "Brackets are 95 % intervals over the test images. An audit saw the teacher leak only if its interval excludes 0.5."
+        " Only digits, and seed 0 of quick on blood cells, were timed on an idle machine; the other minutes are upper bounds."
     )
     return "\n".join([*rows, "", f"{note} {_source(result, 'utility.json')}"])
 
@@ -303,7 +304,7 @@ def _speed() -> str:
             f"{row['roof_images_per_second']:.0f}",
         ]
         rows.append(f"| {' | '.join(cells)} | {row['share']:.2f} [{row['share_low']:.2f}, {row['share_high']:.2f}] |")
-    note = "Brackets are the lowest and highest of seven turns, in which loop and bare convolutions took alternate places."
+    note = "Brackets are the lowest and highest of seven measurements, in which loop and bare convolutions alternated."
     return "\n".join([*rows, "", f"{note} {_source(result, 'speed.json')}"])
 
 
@@ -319,12 +320,12 @@ def _crash() -> str:
 
 
 def leakage() -> str:
-    """The page of what the deeper audits found of every part."""
+    """The page of what audits by shadow pipelines found in every part."""
     about = (
-        "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` would say of such recipes. "
-        "[sharp-edges.md](sharp-edges.md) says what follows from it."
+        "Shadow pipelines with canaries on public data: what `upcycle audit RUN --budget` reports for these recipes. "
+        "[sharp-edges.md](sharp-edges.md) says what follows."
     )
-    parts = [f"# What our audits found of our own students\n\n{_NOTICE}\n{about}", _audit(), _canary_costs(), _false_alarms()]
+    parts = [f"# What our audits found in our own students\n\n{_NOTICE}\n{about}", _audit(), _canary_costs(), _false_alarms()]
     return "\n\n".join(filter(None, parts)).replace("](bench", "](../bench") + "\n"
 
 
@@ -332,8 +333,8 @@ def _canary_costs() -> str:
     result = _result("audit.json")
     table = "" if result is None else canary_costs(result["rows"])
     about = (
-        "## What the canaries cost\n\nAccuracy on real records left out, of the first two pipelines with canaries and again "
-        "without, same records and seeds. Differences below the scatter, a standard deviation over all pipelines, say nothing."
+        "## What the canaries cost\n\nAccuracy on real records that were left out, for the first two pipelines with canaries "
+        "and without, on the same records and seeds. A difference below the scatter (a standard deviation) means nothing."
     )
     return table and f"{about}\n\n{table}"
 
@@ -344,9 +345,9 @@ def _false_alarms() -> str:
         return ""
     about = (
         "## How often an audit errs where nothing leaks\n\nSimulated audits of n members and n non-members whose scores know "
-        "nothing: the share in which a bound, a p-value or a verdict says otherwise, beside what it declares. p-values, 95 % "
-        "intervals and the one-run bound at a threshold fixed beforehand are exact or nearly so and scatter about 5 % (that "
-        "bound rings in 4.7 to 4.95 % exactly: a test computes it); the other bounds and the word LEAKS stay below."
+        "nothing: the share of audits in which a bound, a p-value or a verdict is wrong, next to the declared rate. p-values, "
+        "95 % intervals and the one-run bound at a threshold fixed beforehand are exact or nearly so and scatter about 5 % (a "
+        "test computes that this bound is wrong in 4.7 to 4.95 %); the other bounds and the word LEAKS stay below."
     )
     return f"{about}\n\n{false_alarms(result['rows'])}\n\n{_source(result, 'calibration.json')}"
 
@@ -359,7 +360,7 @@ def _audit(targets: tuple[str, ...] = ()) -> str:
         return ""
     head = (
         "| data | budget | target | AUC, clean | AUC, outliers | AUC, mislabelled canaries "
-        "| canaries found at 1 % false positives | wrong label first (luck) | verdict |"
+        "| canaries found at 1 % false positives | wrong label first (chance) | verdict |"
     )
     attacks = [row for row in result["rows"] if row["kind"] == "attack"]
     tests = {_place(row): row for row in result["rows"] if row["kind"] == "label permutation"}
@@ -373,7 +374,7 @@ def _audit(targets: tuple[str, ...] = ()) -> str:
             cells += [_interval(chosen["canary"], "tpr_at_1pct"), first, chosen["clean"]["verdict"]]
             dataset, budget, overrides, target = place
             lines.append(f"| {dataset} | {f'{budget} {overrides}'.strip()} | {target} | {' | '.join(cells)} |")
-    note = "Small networks, the whole road in every pipeline; brackets are 95 % intervals over records and pipelines."
+    note = "Small networks, all stages in every pipeline; brackets are 95 % intervals over records and pipelines."
     return "\n".join([*lines, "", f"{note}{_commits(attacks)} {_source(result, 'audit.json')}"])
 
 
@@ -391,7 +392,9 @@ def _leaks() -> str:
     found = _audit(("student", "teacher"))
     if not found:
         return ""
-    return f"{found} All targets, and students of other temperatures and of hard labels: [docs/leakage.md](docs/leakage.md)."
+    return (
+        f"{found} [docs/leakage.md](docs/leakage.md) has all targets, and students of other temperatures and with hard labels."
+    )
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -96,7 +96,7 @@ def test_a_table_says_which_of_its_runs_changed_what_and_which_were_cut_short() 
         ("b", 1, {"x": 1}, 1.0),
     ]
     rows = [{"dataset": d, "seed": s, "settings": given, "recipe_share": share} for d, s, given, share in recipes]
-    told = "Beyond the preset: x=1 (all); y=2 (a); y=3 (b 0). Minutes allowed so much of the recipe: a 1 65%."
+    told = "Beyond the preset: x=1 (all); y=2 (a); y=3 (b 0). The time limit allowed this share of the recipe: a 1 65%."
     assert settings_line(rows) == told
     assert settings_line([{**row, "settings": {}, "recipe_share": 1.0} for row in rows]) == ""
 

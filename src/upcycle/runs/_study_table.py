@@ -47,7 +47,7 @@ def settings_line(rows: Sequence[Row]) -> str:
     shares = [(f"{row['dataset']} {row['seed']}", row.get("recipe_share", 1)) for row in rows]
     scaled = ", ".join(f"{name} {share:.0%}" for name, share in shares if share != 1)
     lines = [f"Beyond the preset: {told}."] if told else []
-    return " ".join([*lines, f"Minutes allowed so much of the recipe: {scaled}."] if scaled else lines)
+    return " ".join([*lines, f"The time limit allowed this share of the recipe: {scaled}."] if scaled else lines)
 
 
 def _runs(some: Sequence[Row], rows: Sequence[Row]) -> str:
