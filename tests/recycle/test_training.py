@@ -86,7 +86,7 @@ def test_stopped_teacher_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: p
 
 def test_stopped_student_resumes_on_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _eager(monkeypatch, student_module)
-    recipe, moves = replace(RECIPE, budget=10_240), Distillation(epoch_images=640, per_refresh=16, ema=0.1)
+    recipe, moves = replace(RECIPE, budget=5_760), Distillation(epoch_images=640, per_refresh=16, ema=0.1)
 
     def distil(name: str, **kwargs: object) -> torch.nn.Module:
         return train_student(
