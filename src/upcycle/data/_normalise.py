@@ -44,7 +44,7 @@ def found_preprocess(raws: Sequence[RawSplit], kind: Kind, settings: DataConfig,
 
 
 def _is_wide(images: np.ndarray) -> bool:
-    return bool(np.issubdtype(images.dtype, np.integer) and images.dtype != np.uint8 and images.size)
+    return images.dtype.kind in "iu" and images.dtype != np.uint8 and images.size > 0
 
 
 def normalise(raw: RawSplit, preprocess: Preprocess, findings: Findings) -> tuple[np.ndarray, np.ndarray] | None:
@@ -66,6 +66,9 @@ def _channels_last(raw: RawSplit, findings: Findings) -> np.ndarray | None:
         findings.problem(
             what, "of shape (n, side, side) or (n, side, side, channels)", f"shape {raw.images.shape}", "Reshape them."
         )
+        return None
+    if images.dtype.kind not in "biuf":
+        findings.problem(what, "numbers", f"type {images.dtype}", "Save them as uint8.")
         return None
     if images.shape[3] not in (1, 3):
         findings.problem(what, "grey or RGB (1 or 3 channels, last)", f"{images.shape[3]} channels", "Convert them.")
@@ -100,7 +103,7 @@ def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     if raw.images.ndim and len(labels) != len(raw.images):
         findings.problem(what, f"as many as images ({len(raw.images)})", len(labels), "Check how the file was written.")
         return None
-    if not np.issubdtype(labels.dtype, np.integer):
+    if labels.dtype.kind not in "iu":
         shown = ", ".join(map(str, _first(labels)))
         findings.problem(what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ...")
         return None

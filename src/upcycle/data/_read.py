@@ -77,8 +77,21 @@ def from_arrays(
     name: str = "arrays",
 ) -> Dataset:
     """As `read`, for arrays without splits: images (n, side, side[, 1 or 3]), labels (n,), groups (n,) or None."""
-    raw = RawSplit("all", np.asarray(images), np.asarray(labels), None if groups is None else np.asarray(groups))
+    raw = RawSplit(
+        "all", _array("images", images), _array("labels", labels), None if groups is None else _array("groups", groups)
+    )
     return _assemble(RawImages([raw], name=name), config, seed, Findings())
+
+
+def _array(what: str, given: object) -> np.ndarray:
+    """Raises DataError for what is no array: rows of different lengths, or values that are masked, which would come back."""
+    try:
+        array: np.ndarray = np.asarray(given)
+    except ValueError:
+        raise DataError(f"{what} must be one array. Got rows of different shapes. Bring them to one shape.") from None
+    if np.ma.is_masked(given):
+        raise DataError(f"{what} must be whole. Got an array with masked values. Fill or remove them.")
+    return array
 
 
 def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Findings) -> Dataset:

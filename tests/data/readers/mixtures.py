@@ -417,7 +417,7 @@ def idx(random: Random, root: Path) -> Mixture:
     if chance(random, 10):
         (root / "t10k-labels-idx1-ubyte").unlink(missing_ok=True)
         (root / "t10k-labels-idx1-ubyte.gz").unlink(missing_ok=True)
-        mixture.refuse("no t10k images or labels")
+        mixture.refuse("no test labels")
     return mixture
 
 

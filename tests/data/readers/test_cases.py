@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from PIL import Image
 from tests.data.test_read import load, refused
 from upcycle.config import DataConfig
 from upcycle.data import Dataset, check, from_arrays, read
+from upcycle.errors import DataError
 
 Write = Callable[..., Path]
 CONFIG = DataConfig()
@@ -569,3 +572,81 @@ def test_keys_of_an_archive_are_known_in_any_spelling(write_npz: Write) -> None:
     dataset = load(write_npz(**train, **validation, test_images=images[40:], test_labels=labels[40:]))
     assert [len(split) for split in dataset.splits().values()] == [30, 10, 20]
     refused(write_npz(images=images, x=images, labels=labels), "one for the images")
+
+
+# Paths, tables and values that mean nothing (reliability F10, F11)
+
+
+@pytest.mark.parametrize("reader", ["folder", "dicom", "nifti", "idx"])
+@pytest.mark.parametrize("path", ["/nope", "x" * 5000, "", "a\0b", __file__])
+def test_readers_of_folders_given_anything_else_say_one_line(reader: str, path: str) -> None:
+    assert len(refused(f"{reader}:{path}", "existing folder for this reader").problems) == 1
+
+
+def test_words_after_digits_are_refused() -> None:
+    refused("digits:/scans", "digits must be written alone")
+
+
+def test_label_table_without_a_header_is_called_that(tmp_path: Path) -> None:
+    root = listed(tmp_path, "scans/0.png,a", lambda k: f"scans/{k}.png,{'ab'[k % 2]}")
+    refused(root, "begin with a header line. Got scans/0.png, a")
+
+
+def test_names_and_numbers_of_thousands_of_letters_are_one_line(tmp_path: Path) -> None:
+    refused(listed(tmp_path / "x", "file,class", lambda k: f"{'x' * 5000 if k == 3 else k},{'ab'[k % 2]}"), "Got no xxx")
+    root = classes(tmp_path / "set", "a", "b")
+    (tmp_path / "g.csv").write_text("image,patient\n" + "9" * 5000 + ",1\n")
+    refused(root, "no row for a/0.png", groups_csv=tmp_path / "g.csv")
+
+
+def test_table_finds_files_whose_names_are_stored_in_another_way(tmp_path: Path) -> None:
+    for k in range(24):
+        png(tmp_path, 10 * k, 1, "be\u0301.png")
+    (tmp_path / "labels.csv").write_text(
+        "file,class\n" + "".join(f"{10 * k}b\u00e9.png,{'ab'[k % 2]}\n" for k in range(24)), "utf-8"
+    )
+    assert by_label(load(tmp_path))["a"] == {noise(10 * k).tobytes() for k in range(0, 24, 2)}
+
+
+@pytest.mark.parametrize("kind", ["timedelta64[s]", "datetime64[D]", "complex64", "S1", "bool"])
+def test_labels_and_images_that_are_no_whole_numbers_are_one_line(kind: str) -> None:
+    images, labels = np.stack([noise(k) for k in range(40)]), np.arange(40) % 2
+    with pytest.raises(DataError, match="whole numbers from 0"):
+        from_arrays(images, labels.astype(kind), config=CONFIG, seed=0)
+    if kind != "bool":
+        with pytest.raises(DataError, match="must be numbers"):
+            from_arrays(images.astype(kind), labels, config=DataConfig(side=16, channels="rgb"), seed=0)
+
+
+def test_ragged_and_masked_arrays_are_one_line() -> None:
+    labels = np.arange(40) % 2
+    with pytest.raises(DataError, match="images must be one array"):
+        from_arrays([[1, 2], [3]], labels, config=CONFIG, seed=0)  # type: ignore[arg-type]
+    masked = np.ma.array(labels, mask=labels == 1)
+    with pytest.raises(DataError, match="labels must be whole"):
+        from_arrays(np.stack([noise(k) for k in range(40)]), masked, config=CONFIG, seed=0)
+
+
+def test_black_and_white_arrays_keep_their_shapes_when_resized(write_npz: Write) -> None:
+    images = np.random.default_rng(0).random((40, 16, 16)) > 0.5
+    images[:, ::2] = False
+    small = read(write_npz(images=images, labels=np.arange(40) % 2), config=DataConfig(side=8), seed=0)
+    assert small.train.images.mean() < 100  # a new pixel is white where most of what it covers is
+
+
+# IDX (case 17)
+
+
+def idx_files(root: Path, images: str, labels: str, packed: bool = False) -> None:
+    pixels, numbers = np.stack([noise(k) for k in range(60)]), np.arange(60) % 2
+    pack = gzip.compress if packed else bytes
+    (root / images).write_bytes(pack(struct.pack(">IIII", 0x803, 60, 8, 8) + pixels.tobytes()))
+    (root / labels).write_bytes(pack(struct.pack(">II", 0x801, 60) + numbers.astype(np.uint8).tobytes()))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".GZ"])
+def test_idx_files_are_known_by_what_they_hold(tmp_path: Path, packed: bool, suffix: str) -> None:
+    name = "emnist-letters-train-{}-ubyte" if suffix else "train-{}-ubyte"
+    idx_files(tmp_path, name.format("images-idx3") + suffix, name.format("labels-idx1") + suffix, packed)
+    assert sum(len(split) for split in load(tmp_path).splits().values()) == 60

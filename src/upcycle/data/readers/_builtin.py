@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from upcycle.data.readers._dicom import read_dicom
-from upcycle.data.readers._files import holds_idx, read_digits, read_idx, read_npz
+from upcycle.data.readers._files import read_digits, read_npz
 from upcycle.data.readers._folder import read_pictures
 from upcycle.data.readers._hf import is_parquet, is_saved, read_hf
+from upcycle.data.readers._idx import holds_idx, read_idx
 from upcycle.data.readers._kinds import kind_of_folder
 from upcycle.data.readers._medmnist import read_medmnist
 from upcycle.data.readers._nifti import read_nifti

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +14,6 @@ from upcycle._npz import DAMAGED
 from upcycle.data.readers._npz_keys import Role, npz_roles
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS
-from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
 
 
@@ -143,50 +139,12 @@ def _with_owners(
     return found
 
 
-def read_digits(_: Source) -> RawImages:
+def read_digits(source: Source) -> RawImages:
     """scikit-learn's 1,797 handwritten digits, 8x8, from its own installation."""
     from sklearn.datasets import load_digits
 
+    if source.text not in ("", "digits"):
+        raise DataError(f"digits must be written alone. Got {source.text!r} after it. Leave that out.")
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)
     return RawImages([RawSplit("all", images, digits.target.astype(np.int64))], tuple(map(str, range(10))), "digits")
-
-
-def holds_idx(path: Path) -> bool:
-    """Whether the folder holds IDX images; some unpackers write `images.idx3` for `images-idx3`."""
-    return path.is_dir() and any(path.glob("*images?idx3-ubyte*"))
-
-
-def read_idx(source: Source) -> RawImages:
-    """IDX files as MNIST and Fashion-MNIST have them, gzipped or not: train-*, t10k-*. Other files are noted."""
-    path, findings = source.path, source.findings
-    splits, used = [], set()
-    for prefix, name in (("train", "train"), ("t10k", "test")):
-        kinds = (("images?idx3", 3), ("labels?idx1", 1))
-        found = [(next(iter(sorted(path.glob(f"{prefix}-{kind}-ubyte*"))), None), axes) for kind, axes in kinds]
-        used |= {file.name for file, _ in found if file is not None}
-        arrays = [None if file is None else _idx(file, axes, source) for file, axes in found]
-        if any(file is None for file, _ in found):
-            findings.problem("the IDX folder", "complete", f"no {prefix} images or labels", "Add the file.")
-        if arrays[0] is not None and arrays[1] is not None:
-            splits.append(RawSplit(name, arrays[0], arrays[1]))
-    others = [name for name in Walk(path).files("") if name not in used]
-    if others:
-        findings.note(f"{len(others)} files of the IDX folder were not read: {shown(others)}")
-    return RawImages(splits)
-
-
-def _idx(path: Path, axes: int, source: Source) -> np.ndarray | None:
-    opener: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            if file.read(4) != bytes([0, 0, 8, axes]):  # 8 stands for unsigned bytes
-                raise ValueError
-            sides = np.frombuffer(file.read(4 * axes), ">u4").tolist()
-            count = math.prod(sides)
-            source.check_unpacked(count, path.stat().st_size)
-            content = file.read(count + 1)  # one more than claimed shows a file that goes on
-            return np.frombuffer(content, np.uint8).reshape(sides)
-    except (OSError, EOFError, ValueError, zlib.error, OverflowError):
-        source.findings.problem(path.name, "a readable IDX file of bytes", "a damaged or foreign one", "Copy it again.")
-        return None

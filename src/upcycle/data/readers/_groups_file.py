@@ -58,7 +58,7 @@ def _columns(table: Table, findings: Findings) -> tuple[str, str]:
 def _key(text: str) -> str:
     """Names as the readers write them: slashes forward, row numbers without leading zeros."""
     text = file_key(text)
-    return str(int(text)) if text.isascii() and text.isdigit() else text
+    return str(int(text)) if text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
 def owners_of(ids: list[str], groups: Owners, findings: Findings) -> np.ndarray:

@@ -44,15 +44,18 @@ def by_table(root: Path, path: Path, findings: Findings) -> Layout:
     walk = Walk(root)
     listed = [name for name in walk.files("") if name.casefold() != LABELS]
     walk.report(findings)
+    names = FileNames(listed)
+    if any("." in cell and names.find(file_key(cell)) for cell in table.header):
+        raise DataError(f"{LABELS} must begin with a header line. Got {shown(table.header)}. Add file,class above it.")
     columns, rows = _rows(table, findings)
-    found = {row.file: FileNames.find(names, row.file) for names in [FileNames(listed)] for row in rows}
+    found = {row.file: names.find(row.file) for row in rows}
     _check_files(root, rows, found, findings)
     _check_cells(rows, found, columns, findings)
     clear = {found[row.file][0]: row for row in rows if len(found[row.file]) == 1 and row.label}
     classes = in_order(row.label for row in clear.values()) or ["?"]
     numbers = {name: k for k, name in enumerate(classes)}
     entries = tuple(Entry(_split(row.split), numbers[row.label], name, row.owner) for name, row in sorted(clear.items()))
-    left_out = sorted(set(listed) - set(clear) - {name for names in found.values() for name in names})
+    left_out = sorted(set(listed) - set(clear) - {name for meant in found.values() for name in meant})
     if left_out:
         findings.note(f"{len(left_out)} files without a row in {LABELS} were left out: {shown(left_out)}")
     used = {entry.split for entry in entries}

@@ -46,12 +46,13 @@ def _parsed(text: str) -> tuple[str, str]:
     """Name and size. Raises DataError for another one, with the nearest."""
     sets = _table()["sets"]
     name, _, size = text.partition("_")
+    single = [key for key, record in sets.items() if not record["task"].startswith("multi-label")]
     if name.endswith("3d"):
-        raise DataError(f"medmnist set must be a two-dimensional one. Got {text!r}. Choose one of {', '.join(sets)}.")
+        raise DataError(f"medmnist set must be a two-dimensional one. Got {text!r}. Choose one of {', '.join(single)}.")
     if name not in sets:
-        near = difflib.get_close_matches(name, sets, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, single, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}?" if near else "See docs/data.md."
-        raise DataError(f"medmnist set must be one of {', '.join(sets)}. Got {text!r}. {hint}")
+        raise DataError(f"medmnist set must be one of {', '.join(single)}. Got {text[:80]!r}. {hint}")
     sizes = sets[name]["md5"]
     if (size or "28") not in sizes:
         raise DataError(

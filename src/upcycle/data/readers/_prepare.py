@@ -59,7 +59,7 @@ def fitted(image: np.ndarray, side: int | None) -> np.ndarray:
     floats = [Image.fromarray(plane.astype(np.float32)) for plane in planes]
     resized = [np.asarray(plane.resize((side, side), Image.Resampling.BILINEAR)) for plane in floats]
     values = resized[0] if square.ndim == 2 else np.stack(resized, 2)
-    whole = np.issubdtype(image.dtype, np.integer)
+    whole = image.dtype.kind in "iub"
     return (np.rint(values) if whole else values).astype(image.dtype)
 
 

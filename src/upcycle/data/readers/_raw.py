@@ -110,3 +110,14 @@ class Source:
             got = f"{packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb"
             then = "Set data.side to make images smaller, or raise data.unpacked_mb where the memory suffices."
             raise DataError(f"{self.path} must be files of images. Got {got}. {then}")
+
+    def folder(self) -> Path:
+        """The path of a folder that is there. Raises DataError for anything else, the empty text included."""
+        try:
+            there = bool(self.text) and self.path.exists()
+        except (OSError, ValueError):  # too long, or with a zero byte
+            there = False
+        if there and self.path.is_dir():
+            return self.path
+        got = f"{self.text[:200]!r}, {'which is no folder' if there else 'which is not there'}"
+        raise DataError(f"data must be an existing folder for this reader. Got {got}. Check the path.")

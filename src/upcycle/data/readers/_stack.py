@@ -31,7 +31,7 @@ class Pile:
     """Collects images (h, w) or (h, w, 3), uint8 or uint16, prepared as `settings` say."""
 
     def __init__(self, source: Source) -> None:
-        self._source, self._settings = source, source.settings
+        self._source, self._settings, self._limits = source, source.settings, source.limits
         self._packed = self._unpacked = 0
         self._kinds: list[Kind] = []
         self._names: list[str] = []
@@ -42,7 +42,8 @@ class Pile:
         """`packed`: bytes of the file that it was unpacked from. Raises DataError where all unpack to more than they may."""
         image = prepared(image, self._settings.channels, self._settings.side)
         self._packed, self._unpacked = self._packed + packed, self._unpacked + image.nbytes
-        self._source.check_unpacked(self._unpacked, self._packed)
+        if self._unpacked > self._limits.allowed(self._packed):
+            self._source.check_unpacked(self._unpacked, self._packed)
         self._keep(image)
         self._kinds.append(_kind(image))
         self._names.append(name)
@@ -123,7 +124,12 @@ def one_colour(arrays: list[np.ndarray], findings: Findings) -> list[np.ndarray]
 
 def in_shape(images: np.ndarray, settings: DataConfig) -> np.ndarray:
     """Arrays (n, h, w[, c]) prepared one by one; as they are where nothing is asked for or the shape is none of images."""
-    if images.ndim not in (3, 4) or 0 in images.shape or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+    if (
+        images.dtype.kind not in "biuf"
+        or images.ndim not in (3, 4)
+        or 0 in images.shape
+        or (images.ndim == 4 and images.shape[3] not in (1, 3))
+    ):
         return images
     squeezed = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
     if settings.channels != "auto" or (settings.side and images.shape[1:3] != (settings.side, settings.side)):

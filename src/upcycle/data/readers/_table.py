@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class FileNames:
     def __init__(self, files: Iterable[str]) -> None:
         self._files = list(files)
         self._exact = set(self._files)
+        self._composed = {unicodedata.normalize("NFC", file): file for file in self._files if not file.isascii()}
         self._bare: dict[str, list[str]] = {}
         for file in self._files:
             name = file.rpartition("/")[2]
@@ -104,6 +106,8 @@ class FileNames:
         """The files that `name` may mean: one where it is clear, none where there is none."""
         if name in self._exact:
             return [name]
+        if (composed := unicodedata.normalize("NFC", name)) in self._composed:
+            return [self._composed[composed]]
         return self._bare.get(name, []) if "/" not in name else self._below(name)
 
     def _below(self, name: str) -> list[str]:
