@@ -1,0 +1,68 @@
+"""What stands around the code agrees with it: supported Pythons, lowest versions, closed versions, the tests of `make quick`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYTHONS = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d", text)]
+
+
+def requirements(wanted: str) -> list[str]:
+    command = [sys.executable, "scripts/requirements.py", wanted]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_every_supported_python_is_tested_with_the_lowest_and_the_newest_dependencies() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8"))["jobs"]
+    matrix = jobs["tests"]["strategy"]["matrix"]
+    assert matrix["python"] == PYTHONS and {"lowest", "newest"} <= set(matrix["deps"])
+    local = (ROOT / ".ci" / "matrix").read_text(encoding="utf-8")
+    assert " ".join(PYTHONS) in local and "lowest newest" in local, "one local command runs the same combinations"
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+
+
+def test_the_lowest_versions_are_the_declared_bounds() -> None:
+    declared = [*PROJECT["dependencies"], *(one for extra in PROJECT["optional-dependencies"].values() for one in extra)]
+    bounds = {re.sub(r">=([\d.]+).*", r"==\1", one.replace(" ", "")) for one in declared}
+    assert set(requirements("lowest")) == bounds
+
+
+def test_what_make_quick_installs_has_no_torch() -> None:
+    found = requirements("without-torch")
+    assert {"numpy", "scipy", "pytest", "hypothesis"} <= set(found) and "torch" not in found
+
+
+def test_a_list_nobody_knows_is_one_line() -> None:
+    command = [sys.executable, "scripts/requirements.py", "oldest"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1 and result.stderr == "list must be lowest or without-torch. Got 'oldest'.\n"
+
+
+def test_the_citation_names_the_newest_closed_version_and_the_package_is_past_it() -> None:
+    closed = re.findall(r"(?m)^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], str(citation["date-released"])) == closed[0]
+    assert PROJECT["version"].split(".dev")[0] >= closed[0][0]
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "quick", "matrix", "check", "format", "docs"])
+def test_commands_of_the_makefile_are_explained(target: str) -> None:
+    pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    assert f"make {target}" in pages
+    assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
+def test_paths_of_make_quick_exist() -> None:
+    listed = re.search(r"(?m)^QUICK := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert listed
+    paths = listed[1].replace("\\\n", " ").split()
+    assert len(paths) > 5 and all((ROOT / path).exists() for path in paths)
