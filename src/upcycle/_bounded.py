@@ -35,6 +35,7 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
+OWN: Final = Limits(text_mb=64)  # of what a run wrote: the manifest of a release may name 500,000 files
 
 
 class TooLarge(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import zlib
@@ -18,6 +19,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from upcycle import _bounded
 from upcycle.errors import AGAIN, DamagedFileError
 
 PARTIAL: Final = ".partial"  # ends the name of whatever is not in its place yet
@@ -115,10 +117,10 @@ def read_record(path: Path) -> dict[str, Any]:
 def read_json(path: Path) -> Any:
     """The JSON in `path`. Raises DamagedFileError where it is missing or does not parse."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return _bounded.read_json(path, _bounded.OWN)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise DamagedFileError(path, "none") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DamagedFileError(path, "one that is not JSON") from error
 
 
@@ -131,9 +133,11 @@ def sha256(path: Path) -> str:
 def check_hash(path: Path, known: str | None, remedy: str = AGAIN) -> None:
     """Raise DamagedFileError unless the file is there and has the SHA-256 `known`."""
     try:
-        found = sha256(path)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise DamagedFileError(path, "none", remedy) from None
+        found = sha256(path) if path.is_file() else None  # a pipe or a device never ends
+    except (OSError, ValueError):
+        found = None
+    if found is None:
+        raise DamagedFileError(path, "none", remedy)
     if found != known:
         raise DamagedFileError(path, f"one of SHA-256 {found[:12]}... where {(known or 'none')[:12]}... was written", remedy)
 
@@ -141,10 +145,12 @@ def check_hash(path: Path, known: str | None, remedy: str = AGAIN) -> None:
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Add a line of JSON to a file of such lines; its "check" is a CRC-32 of the rest.
 
+    A number that is not finite, which JSON cannot hold, becomes null.
     It is one write, after a line break where a kill left half a line: that spoils no other, and processes that append at the
     same time do not mix their lines.
     """
-    text = json.dumps({**row, _CHECK: _crc(row)})
+    row = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+    text = json.dumps({**row, _CHECK: _crc(row)}, allow_nan=False)
     with path.open("a+b") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         start = "\n" if file.read(1) not in (b"", b"\n") else ""

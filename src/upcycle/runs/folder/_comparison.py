@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from upcycle._files import read_record
-from upcycle.errors import RunFolderError
+from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.runs.folder._facts import SCHEMA_VERSION, Measured, RunFacts, read_run
 from upcycle.runs.folder._folder import RunFolder
 
@@ -76,14 +76,21 @@ def _pair(a: RunFacts, b: RunFacts) -> Pair | None:
 
 def _test_images(run: RunFacts) -> tuple[str, ...]:
     """Hashes of the stored test split; images are not read."""
-    files = read_record(RunFolder(Path(run.folder)).store / "manifest.json")["files"]
-    return tuple(files[f"test_{part}.npy"] for part in ("images", "labels"))
+    path = RunFolder(Path(run.folder)).store / "manifest.json"
+    files = read_record(path).get("files")
+    found = [files.get(f"test_{part}.npy") for part in ("images", "labels")] if isinstance(files, dict) else []
+    if not found or not all(isinstance(each, str) for each in found):
+        raise DamagedFileError(path, "one without the hashes of the test images")
+    return tuple(map(str, found))
 
 
 def _right(run: RunFacts) -> np.ndarray:
     folder = RunFolder(Path(run.folder))
     saved = folder.arrays(folder.predictions)
-    return np.asarray(saved["student"].argmax(1) == saved["labels"])
+    answers, labels = saved.get("student"), saved.get("labels")
+    if answers is None or labels is None or answers.ndim != 2 or not answers.shape[1] or labels.shape != answers.shape[:1]:
+        raise DamagedFileError(folder.predictions, "one without the student's answers and the labels of the same images")
+    return np.asarray(answers.argmax(1) == labels)
 
 
 def _notes(runs: Sequence[RunFacts], pairs: Sequence[Pair]) -> list[str]:

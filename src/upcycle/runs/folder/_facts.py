@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
+from upcycle._bounded import one_line
 from upcycle._checksums import REMAKE, check_sums
 from upcycle._files import check_hash, read_json
-from upcycle.errors import DamagedFileError
+from upcycle.errors import DamagedFileError, RunFolderError, printable
 from upcycle.runs.folder._folder import RunFolder
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.folder._stages import MANIFEST, StageRecord, read_record
@@ -117,6 +120,9 @@ class RunFacts:
         return {"schema_version": SCHEMA_VERSION, "kind": "run", **asdict(self), "total_minutes": self.total_minutes}
 
 
+_FACTS: Final[TypeAdapter[RunFacts]] = TypeAdapter(RunFacts)
+
+
 def read_run(folder: str | Path) -> RunFacts:
     """The facts of the run in `folder`, finished or not; nothing is written and no image is opened.
 
@@ -125,10 +131,23 @@ def read_run(folder: str | Path) -> RunFacts:
     run = RunFolder(Path(folder))
     run.config()  # says what is wrong where there is no run
     try:
-        return _read(run)
+        return _typed(run)
     except DamagedFileError:
         time.sleep(_PATIENCE)  # a process at work may be writing; what is damaged stays so
-    return _read(run)
+    return _typed(run)
+
+
+def _typed(run: RunFolder) -> RunFacts:
+    """The facts, each of its type. Raises RunFolderError where a file holds something else under a hash that fits: it may be
+    somebody else's run."""
+    try:
+        return _FACTS.validate_python(asdict(_read(run)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError, OverflowError) as error:
+        got = f"a file with something else in it ({type(error).__name__}: {one_line(error)})"
+    raise RunFolderError(f"run must be one that upcycle wrote. Got {run.root} with {printable(got)}. Leave it out.")
 
 
 def _read(run: RunFolder) -> RunFacts:

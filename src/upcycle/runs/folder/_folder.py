@@ -197,7 +197,8 @@ class RunFolder:
         that a kill cut or that was damaged since is left out."""
         rows: dict[str, dict[int, dict[str, float]]] = {}
         for row in read_rows(self.metrics_file):
-            rows.setdefault(row.pop("stage"), {})[row["images"]] = row
+            known = {name: value for name, value in row.items() if value is not None}  # null: it was not finite
+            rows.setdefault(known.pop("stage"), {})[row["images"]] = known
         return {stage: [found[k] for k in sorted(found)] for stage, found in rows.items()}
 
     def log(self, text: str) -> None:
