@@ -1,7 +1,8 @@
-"""Device, threads and allocator of this process."""
+"""Device, cores, memory and allocator of this process."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import joblib
+import psutil
 import torch
 
 from upcycle.errors import ConfigError
@@ -21,6 +23,17 @@ def physical_cores() -> int:
     with warnings.catch_warnings():  # joblib warns where the system does not list its cores, and then counts threads
         warnings.simplefilter("ignore")
         return int(joblib.cpu_count(only_physical_cores=True))
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: what the machine has free, within the process's own limit."""
+    limits = [psutil.virtual_memory().available]
+    with contextlib.suppress(ImportError, OSError):  # no such module on Windows
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [soft] if soft != resource.RLIM_INFINITY else []
+    return int(min(limits))
 
 
 def choose_device(name: str) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -22,25 +21,11 @@ def check_disk(out: Path, needed: int) -> None:
 
 def check_memory(needed: int) -> None:
     """Raise ResourceError unless about `needed` bytes of memory are free (or under the process's own limit)."""
+    from upcycle._machine import available_memory  # loads torch, which reading a run does not need
+
     free = available_memory()
-    if free is not None and free < needed:
+    if free < needed:
         raise ResourceError(
             f"free memory must be at least {needed / 1e9:.1f} GB for this preset. Got {free / 1e9:.1f} GB. "
             "Use --preset quick, or a smaller bank (--set bank.max_images=...)."
         )
-
-
-def available_memory() -> int | None:
-    """Bytes this process may still take, None where the system does not say."""
-    limits = []
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
-    with contextlib.suppress(ImportError, OSError):
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if soft != resource.RLIM_INFINITY:
-            limits.append(soft)
-    return min(limits) if limits else None
