@@ -189,6 +189,14 @@ def unsealed(path: Path) -> bytes:
     return content[:-_DIGEST]
 
 
+def forced_hash(path: Path) -> str:
+    """The SHA-256 of a file that was written in whatever way, after forcing it and its name to the disk: what a manifest says
+    of it then holds after a power cut, too."""
+    sync(path)
+    sync(path.parent)
+    return sha256(path)
+
+
 def sweep(folder: Path) -> None:
     """Remove what a process that was killed left half-written in `folder` and below."""
     for path in sorted(folder.rglob(f"*{PARTIAL}")):

@@ -9,7 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
-from upcycle._files import check_hash, read_json, read_record, sha256, write_array, write_json, write_record
+from upcycle._files import check_hash, forced_hash, read_json, read_record, write_array, write_json, write_record
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._preprocess import Preprocess
 from upcycle.data._seal import refuse_sealed
@@ -54,7 +54,7 @@ def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members
     names, how = dataset.class_names, dataset.preprocess
     meta = StoreMeta(dataset.name, dataset.size, dataset.channels, names, dataset.notes, counts, how)
     write_json(folder / META, {**asdict(meta), "preprocess": how.to_json()})
-    hashes = {path.name: sha256(path) for path in sorted([*folder.glob("*.npy"), folder / META])}
+    hashes = {path.name: forced_hash(path) for path in sorted([*folder.glob("*.npy"), folder / META])}
     write_record(folder / MANIFEST, {"files": hashes})
 
 

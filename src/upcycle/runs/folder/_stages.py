@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from upcycle import _files
-from upcycle._files import PARTIAL, check_hash, sha256, write_record
+from upcycle._files import PARTIAL, check_hash, forced_hash, write_record
 from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.runs.folder._energy import metered
 
@@ -132,7 +132,7 @@ def _left(folder: Path, also: Sequence[Path]) -> dict[str, str]:
     """Path from `folder` -> SHA-256 of every file that the stage left."""
     own = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _working(path.relative_to(folder))]
     more = [path for path in also if path.exists()]
-    return {Path(os.path.relpath(path, folder)).as_posix(): sha256(path) for path in [*own, *more]}
+    return {Path(os.path.relpath(path, folder)).as_posix(): forced_hash(path) for path in [*own, *more]}
 
 
 def _working(path: Path) -> bool:
