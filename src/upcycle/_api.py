@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -11,17 +12,17 @@ import torch
 
 from upcycle._files import write_bytes, write_json, write_text
 from upcycle._machine import learning_dtype
-from upcycle._settings import resolve, to_yaml
+from upcycle._settings import to_yaml
 from upcycle._temporary import TemporaryRun
 from upcycle.config import Config
-from upcycle.data import Inputs, Preprocess, checked, from_arrays, prepare
+from upcycle.data import Inputs, Preprocess, checked, from_arrays, prepare_images
 from upcycle.errors import UpcycleError
-from upcycle.generators import ImageShape, Snapshot, make_generator
+from upcycle.generators import Generator, GeneratorFactory, ImageShape, OwnGenerator, Snapshot, make_generator
+from upcycle.nets import ClassifierFactory
 from upcycle.release import probabilities
 from upcycle.runs import Summary, run_dataset
 from upcycle.runs.folder import audit_of, read_config
-from upcycle.runs.stages import load_classifier, networks_of
-from upcycle.runs.stages import prepare as prepare_run
+from upcycle.runs.stages import load_classifier, networks_of, prepare
 
 
 @final
@@ -33,9 +34,16 @@ class Upcycler:
 
     Settings are those of the command line: `Upcycler("quick", seed=1, settings={"generator.images": 200_000})`. `out` is the
     run folder (resumable); without it a temporary one is used and lives as long as the object.
+
+    `network` replaces the residual classifier, `generator` the generator of the settings. One of your own must pass
+    `check_generator`: images go in and come out as uint8 (n, height, width, channels).
+
+    >>> Upcycler("quick", network=lambda channels, classes, size: MyNet(channels, classes)).fit(images, labels)
+    >>> Upcycler("quick", generator=lambda channels, size, classes: MyGenerator(channels, size, classes)).fit(images, labels)
     """
 
     _snapshot: Snapshot
+    _generator_folder: Path
 
     def __init__(
         self,
@@ -44,8 +52,11 @@ class Upcycler:
         seed: int = 0,
         settings: dict[str, object] | None = None,
         out: str | Path | None = None,
+        network: ClassifierFactory | None = None,
+        generator: GeneratorFactory | None = None,
     ) -> None:
         self.preset, self.seed, self.settings, self.out = preset, seed, settings, out
+        self.network, self.generator = network, generator
 
     def fit(self, images: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None) -> Self:
         """Run the whole road: splits, teacher, generator, student, audit, reports. Returns self.
@@ -53,16 +64,18 @@ class Upcycler:
         `images` uint8 (n, side, side) or (n, side, side, 1 or 3); `labels` whole numbers (n,) from 0; `groups` (n,) keeps all
         images of one patient on one side of every split. Raises DataError or ConfigError before any work.
         """
-        overrides = [f"{key}={json.dumps(value)}" for key, value in (self.settings or {}).items()]
-        config = resolve(self.preset, config_file=None, overrides=overrides, seed=self.seed)
+        config = Config.from_preset(self.preset, **{"seed": self.seed, **(self.settings or {})})
         dataset = from_arrays(images, labels, groups, config=config.data, seed=config.seed)
         self._temporary = TemporaryRun() if self.out is None else None
         out = Path(self.out) if self._temporary is None else self._temporary.folder  # type: ignore[arg-type]
         self.preprocess_ = dataset.preprocess
-        self.summary_: Summary = run_dataset(dataset, out, config)
-        with prepare_run(None, out, needs="audit") as bench:
+        own: Any = {"network": self.network, "generator": self.generator}
+        self.summary_: Summary = run_dataset(dataset, out, config, **own)
+        with prepare(None, out, needs="audit", **own) as bench:
             folder, tuned = bench.folder, bench.tuned()
-            self._open(tuned.config, bench.shape, folder.weights("student"), folder.private / "generator")
+            self._open(tuned.config, bench.shape, folder.weights("student"))
+            self._generator_folder = folder.private / "generator"
+            self.generator_: Generator = tuned.generator().load(self._generator_folder)
             self._snapshot = tuned.sampler().snapshot or self.generator_.snapshots()[-1]
             self.audit_ = audit_of(folder.private)
         return self
@@ -79,7 +92,7 @@ class Upcycler:
         for every reason, where an image needs more than the fit has seen.
         """
         self._fitted_config()
-        pixels = checked(np.asarray(inputs), self.preprocess_) if prepared else prepare(inputs, self.preprocess_).images
+        pixels = checked(np.asarray(inputs), self.preprocess_) if prepared else prepare_images(inputs, self.preprocess_).images
         return probabilities(self.student_, pixels)
 
     def sample(self, labels: int | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -99,27 +112,49 @@ class Upcycler:
         return {"accuracy": float(right.mean()), "low": low, "high": high, "images": len(right)}
 
     def save(self, folder: str | Path) -> Path:
-        """Write student and generator for `load`. This is for your own use: the generator is not audited for release."""
-        target = Path(folder)
+        """Write student and generator for `load`. This is for your own use: the generator is not audited for release.
+
+        Raises UpcycleError for a generator of your own that has no `load(folder)`: its folder could not be opened again.
+        """
+        target, config = Path(folder), self._fitted_config()
+        if self.generator is not None and not OwnGenerator(self.generator, self._shape).loads:
+            name = type(self.generator_).__name__
+            raise UpcycleError(f"generator must have load(folder) to be saved. Got {name} without it. Give it that method.")
         target.mkdir(parents=True, exist_ok=True)
-        write_text(target / "config.yaml", to_yaml(self._fitted_config()))
+        write_text(target / "config.yaml", to_yaml(config))
         write_bytes(target / "student.safetensors", self._student_path.read_bytes())
-        write_bytes(target / self._snapshot.path.name, self._snapshot.path.read_bytes())
+        if self.generator is None:
+            write_bytes(target / self._snapshot.path.name, self._snapshot.path.read_bytes())
+        else:
+            shutil.copytree(self._generator_folder, target / "generator", dirs_exist_ok=True)
         write_json(target / "shape.json", {**self._shape.__dict__, "preprocess": self.preprocess_.to_json()})
         return target
 
     @classmethod
-    def load(cls, folder: str | Path) -> Upcycler:
-        """The object that `save` wrote. Opens weights and settings only, never code."""
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        network: ClassifierFactory | None = None,
+        generator: GeneratorFactory | None = None,
+    ) -> Upcycler:
+        """The object that `save` wrote. Opens weights and settings only, never code: a `network` or `generator` of your own is
+        needed again."""
         source = Path(folder)
         if not (source / "shape.json").exists():
             raise UpcycleError(f"folder must be one written by Upcycler.save. Got {source}. Fit and save a model first.")
         config = read_config(source / "config.yaml")
-        model = cls(config.preset, seed=config.seed)
+        model = cls(config.preset, seed=config.seed, network=network, generator=generator)
         facts = json.loads((source / "shape.json").read_text())
         model.preprocess_ = Preprocess.from_json(facts.pop("preprocess", None))
-        shape = ImageShape(**facts)
-        model._open(config, shape, source / "student.safetensors", source)
+        model._open(config, ImageShape(**facts), source / "student.safetensors")
+        model._generator_folder = source if generator is None else source / "generator"
+        if generator is None:
+            dtype = learning_dtype(config.precision, torch.device("cpu"))
+            model.generator_ = make_generator(model._shape, config.generator, config.sampler, dtype=dtype).load(source)
+        else:
+            model.generator_ = OwnGenerator(generator, model._shape).load(model._generator_folder)
+        model._snapshot = model.generator_.snapshots()[-1]
         return model
 
     def _fitted_config(self) -> Config:
@@ -127,9 +162,6 @@ class Upcycler:
             raise UpcycleError("Upcycler must be fitted first. Got an unfitted one. Call fit(images, labels).")
         return self.config_
 
-    def _open(self, config: Config, shape: ImageShape, student: Path, generator: Path) -> None:
+    def _open(self, config: Config, shape: ImageShape, student: Path) -> None:
         self.config_, self._shape, self._student_path = config, shape, student
-        self.student_ = load_classifier(student, networks_of(config).student, shape)
-        dtype = learning_dtype(config.precision, torch.device("cpu"))
-        self.generator_ = make_generator(shape, config.generator, config.sampler, dtype=dtype).load(generator)
-        self._snapshot = self.generator_.snapshots()[-1]
+        self.student_ = load_classifier(student, networks_of(config, self.network).student, shape)

@@ -2,7 +2,7 @@
 
 from upcycle.data._check import CheckReport, check
 from upcycle.data._imageset import Dataset, ImageSet
-from upcycle.data._inputs import Inputs, Prepared, checked, prepare
+from upcycle.data._inputs import Inputs, Prepared, checked, prepare_images
 from upcycle.data._preprocess import Preprocess
 from upcycle.data._read import from_arrays, read, survey
 from upcycle.data._seal import sealed
@@ -30,7 +30,7 @@ __all__ = [
     "from_arrays",
     "from_torch",
     "image_hashes",
-    "prepare",
+    "prepare_images",
     "printable",
     "read",
     "read_meta",

@@ -42,7 +42,7 @@ class Prepared:
     names: tuple[str, ...]
 
 
-def prepare(inputs: Inputs, block: Preprocess) -> Prepared:
+def prepare_images(inputs: Inputs, block: Preprocess) -> Prepared:
     """What a classifier trained with `block` sees of `inputs`. A folder stands for the files of its kind below it, an .npz for
     its array `images`.
 

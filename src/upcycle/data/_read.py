@@ -39,7 +39,7 @@ from upcycle.data.readers import (
 from upcycle.errors import DataError
 
 
-def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | None = None) -> Dataset:
+def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
     """The data set that `data` names: a file or folder some reader accepts, or `NAME` or `NAME:REST` of a reader.
 
     docs/data.md lists the readers. Missing splits are cut off, stratified and by group. Raises DataError with every problem
@@ -48,7 +48,7 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | 
     return _read(str(data), config, seed, groups_csv, keep=True)
 
 
-def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path | None = None) -> Dataset:
+def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
     """As `read`, for `check` alone: of files of 8-bit images only digests are kept, so that memory does not grow with them."""
     try:
         return _read(str(data), config, seed, groups_csv, keep=False)
@@ -56,9 +56,9 @@ def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: Path 
         return _read(str(data), config, seed, groups_csv, keep=True)
 
 
-def _read(data: str, config: DataConfig, seed: int, groups_csv: Path | None, *, keep: bool) -> Dataset:
+def _read(data: str, config: DataConfig, seed: int, groups_csv: str | Path | None, *, keep: bool) -> Dataset:
     findings = Findings()
-    groups = None if groups_csv is None else read_groups(groups_csv, findings)
+    groups = None if groups_csv is None else read_groups(Path(groups_csv), findings)
     reader, text = choose(data, [*added_readers(), *built_in_readers()])
     source = Source(text, config, findings, keep)
     raw = reader.read(source)

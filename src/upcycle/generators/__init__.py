@@ -6,6 +6,7 @@ from upcycle.generators._edm import EdmGenerator, can_rebuild
 from upcycle.generators._gan import GanGenerator
 from upcycle.generators._make import make_generator, training_bytes
 from upcycle.generators._mix import MixGenerator, folds_generator, members_of
+from upcycle.generators._own import GeneratorFactory, OwnGenerator
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches
 
@@ -15,9 +16,11 @@ __all__ = [
     "EdmGenerator",
     "GanGenerator",
     "Generator",
+    "GeneratorFactory",
     "ImageShape",
     "Interpolates",
     "MixGenerator",
+    "OwnGenerator",
     "Snapshot",
     "StoredGenerator",
     "adams_bashforth",

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from upcycle._bounded import one_line, read_json, shortened
 from upcycle._weights import save_weights
 from upcycle.config import ClassifierConfig
-from upcycle.data import Inputs, Preprocess, checked, prepare, printable
+from upcycle.data import Inputs, Preprocess, checked, prepare_images, printable
 from upcycle.errors import UpcycleError
 from upcycle.nets import ClassifierFactory, classifier_factory, predict_logits
 
@@ -103,7 +103,7 @@ class Student(nn.Module):
 
     def predictions(self, inputs: Inputs) -> Predictions:
         """As `predict`, with the name of every image."""
-        found = prepare(inputs, self._block())
+        found = prepare_images(inputs, self._block())
         return Predictions(found.names, probabilities(self.net, found.images), self.class_names)
 
     def _block(self) -> Preprocess:

@@ -12,6 +12,7 @@ from upcycle._machine import choose_device
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, read
 from upcycle.errors import ConfigError
+from upcycle.generators import GeneratorFactory
 from upcycle.nets import ClassifierFactory
 from upcycle.runs.folder import (
     StageRecord,
@@ -58,39 +59,45 @@ class Summary:
 
 
 def run(
-    data: str,
-    out: Path,
+    data: str | Path,
+    out: str | Path,
     config: Config,
     *,
     until: str = "report",
-    groups_csv: Path | None = None,
+    groups_csv: str | Path | None = None,
     display: Display | None = None,
     network: ClassifierFactory | None = None,
+    generator: GeneratorFactory | None = None,
 ) -> Summary:
     """Do (or go on with) a run up to and including `until`, one of UNTIL.
 
     Raises UpcycleError before anything is written where data, settings or folder do not fit. `network` replaces the residual
-    classifier of teacher, baseline and student; a resumed run must be given the same one.
+    classifier of teacher, baseline and student, and `generator` the one of the settings; it must pass `check_generator`. A
+    resumed run must be given the same ones.
+
+    >>> upcycle.run("SCANS", "RUN", Config(preset="quick"), network=lambda channels, classes, size: MyNet(channels, classes))
+    >>> upcycle.run("SCANS", "RUN", Config(preset="quick"), generator=lambda channels, size, classes: MyGenerator(size))
     """
     if until not in UNTIL:
         raise ConfigError(f"until must be one of {', '.join(UNTIL)}. Got {until!r}.")
-    check_run(out, config)
+    check_run(Path(out), config)
     choose_device(config.device)
     dataset = read(data, config=config.data, seed=config.seed, groups_csv=groups_csv)
-    return run_dataset(dataset, out, config, until=until, display=display, network=network)
+    return run_dataset(dataset, out, config, until=until, display=display, network=network, generator=generator)
 
 
 def run_dataset(
     dataset: Dataset,
-    out: Path,
+    out: str | Path,
     config: Config,
     *,
     until: str = "report",
     display: Display | None = None,
     network: ClassifierFactory | None = None,
+    generator: GeneratorFactory | None = None,
 ) -> Summary:
     """As `run`, for a data set already in memory."""
-    with prepare(dataset, out, config, display=display, network=network) as bench:
+    with prepare(dataset, Path(out), config, display=display, network=network, generator=generator) as bench:
         return _walk(bench, bench.folder.open_store(), until)
 
 

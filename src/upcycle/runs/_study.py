@@ -46,7 +46,7 @@ class _Task:
 
 def study(
     datasets: Sequence[str],
-    out: Path,
+    out: str | Path,
     config_of: Callable[[int], Config],
     seeds: Sequence[int],
     *,
@@ -60,7 +60,7 @@ def study(
     the cores; their rows come as they finish. `display_of` makes the display of a run from its name, in the process of the
     run. Raises ConfigError where two data sets would share a name.
     """
-    names = [dataset_name(dataset) for dataset in datasets]
+    out, names = Path(out), [dataset_name(dataset) for dataset in datasets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"data sets must have different names. Got {', '.join(twice)} twice. Rename one of the files.")
     # all sets once before any of them twice: an early stop leaves a whole table

@@ -31,14 +31,20 @@ from upcycle.runs.shadows._at_risk import AT_RISK, write_at_risk
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._cost import Say, measure_cost
 from upcycle.runs.shadows._pipeline import ShadowPipeline
-from upcycle.runs.stages import Bench, prepare, report_pages, report_stage
+from upcycle.runs.stages import Bench, check_own_absent, prepare, report_pages, report_stage
 
 SCORES: Final = "pipeline_scores.npz"
 PAGE: Final = "pipeline.html"  # beside its JSON in private/audit
 
 
 def audit_run(
-    root: Path, budget: str, *, jobs: int = 0, early_look: bool = False, dp: DpSettings | None = None, say: Say = lambda _: None
+    root: str | Path,
+    budget: str,
+    *,
+    jobs: int = 0,
+    early_look: bool = False,
+    dp: DpSettings | None = None,
+    say: Say = lambda _: None,
 ) -> PipelineAudit:
     """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
     `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then.
@@ -50,7 +56,8 @@ def audit_run(
     """
     if dp is not None:
         need_extra()
-    with prepare(None, root) as bench:
+    check_own_absent(Path(root))
+    with prepare(None, Path(root)) as bench:
         config, store, folder = bench.config, bench.folder.open_store(), bench.folder.stage("audit")
         plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan

@@ -18,7 +18,15 @@ from upcycle._training import Report
 from upcycle._weights import load_weights, save_weights
 from upcycle.config import Config
 from upcycle.data import ImageSet
-from upcycle.generators import ImageShape, Snapshot, StoredGenerator, folds_generator, make_generator, nearest_snapshot
+from upcycle.generators import (
+    ImageShape,
+    OwnGenerator,
+    Snapshot,
+    StoredGenerator,
+    folds_generator,
+    make_generator,
+    nearest_snapshot,
+)
 from upcycle.nets import Augmentation, ClassifierFactory
 from upcycle.recycle import (
     AskedLabels,
@@ -95,6 +103,8 @@ class Bench:
     def show_samples(self) -> None:
         """Hand the display images of the generator's last snapshot. Changes no result: images depend on (snapshot, seed, index)
         alone, and torch's global generator is left as it was."""
+        if self.networks.generator is not None and self.networks.generator.fitted is None:
+            return  # one of the user's own cannot be asked before it is fitted
         asked, seed = np.arange(_SAMPLES) % self.shape.classes, derive_seed(self.config.seed, "shown")
         with torch.random.fork_rng(devices=[]):
             generator = self.generator().load(self.folder.stage("generator"))
@@ -105,9 +115,11 @@ class Bench:
         """The views that the flip stage found safe."""
         return Augmentation(**read_json(self.folder.document("views", "views")))
 
-    def generator(self, apart: np.ndarray | None = None) -> StoredGenerator:
-        """The unfitted generator. Where images need support it is one for every fold of the screen; to fit it, `apart` int64
-        (images,) is the fold of every image."""
+    def generator(self, apart: np.ndarray | None = None) -> StoredGenerator | OwnGenerator:
+        """The unfitted generator; the user's own, if there is one, as far as it was fitted. Where images need support it is one
+        for every fold of the screen; to fit it, `apart` int64 (images,) is the fold of every image."""
+        if self.networks.generator is not None:
+            return self.networks.generator
         folds = self.config.screen.folds if self.config.support.share else 0
         return folds_generator([self._generator() for _ in range(folds)], apart) if folds else self._generator()
 

@@ -14,7 +14,7 @@ from upcycle._machine import learning_dtype
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
-from upcycle.generators import ImageShape, Interpolates, make_generator, training_bytes
+from upcycle.generators import Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, proxy_draws, train_classifier
 from upcycle.runs.stages._networks import Networks
@@ -133,7 +133,8 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
     noise = ImageSet(images, rng.integers(0, shape.classes, count))
     look = config.teacher.model_copy(update={"validate_every": 1.0})
     dtype = learning_dtype(config.precision, device)
-    generator = make_generator(shape, config.generator, config.sampler, device=device, dtype=dtype)
+    own = networks.generator
+    generator: Generator = make_generator(shape, config.generator, config.sampler, device=device, dtype=dtype)
     net = networks.teacher(shape.channels, shape.classes, shape.size)
 
     def classify(batches: int, network: ClassifierFactory = networks.student) -> int:
@@ -141,6 +142,8 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
         return train_classifier(noise, noise.take(np.arange(2)), recipe, seed=0).images_seen
 
     def generate(batches: int) -> int:
+        nonlocal generator
+        generator = generator if own is None else own.new()  # by its contract, one is fitted once
         generator.fit(images, noise.labels, seed=0, budget=batches * config.generator.step_images)
         return generator.snapshots()[-1].images_seen
 
@@ -218,7 +221,7 @@ def _check_between(config: Config, drawable: bool) -> None:
     share, problems = config.bank.between, []
     if share and not drawable:
         problems.append(
-            f"bank.between must be 0 for a {config.generator.family} generator. Got {share}. Set it to 0, or take "
+            f"bank.between must be 0 for a generator that draws nothing between two images. Got {share}. Set it to 0, or take "
             "generator.family=edm."
         )
     if share and config.student.labels == "hard":
@@ -230,8 +233,9 @@ def _check_between(config: Config, drawable: bool) -> None:
 def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks) -> Plan:
     """Measure this machine and derive the plan; `networks` builds the classifiers. Raises ConfigError for a bank that the
     generator cannot draw."""
-    drawing = make_generator(shape, config.generator, config.sampler)
-    _check_between(config, isinstance(drawing, Interpolates))
+    own = networks.generator
+    drawing = own or make_generator(shape, config.generator, config.sampler)
+    _check_between(config, isinstance(drawing if own is None else own.new(), Interpolates))
     rates = measure_rates(config, shape, device, networks)
     scale = scale_for(config, members, rates)
     budget = budget_for(config, members, scale)

@@ -18,7 +18,7 @@ from upcycle.audit import MIN_RECORDS
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, write_store
 from upcycle.errors import DamagedFileError, DataError, RunFolderError
-from upcycle.generators import ImageShape
+from upcycle.generators import GeneratorFactory, ImageShape
 from upcycle.nets import ClassifierFactory
 from upcycle.release import recover
 from upcycle.runs.folder import (
@@ -36,9 +36,9 @@ from upcycle.runs.folder import (
     write_sealed_config,
 )
 from upcycle.runs.stages._bench import Bench, Facts
-from upcycle.runs.stages._networks import networks_of
+from upcycle.runs.stages._networks import Own, check_own
 from upcycle.runs.stages._plan import Plan, disk_bytes, make_plan, memory_bytes
-from upcycle.runs.stages._road import JUDGING, training_road
+from upcycle.runs.stages._road import JUDGING, reopen_generator, training_road
 from upcycle.runs.stages._screening import check_screening
 from upcycle.runs.watch import Display, SilentDisplay
 
@@ -55,26 +55,29 @@ def prepare(
     needs: str = "data",
     display: Display | None = None,
     network: ClassifierFactory | None = None,
+    generator: GeneratorFactory | None = None,
 ) -> Iterator[Bench]:
     """The bench of the run in `out`, new or to go on with, while the folder's lock is held. Without a data set and a
-    configuration: of a run that has finished its stage `needs`, with its own settings.
+    configuration: of a run that has finished its stage `needs`, with its own settings. A run with a `network` or `generator` of
+    the user's needs them whenever it is opened.
 
     Whatever does not fit raises UpcycleError before anything is written: data, settings, memory, disk, another process at work,
     a damaged file of a finished stage (which a call with the data set makes again). While the bench is in use new files are for
     their owner alone, a crash writes no core file, and warnings of all rooms reach the display and log.txt.
     """
-    display = display or SilentDisplay()
+    display, own = display or SilentDisplay(), Own(network, generator)
     if dataset is None or config is None:
         config = RunFolder(out).config()
         with _held(out, config, display) as folder:
-            yield _reopened(folder, config, needs, display, network)
+            yield _reopened(folder, config, needs, display, own)
         return
     check_run(out, config)
     choose_device(config.device)
+    own.networks(config, ImageShape(dataset.channels, dataset.size, dataset.classes))  # refuses settings that do not go with it
     flips = _checked(dataset, out, config)
     display.plan(check(dataset).lines())
     with _held(out, config, display) as folder:
-        yield _begun(folder, dataset, flips, config, display, network)
+        yield _begun(folder, dataset, flips, config, display, own)
 
 
 @contextlib.contextmanager
@@ -146,12 +149,11 @@ def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) 
         )
 
 
-def _begun(
-    folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, display: Display, network: ClassifierFactory | None
-) -> Bench:
+def _begun(folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, display: Display, own: Own) -> Bench:
     store = _store(folder, dataset, config, flips)
     shape, device = ImageShape(dataset.channels, dataset.size, dataset.classes), choose_device(config.device)
-    built, members = networks_of(config, network), len(flips[0])
+    built, members = own.networks(config, shape), len(flips[0])
+    check_own(folder, built, shape)
     record, _ = run_stage(
         folder.stage("plan"),
         stage_key("plan", store, config),
@@ -162,7 +164,9 @@ def _begun(
     plan, records = Plan.from_json(record.facts), sum(len(s) for s in dataset.splits().values())
     check_disk(folder.root, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
     display.plan(plan.lines())
-    return Bench(folder, config, shape, device, display, built, plan)
+    bench = Bench(folder, config, shape, device, display, built, plan)
+    reopen_generator(bench, store)
+    return bench
 
 
 def _mend_config(folder: RunFolder, config: Config) -> None:
@@ -210,17 +214,19 @@ def stage_key(name: str, store: Store, config: Config) -> str:
     return content_key(name, store.fingerprint, config.model_dump(exclude=set(FREE_SETTINGS)))
 
 
-def _reopened(folder: RunFolder, config: Config, needs: str, display: Display, network: ClassifierFactory | None) -> Bench:
+def _reopened(folder: RunFolder, config: Config, needs: str, display: Display, own: Own) -> Bench:
     tune_process(config.threads)
     store = folder.open_store()
     plan = finished_record(folder.private / "plan")
     if plan.key != stage_key("plan", store, config):
         raise DamagedFileError(folder.config_file, "settings that the plan of this run was not made for")
     shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
-    device, built = choose_device(config.device), networks_of(config, network)
+    device, built = choose_device(config.device), own.networks(config, shape)
+    check_own(folder, built, shape)
     bench = Bench(folder, config, shape, device, display, built, Plan.from_json(plan.facts))
     names = ["data", "plan", *(stage.name for stage in training_road(bench, store)), *JUDGING]
     check_stages(folder, names, needs)
+    reopen_generator(bench, store)
     return bench
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from upcycle._random import derive_seed
 from upcycle.data import Store, sealed
 from upcycle.errors import DamagedFileError
+from upcycle.generators import GeneratorFactory
 from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
 from upcycle.recycle import CommitteeLabels, label_prior
 from upcycle.release import (
@@ -38,14 +39,20 @@ from upcycle.runs.watch import Display
 
 
 def release_run(
-    run: Path, options: ReleaseOptions, *, display: Display | None = None, network: ClassifierFactory | None = None
+    run: str | Path,
+    options: ReleaseOptions | None = None,
+    *,
+    display: Display | None = None,
+    network: ClassifierFactory | None = None,
+    generator: GeneratorFactory | None = None,
 ) -> Released:
-    """Make RUN/release anew, as `options` say; an earlier release is replaced when the new one is whole.
+    """Make RUN/release again, as `options` say; an earlier release is replaced when the new one is whole.
 
     Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
-    risk was accepted. A run with a `network` of the user's needs it again.
+    risk was accepted. A run with a `network` or `generator` of the user's needs them again.
     """
-    with prepare(None, run, needs="student", display=display, network=network) as bench:
+    options = options or ReleaseOptions()
+    with prepare(None, Path(run), needs="student", display=display, network=network, generator=generator) as bench:
         permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
         bench.display.stage("release", options.images)
         released = _release(bench, bench.folder.open_store(), options)

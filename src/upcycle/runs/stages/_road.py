@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from upcycle.recycle import Support
+from upcycle.runs.folder import read_record
 from upcycle.runs.stages._bench import SUPPORT, Bench, Facts, Splits, teacher_names
 from upcycle.runs.stages._cleaning import cleaning_stage
 from upcycle.runs.stages._gate import gate_stage
@@ -73,6 +74,18 @@ def _generate(bench: Bench, splits: Splits) -> Facts:
         measured = Support.measured(members, apart, splits.validation(), bench.config.support.share, bench.shape.classes)
         measured.save(bench.folder.stage("generator") / SUPPORT)
     return generator_stage(bench, members, apart)
+
+
+def reopen_generator(bench: Bench, splits: Splits) -> None:
+    """Open a generator of the user's own where its stage has finished: a finished fit that is called again changes nothing."""
+    own, folder = bench.networks.generator, bench.folder.private / "generator"
+    if own is None or own.fitted is not None or read_record(folder) is None:
+        return
+    if own.loads:
+        own.load(folder)
+        return
+    members, budget = learned(bench, splits), bench.plan.budget.generator
+    own.fit(members.images, members.labels, seed=bench.config.seed, budget=budget, resume=folder)
 
 
 def _baseline(bench: Bench, splits: Splits) -> Facts:

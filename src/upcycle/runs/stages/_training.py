@@ -84,7 +84,8 @@ def _watched(bench: Bench, folder: Path) -> Report:
     def write(images_seen: int, metrics: Any) -> None:
         nonlocal shown
         report(images_seen, metrics)
-        snapshots = bench.generator().load(folder).snapshots() if bench.display.wants_samples else ()
+        asked = bench.display.wants_samples and bench.networks.generator is None
+        snapshots = bench.generator().load(folder).snapshots() if asked else ()
         if snapshots and snapshots[-1].images_seen > shown:
             shown = snapshots[-1].images_seen
             bench.show_samples()

@@ -9,7 +9,7 @@ import numpy as np
 
 from upcycle._files import write_json
 from upcycle._settings import with_settings
-from upcycle.config import Config, EdmConfig, GeneratorConfig, MixConfig
+from upcycle.config import BigGanConfig, Config, EdmConfig, GanConfig, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
 from upcycle.generators import can_rebuild
 from upcycle.recycle import (
@@ -83,19 +83,20 @@ def tuning_stage(bench: Bench, splits: Splits) -> Facts:
 def choices_of(bench: Bench) -> list[Choice]:
     """What may be tuned and the values tried, the untuned one first."""
     config = bench.config
-    limits = config.tuning.spread if config.generator.family in ("edm", "mix") else config.tuning.gan_spread
+    family = None if bench.networks.generator else config.generator  # nothing is known of one of the user's own
+    limits = config.tuning.gan_spread if isinstance(family, GanConfig | BigGanConfig) else config.tuning.spread
     passed = [snapshot.images_seen for snapshot in bench.passed_snapshots()]
     tried: dict[str, tuple[float | int | None, ...]] = {
         **_TRIED,
         "sampler.snapshot": tuple(reversed(passed)),
-        **_of_family(config.generator),
+        **_of_family(family),
         "sampler.spread": tuple(round(float(s), 3) for s in np.linspace(*limits, config.tuning.grid)),
     }
     values = {**_flat(config), "sampler.snapshot": config.sampler.snapshot or passed[-1]}
     return [Choice(name, tuple(dict.fromkeys((values[name], *tried[name])))) for name in config.tuning.settings]
 
 
-def _of_family(generator: GeneratorConfig) -> dict[str, tuple[float, ...]]:
+def _of_family(generator: GeneratorConfig | None) -> dict[str, tuple[float, ...]]:
     """What only some families have: averages that are stored or can be rebuilt, guidance, and the share of a mix's first."""
     if isinstance(generator, MixConfig):
         return {"sampler.ema_std": (), "sampler.guidance": (), "sampler.first_share": _SHARES}
