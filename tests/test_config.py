@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from pydantic import ValidationError
 
 from upcycle._presets import PRESETS
 from upcycle._settings import differences, resolve, setting_names, to_yaml
-from upcycle.config import Config
+from upcycle.config import Config, DataConfig, EdmConfig, GanConfig
 from upcycle.errors import ConfigError
 
 
@@ -143,3 +145,57 @@ def test_file_whose_aliases_would_grow_without_end_is_refused_at_once(tmp_path: 
     file.write_text("\n".join(lines))
     (line,) = problems(config_file=file)
     assert line.startswith("config must spell out its values. Got YAML aliases")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_preset_is_the_same_whoever_asks_for_it(preset: str, tmp_path: Path) -> None:
+    """Stages are keyed by the text of the settings, so a run that Python began must go on from the command line."""
+    asked = [
+        Config(preset=preset),
+        Config.from_preset(preset),
+        PRESETS[preset],
+        resolve(preset, config_file=None, overrides=()),
+    ]
+    (tmp_path / "config.yaml").write_text(to_yaml(asked[0]))
+    asked.append(resolve(None, config_file=tmp_path / "config.yaml", overrides=()))
+    assert len({json.dumps(config.model_dump(), sort_keys=True) for config in asked}) == 1
+
+
+def test_default_configuration_is_the_quick_preset() -> None:
+    assert Config() == Config(preset="quick") and Config().generator.images == PRESETS["quick"].generator.images
+
+
+def test_sections_as_mappings_change_single_settings_of_the_preset() -> None:
+    quick = PRESETS["quick"]
+    changed = Config(preset="quick", generator={"images": 1_500}, student={"epochs": 2})
+    assert changed.generator == quick.generator.model_copy(update={"images": 1_500})
+    assert changed.student == quick.student.model_copy(update={"epochs": 2.0}) and changed.teacher == quick.teacher
+    assert Config(preset="quick", generator={"family": "gan", "lr": 0.01}).generator == GanConfig(lr=0.01)
+    assert Config.from_preset("quick", **{"generator.images": 1_500, "student.epochs": 2}) == changed
+    assert Config.from_preset("best", privacy="strong", student={"temperature": 2}).student.temperature == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "lines"),
+    [
+        (lambda: Config(generator={"images": -1}, teacher={"width": 2}), ["setting generator.images", "setting teacher.width"]),
+        (lambda: Config(seeed=3), ["setting seeed must be a known one. Got 'seeed'. Did you mean 'seed'?"]),
+        (lambda: Config(generator={"imges": 3}), ["Did you mean 'generator.images'?"]),
+        (lambda: Config(preset="quik"), ["preset must be one of demo, quick"]),
+        (lambda: Config(generator={"family": "gann"}), ["must be one of edm, gan, biggan, mix"]),
+        (lambda: Config(generator=3), ["setting generator must be a group of settings. Got 3"]),
+        (lambda: EdmConfig(images="many"), ["setting images must be a whole number. Got 'many'"]),
+        (lambda: DataConfig(side=4), ["setting side must be"]),
+        (
+            lambda: Config.from_preset("quick", generator={"images": 5}, **{"generator.images.deep": 6}),
+            ["generator.images.deep"],
+        ),
+    ],
+)
+def test_wrong_settings_in_python_are_our_lines(make: Callable[[], object], lines: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert len(caught.value.problems) == len(lines)
+    for line in lines:
+        assert any(line in problem for problem in caught.value.problems), caught.value.problems
+    assert "pydantic" not in str(caught.value)

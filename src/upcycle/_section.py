@@ -32,7 +32,8 @@ class _Plain(_ModelMeta):
 class Section(BaseModel, metaclass=_Plain):
     """A group of settings. Raises ConfigError for an unknown key and for a number that no library could use."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # defaults are validated too: 16 and 16.0 are one setting, but not one text, and stages are keyed by the text
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     @classmethod
     def known_names(cls) -> list[str]:

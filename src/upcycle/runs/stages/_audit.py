@@ -11,6 +11,7 @@ from upcycle._settings import to_yaml
 from upcycle.audit import TargetScores, audit_scores, check_audit
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store
+from upcycle.generators import Snapshot
 from upcycle.runs.folder import FREE_SETTINGS
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._evaluation import JUDGED, _logits
@@ -36,8 +37,16 @@ def judged_files(bench: Bench) -> dict[str, str]:
     tuned = bench.tuned()
     snapshot = tuned.sampler().snapshot
     weights = {name: sha256(bench.folder.weights(name)) for name in JUDGED}
-    drawn = {} if snapshot is None else {"generator": sha256(snapshot.path)}
+    drawn = {} if snapshot is None else {"generator": _hash_of(bench, snapshot)}
     return {**weights, **drawn, "settings": hashlib.sha256(to_yaml(_bound(tuned.config)).encode()).hexdigest()}
+
+
+def _hash_of(bench: Bench, snapshot: Snapshot) -> str:
+    """Of the snapshot's file; a generator of the user's own that keeps none is known by what it draws."""
+    if snapshot.path.is_file():
+        return sha256(snapshot.path)
+    drawn = bench.sampler().generator.sample(np.arange(bench.shape.classes), seed=bench.config.seed, snapshot=snapshot)
+    return hashlib.sha256(np.ascontiguousarray(drawn).data).hexdigest()
 
 
 def _bound(config: Config) -> Config:

@@ -55,7 +55,7 @@ def networks_of(config: Config, network: ClassifierFactory | None = None, genera
 
 @dataclass(frozen=True)
 class Own:
-    """Factories of the user's: of networks, called with (channels, classes, size), and generators, (channels, size, classes)."""
+    """Factories of the user's: networks from (channels, classes, size), generators from (channels, size, classes)."""
 
     network: ClassifierFactory | None
     generator: GeneratorFactory | None
