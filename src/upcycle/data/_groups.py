@@ -20,7 +20,7 @@ def group_numbers(name: str, groups: np.ndarray, n_images: int, findings: Findin
     counts = np.bincount(inverse, minlength=len(texts))
     empty = sum(int(count) for text, count in zip(texts, counts, strict=True) if _is_empty(text))
     if empty:
-        findings.problem(what, "filled in", f"{empty} empty ones", "Give each unknown patient an id of their own.")
+        findings.problem(what, "filled in", f"{empty} empty ones", "Give each unknown patient a separate id.")
         return None
     note_placeholders({text.decode("utf-8", "replace"): int(n) for text, n in zip(texts, counts, strict=True)}, findings)
     hashed = [int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1 for text in texts]

@@ -11,7 +11,7 @@ from upcycle.config import DataConfig
 from upcycle.data._preprocess import Kind, Preprocess, Unfit
 from upcycle.data.readers import DEPTHS, Findings, RawSplit
 
-_MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of so many class names would fill the memory
+_MAX_LABEL = 65_535  # above it a label is an id or a mistake, and a list of that many class names would fill the memory
 
 
 def found_preprocess(raws: Sequence[RawSplit], kind: Kind, settings: DataConfig, findings: Findings) -> Preprocess:

@@ -1,4 +1,4 @@
-"""The student as a program of its own: `torch.export` and ONNX, each loaded again and compared before it counts."""
+"""The student as a stand-alone program: `torch.export` and ONNX, each loaded again and compared before it counts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Servable(nn.Module):
 @dataclass(frozen=True)
 class Comparison:
     """How far a file that was written and loaded again is from the student: the largest absolute difference of logits on
-    random images, and the largest logit of the student beside it."""
+    random images, and the largest logit of the student."""
 
     compared_images: int
     max_abs_difference: float
@@ -213,7 +213,7 @@ def _forget(message: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's chatter: it warns of libraries that nobody asked for and of its own deprecated calls."""
+    """Without the exporter's chatter: it warns of libraries that are not used and of its own deprecated calls."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

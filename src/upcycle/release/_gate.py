@@ -53,7 +53,7 @@ def _words(audit: Mapping[str, Any] | None) -> list[str]:
 
 
 def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
-    """The permit to release. Raises ReleaseError where the audit says no and nobody accepted the risk."""
+    """The permit to release. Raises ReleaseError if the audit says no and no one accepted the risk."""
     reason = refusal(audit)
     if reason is not None and accept_risk is None:
         raise ReleaseError(reason)

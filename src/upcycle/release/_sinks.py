@@ -58,7 +58,7 @@ def open_sink(form: Format, folder: Path, layout: Layout) -> AbstractContextMana
 @contextmanager
 def _npz(folder: Path, layout: Layout) -> Iterator[Write]:
     """`synthetic.npz` with MedMNIST keys: train_images uint8 (n, side, side[, 3]), train_labels int64 (n, 1) and
-    train_soft_labels float16 (n, classes). A zip takes one entry at a time, so the labels wait in files beside it."""
+    train_soft_labels float16 (n, classes). A zip takes one entry at a time, so the labels wait in separate files."""
     side = layout.image_shape[:2] if layout.image_shape[2] == 1 else layout.image_shape
     entries: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
         "train_images": (np.dtype(np.uint8), (layout.count, *side)),

@@ -83,7 +83,7 @@ def _mean(values: Sequence[float | None]) -> str:
 
 
 def _leak(aucs: Sequence[Sequence[float]]) -> str:
-    """Mean AUC of the runs with half the width of its 95 % interval: every run flipped coins of its own."""
+    """Mean AUC of the runs with half the width of its 95 % interval: every run flipped its own coins."""
     reach = float(np.sqrt(sum(((high - low) / 2) ** 2 for _, low, high in aucs))) / len(aucs)
     return f"{statistics.fmean(auc for auc, _, _ in aucs):.3f} ± {reach:.3f}"
 

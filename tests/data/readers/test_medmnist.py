@@ -153,7 +153,7 @@ def test_file_in_a_cache_that_may_only_be_read_needs_no_lock(server: Server, tar
 
 def test_part_is_kept_where_the_network_goes_away_for_good(server: Server, target: Path) -> None:
     server.cut = [100_000, 0, 0, 0, 0]
-    with pytest.raises(DataError, match=r"connection was cut. The same command goes on after 0.1 MB"):
+    with pytest.raises(DataError, match=r"connection was cut. The same command continues after 0.1 MB"):
         get(server, target)
     assert left(target) == {"set.npz.partial"}
     assert get(server, target).read_bytes() == CONTENT

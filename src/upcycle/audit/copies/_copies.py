@@ -24,7 +24,7 @@ class CopyReport:
 
     `closer` is the share nearer to the members than to as many held-out records (or patients), ties shared; 0.5 if nothing was
     copied. `closer_null_low`..`closer_null_high` hold 95 % of what it would then be, `closer_p_value` is how often it would
-    then be as large: both from coins flipped anew between whole records. Images that share a nearest record are no independent
+    then be as large: both from coins flipped again between whole records. Images that share a nearest record are no independent
     evidence, so a binomial interval over images would be too narrow.
     """
 

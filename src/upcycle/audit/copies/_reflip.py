@@ -1,4 +1,4 @@
-"""Coins flipped anew: do synthetic images lie nearer to members than chance gives, where both sides come from one pool?
+"""Coins flipped again: do synthetic images lie nearer to members than by chance, if both sides come from one pool?
 
 Many images share their nearest record, so that images are not independent evidence: the records that were flipped are.
 """
@@ -14,7 +14,7 @@ _EQUAL = 1e-9  # sums of shares that differ by rounding only
 
 @dataclass(frozen=True)
 class Reflip:
-    """`share` of the images whose nearest record is a member, the middle 95 % of that share under coins flipped anew, and how
+    """`share` of the images whose nearest record is a member, the middle 95 % of that share under coins flipped again, and how
     often these give as much: (1 + as extreme) / (1 + flips), exact (Phipson & Smyth 2010)."""
 
     share: float

@@ -65,7 +65,7 @@ class Design:
             )
         if self.near:
             found.append(
-                f"near-duplicates: {self.near:.1%} of the records have a near copy with a coin of its own; such non-members "
+                f"near-duplicates: {self.near:.1%} of the records have a near copy with its own coin; such non-members "
                 "are as good as members, and leaks show less. Give near copies one group."
             )
         return tuple(found)
@@ -139,7 +139,7 @@ def _check(data: ImageSet, plan: AuditPlan) -> None:
         problems.append(f"records must number at least {LEAST_RECORDS}. Got {len(data.labels)}. Give more.")
     elif len(np.unique(data.labels)) != int(data.labels.max()) + 1 or data.labels.max() < 1:
         problems.append(
-            "labels must be 0..classes-1 with two or more classes, all present. Got others. Number the classes anew."
+            "labels must be 0..classes-1 with two or more classes, all present. Got others. Renumber the classes."
         )
     if plan.pipelines != 1 and plan.pipelines % 2:
         problems.append(f"pipelines must be 1 or even, being complementary pairs. Got {plan.pipelines}. Add one.")

@@ -95,7 +95,7 @@ def _check(scores: np.ndarray, drawn: np.ndarray, candidates: np.ndarray | None)
             f"candidates must be booleans of shape {scores.shape}. Got {candidates.dtype} {candidates.shape}. Mark every label."
         )
     elif not np.isfinite(scores[candidates]).all():
-        problems.append("canary scores must be finite for every candidate. Got NaN or infinity. Mend the model.")
+        problems.append("canary scores must be finite for every candidate. Got NaN or infinity. Correct the model.")
     elif (candidates.sum(axis=1) < 2).any():
         problems.append("candidates must number at least 2 per canary. Got fewer. Use a task of three or more classes.")
     if drawn.shape != scores.shape[:1] or drawn.dtype.kind not in "iu":

@@ -62,7 +62,7 @@ def by_name(
 ) -> tuple[list[RawSplit], tuple[str, ...] | None]:
     """The splits with labels that count in one list of names, and that list; None where no names are known.
 
-    A split with names of its own is mapped by them. Where only some have names, numbers cannot be compared: a problem.
+    A split with its own names is mapped by them. If only some splits have names, numbers cannot be compared: a problem.
     """
     own = [split for split in splits if split.class_names is not None]
     if not own:

@@ -54,7 +54,7 @@ def _open(path: str, source: Source) -> Opened:
         frames = _guarded(lambda: _frames(dataset, source))
         owner = _guarded(lambda: _owner(dataset))
     if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
-        source.findings.count("files that say that text is burned into their pixels: look for names before you go on")
+        source.findings.count("files that say that text is burned into their pixels: look for names before you continue")
     return Opened(frames, owner)
 
 

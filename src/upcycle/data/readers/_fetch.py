@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 def fetch(address: str, md5: str, target: Path, *, most_bytes: int = 2**36) -> Path:
     """`target`, downloaded from `address` unless it is there; its MD5 is checked either way.
 
-    The download goes to `target` + ".partial", which the next call goes on with, and is renamed when it is whole. Of two
+    The download goes to `target` + ".partial", which the next call continues, and is renamed when it is complete. Of two
     processes the second waits. Raises DataError where there is no network, and for a file that is not the one expected: a
     download is then removed, a file that was there before is left alone.
     """
@@ -47,14 +47,14 @@ def fetch(address: str, md5: str, target: Path, *, most_bytes: int = 2**36) -> P
         if target.exists():
             return _checked(target, md5)
         partial = target.with_name(target.name + ".partial")
-        for attempt in ("resumed", "anew"):
+        for attempt in ("resumed", "again"):
             resumed = partial.exists()
             _download(address, partial, most_bytes)
             if (found := _md5(partial)) == md5:
                 os.replace(partial, target)
                 return target
             partial.unlink()
-            if attempt == "anew" or not resumed:
+            if attempt == "again" or not resumed:
                 break
         raise DataError(
             f"{target.name} must be the official file (MD5 {md5}). Got MD5 {found} from {_host(address)}, and removed it. "
@@ -66,7 +66,7 @@ def _checked(path: Path, md5: str) -> Path:
     found = _md5(path)
     if found == md5:
         return path
-    raise DataError(f"{path} must be the official file (MD5 {md5}). Got MD5 {found}. Delete it, and it is fetched anew.")
+    raise DataError(f"{path} must be the official file (MD5 {md5}). Got MD5 {found}. Delete it to fetch it again.")
 
 
 def _md5(path: Path) -> str:
@@ -99,7 +99,7 @@ def _download(address: str, partial: Path, most_bytes: int) -> None:
 def _no_network(address: str, reason: str, partial: Path) -> DataError:
     name = partial.name.removesuffix(".partial")
     kept = partial.stat().st_size if partial.exists() else 0
-    then = f"The same command goes on after {kept / 1e6:.1f} MB" if kept else "Connect"
+    then = f"The same command continues after {kept / 1e6:.1f} MB" if kept else "Connect"
     return DataError(
         f"{name} must come from {_host(address)}. Got {' '.join(reason.split())}. "
         f"{then}, or put the file into {partial.parent}."

@@ -82,7 +82,7 @@ def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _
             findings.note("no file names a patient: images were not grouped")
         note_owners_in_paths([entry.name for entry in entries], findings)
     elif shelf.unnamed:
-        findings.note(f"{shelf.unnamed} files name no patient: each counts as a patient of its own")
+        findings.note(f"{shelf.unnamed} files name no patient: each counts as a separate patient")
     single = len({n for s in splits for n in s.names or ()}) == sum(len(s.labels) for s in splits)
     return [replace(split, groups=None) for split in splits] if single and not shelf.named else splits
 

@@ -85,7 +85,7 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
             yield from ((key, Dataset(table)) for key, table in _parquet(source.path, source))
         elif source.text and source.path.exists():
             raise DataError(f"hf data must be a saved data set or parquet. Got {source.text}. Give class folders without hf:.")
-        elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a path is nobody's business on the hub
+        elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a local path must not be sent to the hub
             raise DataError(f"hf data must be an existing path, or NAME or OWNER/NAME. Got {source.text!r}. Check the path.")
         else:
             yield from _hub(source.text)

@@ -69,12 +69,12 @@ def _opener(path: Path) -> Callable[..., Any]:
 def _idx(path: Path, axes: int, source: Source) -> np.ndarray | None:
     try:
         with _opener(path)(path, "rb") as file:
-            if file.read(4) != bytes([0, 0, 8, axes]):  # 8 stands for unsigned bytes
+            if file.read(4) != bytes([0, 0, 8, axes]):  # 8 means unsigned bytes
                 raise ValueError
             sides = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             count = math.prod(sides)
             source.check_unpacked(count, path.stat().st_size)
-            content = file.read(count + 1)  # one more than claimed shows a file that goes on
+            content = file.read(count + 1)  # one byte more than claimed shows a file that is too long
             return np.frombuffer(content, np.uint8).reshape(sides)
     except (OSError, EOFError, ValueError, zlib.error, OverflowError):
         source.findings.problem(path.name, "a readable IDX file of bytes", "a damaged or foreign one", "Copy it again.")

@@ -39,7 +39,7 @@ _LOOKED_AT = 1000  # files, to find out what a folder holds
 
 
 def suffix_of(name: str) -> str:
-    """In small letters, .nii.gz as one."""
+    """In lower case; .nii.gz counts as one suffix."""
     stem, dot, suffix = name.lower().rpartition(".")
     if dot and suffix == "gz" and stem.endswith(".nii"):
         return ".nii.gz"

@@ -83,14 +83,14 @@ def note_owners_in_paths(names: Iterable[str], findings: Findings) -> None:
 
 
 def note_placeholders(ids: dict[str, int], findings: Findings) -> None:
-    """Say how many images share an id that stands for "unknown": they count as one patient. `ids` is id -> images.
+    """Report how many images share an id that means "unknown": they count as one patient. `ids` is id -> images.
 
-    0 is said too where it has far more images than other ids have.
+    0 is reported too if it has far more images than other ids.
     """
     usual = sorted(ids.values())[len(ids) // 2] if ids else 0
     for text, count in ids.items():
         plain = text.strip().casefold()
         if (plain in _PLACEHOLDERS and count > 1) or (plain.strip("0") == "" and count > 5 * max(usual, 2)):
             findings.note(
-                f"{count} images have the patient id {text!r}: they count as one patient. Give unknown ones ids of their own"
+                f"{count} images have the patient id {text!r}: they count as one patient. Give unknown patients separate ids"
             )

@@ -85,7 +85,7 @@ def _formats() -> tuple[str, ...]:
 def pixels(image: Image, findings: Findings) -> np.ndarray:
     """(h, w) or (h, w, 3), uint8 or uint16, of a Pillow image as shown; what is lost or converted is noted.
 
-    Raises Unreadable for float pixels and those outside 0 to 65535, which have no shade of their own.
+    Raises Unreadable for float pixels and those outside 0 to 65535, which 16-bit grey cannot hold.
     """
     if getattr(image, "is_animated", False):
         findings.count("pictures of several frames or pages, of which the first was read")

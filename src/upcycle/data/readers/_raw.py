@@ -28,13 +28,13 @@ class Findings:
         self.problems.append(printable(f"{what} must be {allowed}. Got {got}. {then}"))
 
     def note(self, text: str) -> None:
-        """Add a line once, however often it is said."""
+        """Add a line once, however often it occurs."""
         text = printable(text)
         if text not in self.notes:
             self.notes.append(text)
 
     def count(self, what: str, number: int = 1) -> None:
-        """Add `number` images (or files) to those of which `what` is said at the end, with their number."""
+        """Add `number` images (or files) to those that the line `what` counts at the end."""
         if number:
             what = printable(what)
             self.counts[what] = self.counts.get(what, 0) + number

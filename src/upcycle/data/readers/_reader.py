@@ -60,7 +60,7 @@ def choose(data: str, readers: list[Reader]) -> tuple[Reader, str]:
     for reader in readers:
         if reader.accepts is not None and reader.accepts(path):
             return reader, data
-    raise DataError(f"data must be an .npz, a folder of images, or of a reader of its own. Got {data}. See docs/data.md.")
+    raise DataError(f"data must be an .npz, a folder of images, or a registered reader's name. Got {data}. See docs/data.md.")
 
 
 def _exists(path: Path) -> bool:

@@ -49,7 +49,7 @@ class Pile:
         self._names.append(name)
 
     def array(self, findings: Findings) -> np.ndarray:
-        """(n, h, w[, 3]). Odd ones out are a problem, and a stand-in of zeros comes back, so that other checks can go on."""
+        """(n, h, w[, 3]). Odd ones out are a problem; zeros replace them, so that other checks can continue."""
         if not self._kinds:
             return np.zeros((0, 8, 8), np.uint8)
         self._one_colour(findings)

@@ -42,7 +42,7 @@ class Table:
         return next((plain[word] for word in words if word in plain), None)
 
     def others(self, used: Iterable[str | None]) -> list[str]:
-        """Columns with a name of their own that are not `used`."""
+        """Columns with a unique name that are not `used`."""
         return [
             c for c in self.header if c not in set(used) and "".join(w for w in words_of(c) if w.isalpha()) not in _NOTHING_SAID
         ]

@@ -18,7 +18,7 @@ def from_torch(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
 
     `dataset` yields pairs of an image and a whole number, by index with a length or by iteration. Images are Pillow images,
     arrays (h, w[, c]), or tensors (c, h, w) or (h, w). Transforms run once: leave random ones out, `augment` has its own.
-    What was changed in Pillow images is said as warnings. Raises DataError for items of another kind, images of several shapes,
+    Changes to Pillow images are reported as warnings. Raises DataError for items of another kind, images of several shapes,
     and a first item that differs when it is read again.
 
     >>> Upcycler("quick").fit(*from_torch(train_set))

@@ -1,4 +1,4 @@
-"""The files of a folder, in order; what can be neither opened nor ruled out is said."""
+"""The files of a folder, in order; a file that can be neither opened nor ruled out is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The private list of the records that a student of this recipe gives away most, for whoever may look at them."""
+"""The private list of the records that a student of this recipe reveals most, for those who may see them."""
 
 from __future__ import annotations
 

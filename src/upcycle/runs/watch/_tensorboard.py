@@ -22,7 +22,7 @@ class TensorBoardDisplay:
     """Passes everything on to `inner`, and writes metrics against images seen, and sample images, into `folder`.
 
     The folder is made by the first stage, so a run that is refused leaves nothing. It belongs into the private half: the
-    samples come from a generator that nobody has audited. Raises ConfigError at once where the writer is not installed.
+    samples come from a generator that has not been audited. Raises ConfigError at once where the writer is not installed.
     """
 
     def __init__(self, inner: Display, folder: Path) -> None:
