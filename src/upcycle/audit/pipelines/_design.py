@@ -138,9 +138,7 @@ def _check(data: ImageSet, plan: AuditPlan) -> None:
     elif len(data.labels) < LEAST_RECORDS:
         problems.append(f"records must number at least {LEAST_RECORDS}. Got {len(data.labels)}. Give more.")
     elif len(np.unique(data.labels)) != int(data.labels.max()) + 1 or data.labels.max() < 1:
-        problems.append(
-            "labels must be 0..classes-1 with two or more classes, all present. Got others. Renumber the classes."
-        )
+        problems.append("labels must be 0..classes-1 with two or more classes, all present. Got others. Renumber the classes.")
     if plan.pipelines != 1 and plan.pipelines % 2:
         problems.append(f"pipelines must be 1 or even, being complementary pairs. Got {plan.pipelines}. Add one.")
     if not 0 <= plan.without_canaries <= plan.pipelines:
