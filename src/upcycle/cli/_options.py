@@ -42,15 +42,15 @@ def run_options(command: Command) -> Command:
     """DATA, --out and the settings."""
     options: list[Callable[[Command], Command]] = [
         click.argument("data"),
-        click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; made, or resumed."),
-        click.option("--preset", help="Quality: quick, standard or best (default: quick)."),
+        click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; created or resumed."),
+        click.option("--preset", help="Preset: quick, standard or best (default: quick)."),
         click.option("--privacy", help="usual, or strong: leave out records that a student would reveal (default: usual)."),
         click.option("--minutes", type=float, help="Scale the work so that the run takes about this many minutes."),
         click.option("--device", help="auto, cpu, cuda, mps ... (default: auto)"),
         click.option("--seed", type=int, help="Seed of everything (default: 0)."),
         click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings."),
-        click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated."),
-        click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient. Keeps patients together."),
+        click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable."),
+        click.option("--groups", type=click.Path(path_type=Path), help="CSV of image and patient; keeps patients together."),
         view_options,
     ]
     for option in reversed(options):

@@ -10,7 +10,7 @@ from upcycle.cli._options import json_option, print_json
 @click.command(name="audit-power")
 @click.option("--auc", type=float, default=0.55, show_default=True, help="AUC that must not be missed.")
 @click.option("--fpr", type=float, default=0.01, show_default=True, help="False positive rate of the TPR.")
-@click.option("--margin", type=float, default=0.03, show_default=True, help="TPR below which the upper limit must fall.")
+@click.option("--margin", type=float, default=0.03, show_default=True, help="TPR that the upper limit must stay below.")
 @click.option(
     "--epsilon", type=float, default=2.0, show_default=True, help="Lower bound on epsilon that the audit must be able to show."
 )
@@ -21,7 +21,7 @@ from upcycle.cli._options import json_option, print_json
 def audit_power(
     auc: float, fpr: float, margin: float, epsilon: float, canaries: int, confidence: float, power: float, as_json: bool
 ) -> None:
-    """How many records, canaries and shadow pipelines a wanted bound needs. Nothing is trained."""
+    """Say how many records, canaries and shadow pipelines a bound needs. Nothing is trained."""
     from upcycle.audit import power_table
 
     needs = power_table(auc=auc, fpr=fpr, margin=margin, epsilon=epsilon, canaries=canaries, confidence=confidence, power=power)

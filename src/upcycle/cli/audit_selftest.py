@@ -10,7 +10,7 @@ from upcycle.cli._options import json_option, print_json
 @click.command(name="audit-selftest")
 @json_option
 def audit_selftest(as_json: bool) -> None:
-    """Known answers of the audit's statistics and attacks, in less than a minute. Exit code 1 where one is missed."""
+    """Check known answers of the audit's statistics and attacks, in less than a minute. Exit code 1 if one is wrong."""
     from upcycle.audit import selftest
 
     checks = selftest()

@@ -13,14 +13,14 @@ from upcycle.cli._say import say
 @click.command()
 @click.argument("data")
 @click.option("--groups", type=click.Path(path_type=Path), help="CSV: image, patient.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings; those of data.* count.")
-@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
+@click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings; only data.* is used.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the splits that are made.")
 @json_option
 def check(data: str, groups: Path | None, config: Path | None, overrides: tuple[str, ...], seed: int, as_json: bool) -> None:
-    """Say what was understood of DATA: counts, size, channels, duplicates, groups, problems. Writes nothing.
+    """Show how DATA was understood: counts, size, channels, duplicates, groups, problems. Writes nothing.
 
-    DATA is what `upcycle run` takes, see docs/data.md.
+    DATA is as for `upcycle run`; see docs/data.md.
     """
     from upcycle._settings import resolve
     from upcycle.data import check as inspect

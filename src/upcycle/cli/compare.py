@@ -24,9 +24,9 @@ _GAP = 2  # columns between two cells
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Also write one page that opens without a network.")
 @json_option
 def compare(runs: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
-    """Several run folders in one table: accuracy, gap, leakage, verdict, minutes.
+    """Compare run folders in one table: accuracy, gap, leakage, verdict, minutes.
 
-    Students that were judged on the same test images also get their paired difference.
+    Students that were tested on the same images also get their paired difference.
     """
     from upcycle.runs import compare_runs
 

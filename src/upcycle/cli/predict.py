@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table: name, class, and a probability for every class.")
 @json_option
 def predict(release: Path, files: tuple[Path, ...], as_csv: bool, as_json: bool) -> None:
-    """Classify FILES by the student of RELEASE (a release folder, its student folder, or a run).
+    """Classify FILES with the student of RELEASE (a release folder, its student folder, or a run).
 
     FILES are images of the kind that the student was made for, folders of them, or an .npz with an array `images`. They are
     prepared as its training images were; one that needs more than the release knows is refused.

@@ -20,4 +20,4 @@ def _command(name: str, until: str, text: str) -> click.Command:
 train_teacher = _command("train-teacher", "teacher", "Read, split, and train the teacher on the members.")
 train_generator = _command("train-generator", "generator", "Run up to the generator.")
 distil = _command("distil", "student", "Run up to the student: bank, soft labels, distillation.")
-report = _command("report", "report", "Run up to the reports, the whole road.")
+report = _command("report", "report", "Run all stages, reports included.")

@@ -35,7 +35,7 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
     default="3",
     show_default=True,
     metavar="N|FIRST-LAST",
-    help="Seeds of each set: 3 for 0 to 2.",
+    help="Seeds of each set; 3 means 0 to 2.",
 )
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time, each on its share of the cores."
@@ -44,10 +44,10 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
 @click.option("--preset", help="quick, standard or best.  [default: quick]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting of all runs; repeatable.")
-@click.option("--limit", type=float, metavar="MINUTES", help="Do less in runs that would take longer.")
+@click.option("--limit", type=float, metavar="MINUTES", help="Do less in runs that would take longer than this.")
 @click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
 def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json: bool, **settings: Any) -> None:
-    """The paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes of every data set, several seeds each.
+    """Make the paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes per data set, over several seeds.
 
     Every row is a separate run in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are updated after each.
     Seeds may be run apart, also on several machines that share OUT; a last call with all of them gathers their rows.
@@ -73,7 +73,7 @@ def _config(
 
 
 def _named_lines(name: str) -> Display:
-    """Lines on standard error behind the name of their run, several of which may be at work."""
+    """Lines on standard error that begin with the name of their run, since several runs may be at work."""
     from upcycle.runs.watch import PlainDisplay
 
     return PlainDisplay(sys.stderr, prefix=f"{name}  ")
