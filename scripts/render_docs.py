@@ -160,7 +160,7 @@ def results() -> str:
         "Families of generators at equal processor time": _generators(),
         "Single runs": _utility(),
         "Speed of the loops": _speed(),
-        "Killed and resumed": _crash(),
+        "Killed, cut off, damaged": _reliability(),
     }
     about = "[log.md](log.md) says what the experiments showed and what failed. [leakage.md](leakage.md) is about leakage."
     parts = [
@@ -308,15 +308,18 @@ def _speed() -> str:
     return "\n".join([*rows, "", f"{note} {_source(result, 'speed.json')}"])
 
 
-def _crash() -> str:
-    result = _result("crash.json")
+def _reliability() -> str:
+    result = _result("reliability.json")
     if result is None:
         return ""
-    same = sum(bool(row["identical"]) for row in result["rows"])
-    return (
-        f"Killed with `kill -9` at {len(result['rows'])} random moments and resumed, the student was bit for bit that "
-        f"of an uninterrupted run {same} times. {_source(result, 'crash.json')}"
+    columns = ("harness", "case", "what", "points", "of", "survived", "named", "silent", "tracebacks")
+    rows = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    rows += [f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in result["rows"]]
+    note = (
+        "Points: moments or damages tried, of so many there are. Survived: finished with the bits of an undisturbed run. Named: ended in one "
+        "line with the file or the cause, and what to do. Silent: finished with other bits."
     )
+    return "\n".join([*rows, "", f"{note} {_source(result, 'reliability.json')}"])
 
 
 def leakage() -> str:
