@@ -316,8 +316,8 @@ def _reliability() -> str:
     rows = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     rows += [f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in result["rows"]]
     note = (
-        "Points: moments or damages tried, of so many there are. Survived: finished with the bits of an undisturbed run. Named: ended in one "
-        "line with the file or the cause, and what to do. Silent: finished with other bits."
+        "Points: moments or damages tried, of all there are. Survived: finished with the bits of an undisturbed run. Named: "
+        "ended in one line with the file or the cause, and what to do. Silent: finished with other bits."
     )
     return "\n".join([*rows, "", f"{note} {_source(result, 'reliability.json')}"])
 
