@@ -16,7 +16,7 @@ from upcycle.data.readers._label_table import by_table, label_table
 from upcycle.data.readers._layout import Entry, Layout, by_folders, note_splits_in_names
 from upcycle.data.readers._owners import note_owners_in_paths
 from upcycle.data.readers._patients import Patients
-from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
+from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._stack import Pile, SketchPile
 from upcycle.errors import printable
@@ -58,7 +58,8 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
     _check_names(entries, source.findings)
     _check_classes(found, source.findings)
     shelf = _Shelf(source, kind)
-    splits = [shelf.split(name, [entry for entry in entries if entry.split == name]) for name in found.splits]
+    with without_warnings_of_size():
+        splits = [shelf.split(name, [entry for entry in entries if entry.split == name]) for name in found.splits]
     if shelf.unreadable:
         allowed = f"a readable {kind.called}"
         source.findings.problem("every image", allowed, shown(shelf.unreadable), "Repair or remove them.")

@@ -17,7 +17,7 @@ import numpy as np
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._owners import owner_column
-from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture
+from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of
 from upcycle.data.readers._stack import Pile, one_colour
@@ -42,7 +42,8 @@ def read_hf(source: Source) -> RawImages:
     need("datasets", "hf", "Hugging Face data sets")
     shards = _known(list(_tables(source)), source)
     columns = _columns(shards[0][2], source)
-    found = [(name, _shard(name, key, table, columns, source)) for name, key, table in shards]
+    with without_warnings_of_size():
+        found = [(name, _shard(name, key, table, columns, source)) for name, key, table in shards]
     order = [name for name in SPLITS if any(n == name for n, _ in found)]
     splits = [_joined(name, [shard for n, shard in found if n == name], source) for name in order]
     return RawImages(splits, None, source.path.stem or None, "picture")

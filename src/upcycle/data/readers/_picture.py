@@ -7,6 +7,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -45,15 +46,29 @@ def open_picture(source: str | IO[bytes], findings: Findings, limits: Limits = D
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source, formats=_formats()) as image:
-                count = image.width * image.height
-                if count > MAX_PIXELS or count * _bytes_at_work(image) > 2 * limits.allowed(_size(source)):
-                    raise Unreadable(f"{image.width} x {image.height} pixels")
-                return pixels(image, findings)
+        with Image.open(source, formats=_formats()) as image:
+            if _is_too_large(image, source, limits):
+                raise Unreadable(f"{image.width} x {image.height} pixels")
+            return pixels(image, findings)
     except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable from None
+
+
+@contextlib.contextmanager
+def without_warnings_of_size() -> Iterator[None]:
+    """Around the reading of many pictures: Pillow's warning says what an error line says too, and takes longer for each one."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _is_too_large(image: Image, source: str | IO[bytes], limits: Limits) -> bool:
+    """Whether more is claimed than is ever read, or than the file may unpack to; a small image needs no look at its size."""
+    count = image.width * image.height
+    needed = count * _bytes_at_work(image)
+    return count > MAX_PIXELS or (needed > 2 * limits.allowed(0) and needed > 2 * limits.allowed(_size(source)))
 
 
 def _size(source: str | IO[bytes]) -> int:
