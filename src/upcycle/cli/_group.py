@@ -26,6 +26,7 @@ _COMMANDS = {
     "audit": "Run up to the audit; with --budget, shadow pipelines with canaries on a finished run.",
     "audit-scores": "Audit any model from an .npz of scores or logits.",
     "audit-power": "Say how many records, canaries and pipelines a bound needs.",
+    "frontier": "Compare recipes on your data: accuracy against audited leakage.",
     "audit-selftest": "Check known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
     "predict": "Classify image files by a released student.",

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from upcycle._files import write_arrays
 from upcycle._random import derive_seed
 from upcycle.data import ImageSet
 from upcycle.generators import members_of
@@ -61,10 +62,9 @@ class Support:
         return out
 
     def save(self, path: Path) -> None:
-        mean, components = self.space.mean, self.space.components
-        with path.open("wb") as file:
-            kept = {"points": self.points, "labels": self.labels, "fold": self.fold, "limit": self.limit}
-            np.savez(file, mean=mean, components=components, **kept)  # type: ignore[arg-type]
+        """Write it, durably."""
+        kept = {"points": self.points, "labels": self.labels, "fold": self.fold, "limit": self.limit}
+        write_arrays(path, {"mean": self.space.mean, "components": self.space.components, **kept}, compressed=False)
 
     @classmethod
     def load(cls, path: Path) -> Self:

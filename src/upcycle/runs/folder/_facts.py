@@ -34,6 +34,7 @@ ROAD: Final = (
     "plan",
     "views",
     "cleaning",
+    "screen",
     "teacher",
     "generator",
     "gate",

@@ -59,7 +59,7 @@ def audit_run(
     check_own_absent(Path(root))
     with prepare(None, Path(root)) as bench:
         config, store, folder = bench.config, bench.folder.open_store(), bench.folder.stage("audit")
-        plan = plan_for(budget, seed=_secret(folder / "secret.json"), n_jobs=jobs)
+        plan = plan_for(budget, seed=secret(folder / "secret.json"), n_jobs=jobs)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
         pool = run_pool(store)
         small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
@@ -125,7 +125,7 @@ def run_pool(store: Store) -> ImageSet:
     return ImageSet(images, np.concatenate([inside.labels, outside.labels]), groups)
 
 
-def _secret(path: Path) -> int:
+def secret(path: Path) -> int:
     """The seed of canaries and coin flips, drawn once per run and kept on the private side."""
     if not path.exists():
         write_record(path, {"seed": secrets.randbits(62)})

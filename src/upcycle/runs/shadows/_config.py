@@ -13,7 +13,7 @@ _LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at l
 _LATER = (  # settings younger than runs that somebody may have kept
     *("bank.between", "bank.hard", "bank.candidates"),
     *("sampler.guidance", "sampler.first_share", "tuning.gan_spread", "teacher.milestones", "augment.contrast"),
-    *("student.width", "student.blocks"),
+    *("student.width", "student.blocks", "data.channels", "data.unpacked_mb", "data.unpacked_ratio"),
     *(f"screen.{name}" for name in ScreenConfig.model_fields),
     *(f"support.{name}" for name in SupportConfig.model_fields),
 )
@@ -30,7 +30,7 @@ def shadow_config(config: Config, size: int) -> Config:
     generator = _small_generator(config.generator, size, config.generator.snapshots if inside else 1)
     bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
     sampler = config.sampler.model_copy(update={"steps": 5})
-    parts = {"preset": "shadow", "device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
+    parts = {"device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
     parts["student"] = _small_student(config, teacher)
     shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
     parts |= _small_choices(config, *shares) if inside else {}
@@ -97,8 +97,9 @@ def _telling(config: Config) -> dict[str, Any]:
     """Every setting that results follow from but for rounding (threads, precision); a later one only where it is not at its
     default, so that what was kept before it came stays readable."""
     without = {"seed", "threads", "precision", "privacy"}  # what a level of privacy changes is told setting by setting
-    found, default = (json.loads(c.model_dump_json(exclude=without)) for c in (config, Config()))
+    found = json.loads(config.model_dump_json(exclude=without))
+    found["preset"] = "shadow"  # which one the settings started from changes nothing
     for section, name in (setting.split(".") for setting in _LATER):
-        if found[section][name] == default[section][name]:
+        if getattr(getattr(config, section), name) == type(getattr(config, section)).model_fields[name].default:
             del found[section][name]
     return {section: values for section, values in found.items() if values != {}}

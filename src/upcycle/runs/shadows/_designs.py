@@ -20,7 +20,7 @@ from upcycle.dp import DpSettings
 from upcycle.runs.folder import content_key
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._dp import private_classifiers
-from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads
+from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads, worked
 from upcycle.runs.stages import Bench, Stage, training_road
 
 FORMAT: Final = 1  # another number makes answers of older designs strangers
@@ -126,7 +126,7 @@ class _Shared:
             if stage.name == "student":
                 self._lend_bank(bench, keys)
             start = time.perf_counter()
-            stage.work()
+            worked(bench, stage)
             self._done[key] = folder, time.perf_counter() - start
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)

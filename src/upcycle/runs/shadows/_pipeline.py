@@ -26,7 +26,7 @@ from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
-from upcycle.runs.stages import Bench, Budget, Facts, Plan, networks_of, training_road
+from upcycle.runs.stages import Bench, Budget, Facts, Plan, Stage, networks_of, training_road
 from upcycle.runs.watch import SilentDisplay
 
 _TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
@@ -91,7 +91,7 @@ class ShadowPipeline:
             bench = self.bench(members, seed, Path(folder))
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
-            facts = {stage.name: stage.work() for stage in road if stage.name not in skipped}
+            facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, *private_classifiers(bench, members, self.dp))
 
@@ -148,6 +148,12 @@ class Given:
 
     def class_names(self) -> tuple[str, ...]:
         return tuple(map(str, range(int(max(self.inside.labels.max(), self.outside.labels.max())) + 1)))
+
+
+def worked(bench: Bench, stage: Stage) -> Facts:
+    """The facts of a stage that was done in its folder, which a run's own stages find made."""
+    bench.folder.stage(stage.name)
+    return stage.work()
 
 
 def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:

@@ -21,7 +21,7 @@ from upcycle.runs.stages._prepare import check_audit_size, prepare, stage_key
 from upcycle.runs.stages._release import release_run, release_stage, shareable_report
 from upcycle.runs.stages._report import energy_used, report_pages, report_stage
 from upcycle.runs.stages._road import JUDGING, Stage, training_road
-from upcycle.runs.stages._screening import LEFT_OUT, check_screening, learned
+from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, check_screening, learned
 from upcycle.runs.stages._training import plain_bench
 from upcycle.runs.stages._tuning import SamplerJudge, choices_of
 
@@ -40,6 +40,7 @@ __all__ = [
     "budget_for",
     "check_audit_size",
     "check_own_absent",
+    "check_screen_settings",
     "check_screening",
     "choices_of",
     "copies_stage",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from upcycle._files import write_array
+from upcycle._files import write_array, write_text
 from upcycle.config import Config
 from upcycle.data import Dataset, ImageSet
 from upcycle.errors import ConfigError
@@ -153,10 +154,11 @@ def _facts(members: ImageSet, out: Screened, probabilities: np.ndarray, names: t
 def _write_left_out(path: Path, members: ImageSet, out: Screened, rows: np.ndarray, names: tuple[str, ...]) -> None:
     """`train_row` counts from 0 in the training split as it was read; `belief` is the probability that the out-of-fold
     classifier gave the label; `distance` the mean distance to the nearest records of the class in other folds."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for record in np.flatnonzero(~out.kept):
-            who = [names[members.labels[record]], "" if members.groups is None else int(members.groups[record])]
-            why = "doubted label" if out.doubted[record] else "isolated image"
-            writer.writerow([int(rows[record]), *who, why, f"{out.belief[record]:.4f}", f"{out.distance[record]:.2f}"])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for record in np.flatnonzero(~out.kept):
+        who = [names[members.labels[record]], "" if members.groups is None else int(members.groups[record])]
+        why = "doubted label" if out.doubted[record] else "isolated image"
+        writer.writerow([int(rows[record]), *who, why, f"{out.belief[record]:.4f}", f"{out.distance[record]:.2f}"])
+    write_text(path, text.getvalue())
