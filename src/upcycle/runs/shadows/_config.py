@@ -34,8 +34,7 @@ def shadow_config(config: Config, size: int) -> Config:
     parts["student"] = _small_student(config, teacher)
     shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
     parts |= _small_choices(config, *shares) if inside else {}
-    checked = Config.model_validate({**config.model_copy(update=parts).model_dump(), "preset": config.preset})
-    return checked.model_copy(update={"preset": "shadow"})  # the name of no preset: what is not set here is the run's own
+    return Config.model_validate(config.model_copy(update=parts).model_dump())
 
 
 def _small_student(config: Config, teacher: ClassifierConfig) -> StudentConfig:
