@@ -67,7 +67,7 @@ SPLIT_FOLDERS = [
     *(("Training", "Testing"), ("Train", "Test"), ("TRAIN", "VALID", "TEST"), ("train", "validation", "test")),
     *(("training_set", "test_set"), ("mnist-train", "mnist-test"), ("TrainData", "ValData", "TestData")),
     *(("01_train", "02_test"), ("train_0", "train_1", "test_0"), ("train", "dev", "testing"), ("trainset", "testset")),
-    *(("ct_train", "ct_val", "ct_test"), ("tRaInInG", "tests")),
+    *(("ct_train", "ct_val", "ct_test"), ("tRaInInG", "tests"), ("entrenamiento", "prueba")),
 ]
 
 
@@ -77,7 +77,7 @@ def test_split_folders_under_any_usual_name_are_splits(tmp_path: Path, names: tu
         classes(tmp_path / name, "a", "b", first=100 * k)
     dataset = load(tmp_path)
     assert dataset.class_names == ("a", "b")
-    tests = [k for k, name in enumerate(names) if "t" in name.lower() and "est" in name.lower()]
+    tests = [k for k, name in enumerate(names) if "est" in name.lower() or name == "prueba"]
     expected = {noise(100 * k + 1000 * c + i).tobytes() for k in tests for c in range(2) for i in range(14)}
     assert {image.tobytes() for image in dataset.test.images} == expected
 

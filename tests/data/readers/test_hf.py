@@ -215,15 +215,16 @@ def test_parquet_files_that_may_be_splits_are_refused_or_said(tmp_path: Path) ->
         ("e", ("train", "eval"), "Got eval"),
         ("t", ("trainx", "test"), "a data set with a train split"),
         ("x", ("test/train-0", "train/train-1"), "Got test/train-0"),
+        ("o", ("one", "two"), "a data set with a train split. Got one, two"),
     ):
         for k, name in enumerate(names):
             (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
             table(IMAGES[k * 120 : k * 120 + 120], LABELS[:120]).to_parquet(tmp_path / folder / f"{name}.parquet")
         refused(tmp_path / folder, pattern)
-    for k, name in enumerate(("one", "two")):
+    for k, name in enumerate(("part-0", "part-1")):
         (tmp_path / "p").mkdir(exist_ok=True)
         table(IMAGES[k * 120 : k * 120 + 120], LABELS[:120]).to_parquet(tmp_path / "p" / f"{name}.parquet")
-    assert any("read as one set without splits: one, two" in note for note in load(tmp_path / "p").notes)
+    assert any("read as one set without splits: part-0, part-1" in note for note in load(tmp_path / "p").notes)
 
 
 @pytest.mark.parametrize("column", ["patient_ids", "subject_id", "PatientID", "Case"])

@@ -19,7 +19,7 @@ from upcycle.data.readers._extra import need
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
-from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of, words_of
 from upcycle.data.readers._stack import Pile, one_colour
 from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
@@ -57,7 +57,7 @@ def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str
     if unclear:
         source.findings.problem("splits", "called train, validation or test", shown(unclear), "Rename them.")
     known = {key: str(split) for key, split in told.items() if split in SPLITS}
-    if not known and not unclear and not any(map(parse_split, keys)):
+    if not known and not unclear and not any(map(parse_split, keys)) and _are_shards(keys):
         if keys != ["all"]:
             source.findings.note(f"read as one set without splits: {shown(keys)}")
         known = dict.fromkeys(keys, "all")
@@ -71,6 +71,11 @@ def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str
         source.findings.problem(printable(source.text), "a data set with a train split", shown(keys) or "none", then)
         raise DataError(*source.findings.problems)
     return [(known[key], key, table) for key, table in tables if key in known]
+
+
+def _are_shards(keys: list[str]) -> bool:
+    """Whether names differ in their numbers only: other names may be splits that nobody recognised."""
+    return len({tuple(word for word in words_of(key) if not word.isdigit()) for key in keys}) == 1
 
 
 def _tables(source: Source) -> Iterator[tuple[str, Any]]:

@@ -14,20 +14,9 @@ from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
 
 LABELS = "labels.csv"
-_NAMELESS = {
-    "fold",
-    "folds",
-    "cv",
-    "site",
-    "center",
-    "centre",
-    "cohort",
-    "partition",
-    "group",
-    "hospital",
-    "set",
-    "part",
-    "split",
+_NAMELESS = {  # words that number parts of a collection
+    *("fold", "folds", "cv", "site", "center", "centre", "cohort", "partition", "group", "hospital", "clinic", "institution"),
+    *("set", "subset", "part", "split", "batch", "dataset", "data", "database", "collection", "source", "scanner", "round"),
 }
 
 

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 SPLITS = ("train", "validation", "test", "all")  # in the order in which rows are counted
 UNCLEAR = "unclear"  # a word for a split that people use for validation and for test
 _WORDS = {
-    "train": ("train", "training", "trn"),
-    "validation": ("val", "vals", "valid", "validation", "validate", "validating", "dev", "devel", "development"),
-    "test": ("test", "tests", "testing", "tst"),
+    "train": (
+        *("train", "training", "trn", "entrenamiento", "entrainement", "entra\u00eenement", "apprentissage", "addestramento"),
+        *("treino", "treinamento", "trening"),
+    ),
+    "validation": (
+        *("val", "vals", "valid", "validation", "validate", "validating", "dev", "devel", "development", "validazione"),
+        *("validacion", "validaci\u00f3n", "validacao", "valida\u00e7\u00e3o", "validierung"),
+    ),
+    "test": ("test", "tests", "testing", "tst", "prueba", "pruebas", "teste", "testes"),
     UNCLEAR: ("eval", "evaluation", "holdout", "heldout", "trainval", "traintest", "testval", "valtest"),
 }
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
