@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks._mutate import packed, unpacked
 from upcycle._npz import DAMAGED
@@ -221,6 +220,8 @@ def _students() -> list[bytes]:
 
 
 def _run_student(data: bytes, folder: Path) -> None:
+    import torch
+
     from upcycle import load_student
     from upcycle.errors import UpcycleError
 
@@ -235,6 +236,8 @@ def _run_student(data: bytes, folder: Path) -> None:
 
 
 def _run_program(data: bytes, folder: Path) -> None:
+    import torch
+
     from upcycle.release import load_program
 
     (folder / "model.pt2").write_bytes(data)
