@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 
 from upcycle._files import durable_replace, seal, unsealed
 from upcycle._random import derive_seed, numpy_rng
-from upcycle.errors import DamagedFileError
+from upcycle.errors import DamagedFileError, TrainingError
 
+_SLOWER: Final = "slower"  # in a parameter group: by what its learning rate is multiplied
 _LOG = logging.getLogger("upcycle")
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -59,9 +62,15 @@ class Checkpoint:
             _LOG.warning("%s is damaged and was set aside: %s starts over", self._path, self._path.parent.name)
             return None
 
+    @property
+    def good(self) -> Path | None:
+        """Where the last sound state lies."""
+        return None if self._path is None else self._path.with_name(f"{self._path.stem}.good{self._path.suffix}")
+
     def remove(self) -> None:
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        for path in (self._path, self.good):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
@@ -126,17 +135,105 @@ def fit(
 
     A step may change nothing that lasts but `parts`, and may draw random numbers only from its own generator. A fit that was
     killed then continues from its checkpoint with the same bits. The caller removes the checkpoint when the result is safe.
+
+    A loss or a weight that is not finite takes the fit back, once, to the last eighth of its budget that was sound, at a tenth
+    of the learning rate. Raises TrainingError where that does not help.
     """
-    saved, seen = checkpoint.load(), 0
-    if saved is not None:
-        seen = int(saved["images_seen"])
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-    while seen < budget and not stop():
-        seen += step(seen, seed_step(seed, stage, seen))
-        if checkpoint.due():
-            checkpoint.save(state_of(parts, seen))
-    return seen
+    good = Good(checkpoint, parts, every=max(1, budget // 8))
+    seen, taken = _restored(parts, checkpoint.load()), 0
+    while True:
+        try:
+            while seen < budget and not stop():
+                taken = step(seen, seed_step(seed, stage, seen))
+                seen += taken
+                good.offer(seen)
+                if checkpoint.due():
+                    checkpoint.save(state_of(parts, seen))
+            check_finite(parts)
+            return seen
+        except NotFiniteError:
+            if not _slow_down(parts, good):
+                raise TrainingError(_diverged(stage, good.seen, seen + taken)) from None
+            tried, seen = seen + taken, good.seen
+            _LOG.warning(
+                "%s: not finite between images %s and %s: going on from there at a tenth of the learning rate",
+                stage,
+                f"{seen:,}",
+                f"{tried:,}",
+            )
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss or a weight is NaN or infinite."""
+
+
+class Good:
+    """The last sound state of a fit at fixed numbers of images, so that going back to it gives the same bits after a kill.
+
+    It lies next to the checkpoint, or in memory where there is none.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, parts: Mapping[str, Stateful], *, every: int) -> None:
+        self._file, self._parts, self._every, self._kept = checkpoint.good, parts, every, dict[str, Any]()
+        self.seen = 0
+        try:
+            self.seen = int(self.state()["images_seen"]) if self._file is not None and self._file.exists() else -1
+        except DamagedFileError:
+            self.seen = -1
+        if self.seen < 0:
+            self._keep(0)
+
+    def offer(self, seen: int) -> None:
+        """Keep the state after `seen` images if it lies behind another mark and is sound."""
+        if seen // self._every > self.seen // self._every:
+            check_finite(self._parts)
+            self._keep(seen)
+
+    def state(self) -> dict[str, Any]:
+        return load_tensors(self._file) if self._file is not None else copy.deepcopy(self._kept)
+
+    def _keep(self, seen: int) -> None:
+        self.seen = seen
+        if self._file is not None:
+            save_tensors(self._file, state_of(self._parts, seen))
+        else:
+            self._kept = copy.deepcopy(state_of(self._parts, seen))
+
+
+def _restored(parts: Mapping[str, Stateful], saved: Mapping[str, Any] | None) -> int:
+    """Give `parts` a saved state; the images seen by then."""
+    if saved is None:
+        return 0
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    return int(saved["images_seen"])
+
+
+def check_finite(parts: Mapping[str, Stateful]) -> None:
+    """Raise NotFiniteError where a network of `parts` has a weight that is not finite."""
+    for part in parts.values():
+        if isinstance(part, nn.Module) and not all(bool(torch.isfinite(p).all()) for p in part.parameters()):
+            raise NotFiniteError
+
+
+def _slow_down(parts: Mapping[str, Stateful], good: Good) -> bool:
+    """Restore the parts and lower the rate of every optimiser among them; False where that was done before."""
+    optimizers = [part for part in parts.values() if isinstance(part, torch.optim.Optimizer)]
+    if not optimizers or any(_SLOWER in group for part in optimizers for group in part.param_groups):
+        return False
+    _restored(parts, good.state())
+    for part in optimizers:
+        for group in part.param_groups:
+            group[_SLOWER] = 0.1  # it is saved with the optimiser, so that a resumed fit knows
+    return True
+
+
+def _diverged(stage: str, first: int, last: int) -> str:
+    setting = "generator.lr" if stage.startswith("generator") else "teacher.lr"
+    return (
+        f"{stage} must learn with finite losses. Got one that is not between images {first:,} and {last:,}, also at a tenth of "
+        f"the learning rate. Lower {setting}, in a new run folder."
+    )
 
 
 def state_of(parts: Mapping[str, Stateful], images_seen: int) -> dict[str, Any]:
@@ -150,7 +247,10 @@ def passed(every: int, before: int, seen: int, budget: int) -> bool:
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, *, clip: float | None = None) -> None:
-    """One step of `optimizer` down the gradient of `loss`, whose norm is cut to `clip`."""
+    """One step of `optimizer` down the gradient of `loss`, whose norm is cut to `clip`. Raises NotFiniteError, before anything
+    changes, for a loss that is not finite."""
+    if not math.isfinite(float(loss.detach())):
+        raise NotFiniteError
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if clip is not None:
@@ -159,6 +259,6 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, *, clip: float | Non
 
 
 def set_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Give every parameter group the learning rate `value`."""
+    """Give every parameter group the learning rate `value`, or a part of it after a loss that was not finite."""
     for group in optimizer.param_groups:
-        group["lr"] = value
+        group["lr"] = value * group.get(_SLOWER, 1.0)

@@ -61,6 +61,10 @@ class ResourceError(UpcycleError):
     """Not enough disk, memory or time for what was asked."""
 
 
+class TrainingError(UpcycleError):
+    """A network cannot learn with these settings."""
+
+
 class ReleaseError(UpcycleError):
     """Nothing may leave, or what would leave is not what it should be."""
 
