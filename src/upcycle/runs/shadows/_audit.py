@@ -63,7 +63,8 @@ def audit_run(
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
         pool = run_pool(store)
         small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
-        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work)
+        stay = staying(pool, store, config.screen.keep)
+        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work, stay=stay)
         found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
         facts = found.to_json()
         check_pipeline_audit(facts)
@@ -123,6 +124,11 @@ def run_pool(store: Store) -> ImageSet:
         groups = np.concatenate([inside.groups, outside.groups])
     images = np.concatenate([inside.images, outside.images])
     return ImageSet(images, np.concatenate([inside.labels, outside.labels]), groups)
+
+
+def staying(pool: ImageSet, store: Store, keep: tuple[int, ...]) -> np.ndarray | None:
+    """The images of a `run_pool` that no screen leaves out, given their rows of the training split; None for no rows."""
+    return pool.images[np.isin(np.concatenate(store.train_rows()), keep)] if keep else None
 
 
 def secret(path: Path) -> int:

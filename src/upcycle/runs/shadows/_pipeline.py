@@ -78,7 +78,9 @@ class ShadowPipeline:
             return ""
         said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
         held = "its bank is not refreshed"
-        together = "" if self.validation.groups is None else "; cleaning and gate do not know which records belong together"
+        together = (
+            "" if self.validation.groups is None else "; cleaning, screen and gate do not know the patients"
+        )
         return f"{said}; {held}{together}"
 
     def scaled(self, share: float) -> ShadowPipeline:
