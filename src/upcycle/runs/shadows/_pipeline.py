@@ -78,9 +78,7 @@ class ShadowPipeline:
             return ""
         said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
         held = "its bank is not refreshed"
-        together = (
-            "" if self.validation.groups is None else "; cleaning, screen and gate do not know the patients"
-        )
+        together = "" if self.validation.groups is None else "; cleaning, screen and gate do not know the patients"
         return f"{said}; {held}{together}"
 
     def scaled(self, share: float) -> ShadowPipeline:
