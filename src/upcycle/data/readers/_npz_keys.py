@@ -28,6 +28,8 @@ def npz_roles(keys: Sequence[str], findings: Findings) -> dict[Role, str]:
             got = f"{roles[role]} and {key}"
             findings.problem("keys of the .npz", f"one for the {role[1]} of a split", got, "Remove or rename one.")
         roles.setdefault(role, key)
+    if unclear := [key for (split, _), key in roles.items() if split == UNCLEAR]:
+        findings.problem("splits of the .npz", "called train, val or test", shown(unclear), "Rename the keys.")
     for split in SPLITS:
         mine = [key for key in keys if _split(key) == split and key not in roles.values()]
         if owner := owner_column(mine, "the .npz", findings):
@@ -48,4 +50,4 @@ def _role(key: str) -> Role | None:
     split = _split(key)
     words = [word for word in words_of(key) if word not in _SPLIT_FILLING and not (parse_split(word) and split != "all")]
     part = next((part for part, names in _PARTS.items() if len(words) == 1 and words[0] in names), None)
-    return None if part is None or split == UNCLEAR or {"/", "\\"} & set(key) else (split, part)
+    return None if part is None or {"/", "\\"} & set(key) else (split, part)
