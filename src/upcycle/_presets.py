@@ -27,6 +27,7 @@ from upcycle.config import (
 from upcycle.errors import ConfigError
 
 _SMOKE = {
+    "evidence": "none",
     "teacher": ClassifierConfig(width=8, blocks=1, batch=64, min_images=4_000, max_images=6_000, validate_every=0.25),
     "generator": EdmConfig(channels=(16, 16), patch=1, images=4_000, batch=64, warmup_images=1_000, snapshots=2),
     "sampler": SamplerConfig(steps=4),

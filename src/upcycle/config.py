@@ -313,6 +313,11 @@ class Config(Section):
     watts: float = Field(
         100.0, gt=0, description="power of the machine at work, for the report's estimate where it does not count its energy"
     )
+    evidence: Literal["auto", "none", "quick", "standard", "full"] = Field(
+        "auto",
+        description="shadow pipelines of the run's own recipe with canaries, before the release: 1, 32 or 64; auto = as many "
+        "as take at most as long as the training took",
+    )
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()

@@ -11,6 +11,7 @@ import click
 
 from upcycle.cli._options import json_option, print_json
 from upcycle.cli._say import say
+from upcycle.errors import ReleaseError
 
 
 @click.command()
@@ -22,12 +23,14 @@ from upcycle.cli._say import say
 @click.option("--torch-export/--no-torch-export", default=None, help="Write student/model.pt2; done by default.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
+@click.option("--yes", is_flag=True, help="Do not ask, although the student never answers some class.")
 @json_option
-def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
+def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
     """Write RUN/release again: student, synthetic set, cards, checksums.
 
     Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
     """
+    _ask(run, yes)
     from upcycle.release import ReleaseOptions
     from upcycle.runs import release_run
     from upcycle.runs.watch import make_display
@@ -40,3 +43,19 @@ def release(run: Path, formats: tuple[str, ...], as_json: bool, **chosen: Any) -
         return
     for line in released.lines():
         say(line)
+
+
+def _ask(run: Path, yes: bool) -> None:
+    """Nothing, where the student answers every class or somebody wants to release it all the same."""
+    from upcycle.runs import read_run
+
+    found = read_run(run).by_class
+    never = [] if found is None else list(found.never_answered.get("student", ()))
+    if not never or yes:
+        return
+    said = f"the student never answers {', '.join(never)}"
+    if not sys.stdin.isatty():
+        raise ReleaseError(
+            f"a student that leaves without a question must answer every class. Got: {said}. Give --yes to release it."
+        )
+    click.confirm(f"{said}. Release it?", abort=True)

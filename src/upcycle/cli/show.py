@@ -65,6 +65,8 @@ def _verdict(run: RunFacts) -> Iterator[str]:
 def _numbers(run: RunFacts) -> Iterator[str]:
     if "student" in run.accuracy:
         yield _line("student accuracy", f"{run.accuracy['student'].text()}   baseline {run.accuracy['baseline'].text()}")
+    if run.by_class is not None:
+        yield from (_line(label, text) for label, text in run.by_class.lines())
     if run.gap_points is not None:
         yield _line("gap", f"{run.gap_points.text(2, sign=True)} points on {run.test_images:,} test images")
     leaks = [f"{name} {leak.auc.text()}" for name, leak in run.leakage.items()]

@@ -75,6 +75,7 @@ def _values(contents: Contents) -> dict[str, Any]:
         "steps": m.preprocess.lines(),
         "evaluation": evaluation,
         "accuracy": accuracy.get("student"),
+        "by_class": evaluation.get("by_class"),
         "baseline": accuracy.get("baseline"),
         "count": asked.images,
         "prior": _PRIORS[asked.prior],

@@ -62,7 +62,9 @@ class Evidence:
     """Facts of one run. Parts that a run does not have are None or empty.
 
     `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
-    warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high). `logits` maps a model
+    warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high).
+    `by_class` is what the evaluation keeps of single classes.
+    `logits` maps a model
     to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics.
     `pipelines` is the JSON of an audit by shadow pipelines; its page is audit/pipeline.html next to the internal report.
     `roc` maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band.
@@ -84,6 +86,7 @@ class Evidence:
     logits: Mapping[str, np.ndarray] = field(default_factory=dict)
     accuracies: Mapping[str, Triple] = field(default_factory=dict)
     gap_points: Triple | None = None
+    by_class: Mapping[str, Any] | None = None
     audit: Mapping[str, Any] | None = None
     pipelines: Mapping[str, Any] | None = None
     copies: Mapping[str, float] | None = None
@@ -108,6 +111,7 @@ class Evidence:
             logits=self.logits,
             accuracies=self.accuracies,
             gap_points=self.gap_points,
+            by_class=self.by_class,
             audit=public_audit(self.audit),
             pipelines=public_pipelines(self.pipelines),
             copies=public_copies(self.copies),

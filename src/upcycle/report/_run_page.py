@@ -67,7 +67,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
             names=names,
             counts=_counts(shown, names),
             level=percent(level),
-            cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID"),
+            cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
             verdict=found,
             rows=rows,
             shadows=shadow_part(shown.pipelines),

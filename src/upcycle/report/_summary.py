@@ -100,13 +100,47 @@ def confidence(audit: Mapping[str, Any] | None) -> float:
 
 
 def cards(
-    accuracies: Mapping[str, Any], gap_points: Any, leaks: Mapping[str, AttackRow], level: float, invalid: bool
+    accuracies: Mapping[str, Any],
+    gap_points: Any,
+    leaks: Mapping[str, AttackRow],
+    level: float,
+    invalid: bool,
+    by_class: Mapping[str, Any] | None = None,
 ) -> list[Card]:
-    """Always three: accuracy, gap, leakage. `leaks`: target -> its primary attack."""
-    return [_accuracy(accuracies, level), _gap(gap_points, level), _leakage(leaks, level, invalid)]
+    """Always three: accuracy, gap, leakage. `leaks`: target -> its primary attack. Where classes are uneven, by
+    `by_class`, the first is the balanced accuracy."""
+    uneven = by_class is not None and bool(by_class["uneven"])
+    return [
+        _balanced(by_class, accuracies, level) if by_class is not None and uneven else _accuracy(accuracies, level, by_class),
+        _gap(gap_points, level),
+        _leakage(leaks, level, invalid),
+    ]
 
 
-def _accuracy(accuracies: Mapping[str, Any], level: float) -> Card:
+def _balanced(by_class: Mapping[str, Any], accuracies: Mapping[str, Any], level: float) -> Card:
+    """Balanced accuracy with the worst class's recall; the plain accuracy stands in the note, next to the largest class."""
+    known = _known(by_class["balanced_accuracy"])
+    value, low, high = (100 * number for number in known["student"])
+    name, recall = str(by_class["worst_class"]["student"][0]), 100 * float(by_class["worst_class"]["student"][1])
+    plain = _known(accuracies).get("student")
+    note = f"Of {name}, its worst class, the student finds {recall:.1f} %. {_largest(by_class)}"
+    if plain is not None:
+        note += f" The student is right for {100 * plain[0]:.1f} %."
+    shown: dict[str, Interval] = {name: known[name] for name in ("student", "baseline") if name in known}
+    interval = f"{percent(level)} interval {low:.1f} to {high:.1f} %; classes are uneven, so this is the mean over classes"
+    return Card("Student balanced accuracy", f"{value:.1f} %", interval, f"{_never(by_class)}{note}", strip(shown))
+
+
+def _largest(by_class: Mapping[str, Any]) -> str:
+    return f"Always answering {by_class['largest']} would be right for {100 * float(by_class['largest_share']):.1f} %."
+
+
+def _never(by_class: Mapping[str, Any]) -> str:
+    never = by_class["never_answered"].get("student") or ()
+    return f"The student never answers {', '.join(map(str, never))}. " if never else ""
+
+
+def _accuracy(accuracies: Mapping[str, Any], level: float, by_class: Mapping[str, Any] | None = None) -> Card:
     label, known = "Student accuracy on real test images", _known(accuracies)
     student, baseline = known.get("student"), known.get("baseline")
     if student is None:
@@ -115,6 +149,7 @@ def _accuracy(accuracies: Mapping[str, Any], level: float) -> Card:
     if baseline is not None:
         value, low, high = (100 * number for number in baseline)
         note = f"The same network trained on the private images, the baseline: {value:.1f} % ({low:.1f} to {high:.1f})."
+    note = note if by_class is None else f"{_never(by_class)}{note} {_largest(by_class)}"
     shown: dict[str, Interval] = {name: known[name] for name in ("student", "baseline") if name in known}
     value, low, high = (100 * number for number in student)
     return Card(label, f"{value:.1f} %", f"{percent(level)} interval {low:.1f} to {high:.1f} %", note, strip(shown))

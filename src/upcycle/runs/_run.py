@@ -24,6 +24,7 @@ from upcycle.runs.folder import (
     run_stage,
     stage_records,
 )
+from upcycle.runs.shadows import evidence_stage
 from upcycle.runs.stages import (
     Bench,
     Stage,
@@ -105,6 +106,7 @@ def _road(bench: Bench, store: Store) -> list[Stage]:
     return [
         *training_road(bench, store),
         Stage("audit", 0, lambda: audit_stage(bench, store)),
+        Stage("evidence", 0, lambda: evidence_stage(bench, store)),
         Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),
         Stage("copies", 0, lambda: copies_stage(bench, store)),
         Stage("release", bench.config.release.synthetic_images, lambda: release_stage(bench, store)),

@@ -1,5 +1,6 @@
 """A run folder as a small database: paths, lock, stages done, resources, facts read back, what is public."""
 
+from upcycle.runs.folder._by_class import ByClass, by_class
 from upcycle.runs.folder._comparison import Comparison, Pair, compare_runs
 from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, check_release, read_run, stage_records
 from upcycle.runs.folder._folder import (
@@ -22,6 +23,7 @@ __all__ = [
     "MANIFEST",
     "PIPELINES",
     "PIPELINES_MANIFEST",
+    "ByClass",
     "Comparison",
     "Leak",
     "Measured",
@@ -30,6 +32,7 @@ __all__ = [
     "RunFolder",
     "StageRecord",
     "audit_of",
+    "by_class",
     "check_disk",
     "check_memory",
     "check_release",

@@ -18,6 +18,7 @@ from upcycle._bounded import one_line
 from upcycle._checksums import REMAKE, check_sums
 from upcycle._files import check_hash, read_json
 from upcycle.errors import DamagedFileError, RunFolderError, printable
+from upcycle.runs.folder._by_class import ByClass
 from upcycle.runs.folder._folder import RunFolder
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.folder._stages import MANIFEST, StageRecord, read_record
@@ -43,6 +44,7 @@ ROAD: Final = (
     "baseline",
     "plain",
     "audit",
+    "evidence",
     "evaluation",
     "copies",
     "release",
@@ -97,6 +99,7 @@ class RunFacts:
     accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
     test_images: Annotated[int | None, "number of test images"]
+    by_class: Annotated[ByClass | None, "what stands next to an accuracy: largest class, balanced accuracy, worst class"]
     verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
     sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
@@ -176,6 +179,7 @@ def _read(run: RunFolder) -> RunFacts:
         accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
         test_images=evaluation.get("test_images"),
+        by_class=ByClass.from_json(evaluation.get("by_class")),
         verdict=audit.get("verdict"),
         sentence=audit.get("sentence"),
         leakage=_leakage(audit),

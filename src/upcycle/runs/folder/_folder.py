@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 _SEAL: Final = "# sha256 of the lines above: "
 _WARNING: Final = "DO_NOT_SHARE.txt"
-FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts"})  # may change between two calls of one run
+FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence"})  # may change between two calls of one run
 
 
 @dataclass(frozen=True)

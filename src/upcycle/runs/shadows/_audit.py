@@ -58,22 +58,32 @@ def audit_run(
         need_extra()
     check_own_absent(Path(root))
     with prepare(None, Path(root)) as bench:
-        config, store, folder = bench.config, bench.folder.open_store(), bench.folder.stage("audit")
-        plan = plan_for(budget, seed=secret(folder / "secret.json"), n_jobs=jobs)
+        store = bench.folder.open_store()
+        plan = plan_for(budget, seed=secret_seed(bench), n_jobs=jobs)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
-        pool = run_pool(store)
-        small, classes = shadow_config(config, store.meta.size), len(store.meta.class_names)
-        stay = staying(pool, store, config.screen.keep)
-        pipeline = replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work, stay=stay)
-        found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
-        facts = found.to_json()
-        check_pipeline_audit(facts)
-        write_json(folder / PIPELINES, facts)
-        write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {config.preset} run"))
-        write_arrays(folder / SCORES, found.arrays)
-        write_at_risk(folder / AT_RISK, found, pool, store)
-        _sign(folder)
+        found = audit_bench(bench, store, run_pipeline(bench, store, dp), plan, say=say)
         publish(bench, store)
+    return found
+
+
+def run_pipeline(bench: Bench, store: Store, dp: DpSettings | None = None) -> ShadowPipeline:
+    """The recipe of a run as a pipeline that can be audited."""
+    small, classes = shadow_config(bench.config, store.meta.size), len(store.meta.class_names)
+    stay = staying(run_pool(store), store, bench.config.screen.keep)
+    return replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work, stay=stay)
+
+
+def audit_bench(bench: Bench, store: Store, pipeline: ShadowPipeline, plan: AuditPlan, *, say: Say) -> PipelineAudit:
+    """Audit `pipeline` on the run's pool, or go on with it, and leave what was found in private/audit."""
+    folder, pool = bench.folder.stage("audit"), run_pool(store)
+    found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
+    facts = found.to_json()
+    check_pipeline_audit(facts)
+    write_json(folder / PIPELINES, facts)
+    write_text(folder / PAGE, render_pipeline_audit(facts, title=f"{store.meta.name}: {bench.config.preset} run"))
+    write_arrays(folder / SCORES, found.arrays)
+    write_at_risk(folder / AT_RISK, found, pool, store)
+    _sign(folder)
     return found
 
 
@@ -129,6 +139,11 @@ def run_pool(store: Store) -> ImageSet:
 def staying(pool: ImageSet, store: Store, keep: tuple[int, ...]) -> np.ndarray | None:
     """The images of a `run_pool` that no screen leaves out, given their rows of the training split; None for no rows."""
     return pool.images[np.isin(np.concatenate(store.train_rows()), keep)] if keep else None
+
+
+def secret_seed(bench: Bench) -> int:
+    """The secret of a run's audit."""
+    return secret(bench.folder.stage("audit") / "secret.json")
 
 
 def secret(path: Path) -> int:

@@ -69,6 +69,11 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
 
 
+def seconds_of_one(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> float:
+    """Seconds of work of one pipeline while `workers` run, from short ones."""
+    return _from_short_ones(pipeline, design, plan, min(workers, len(design.members)))[0]
+
+
 def _first_kept(paths: Sequence[Path]) -> Answers | None:
     kept = read_answers(paths[0])
     return None if kept is None else kept.answers

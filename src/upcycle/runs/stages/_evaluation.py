@@ -11,6 +11,7 @@ from upcycle._files import write_arrays
 from upcycle.audit import accuracy_interval, paired_difference_interval
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
+from upcycle.runs.folder import ByClass, by_class
 from upcycle.runs.stages._bench import Bench, Facts
 
 JUDGED = ("baseline", "teacher", "student")
@@ -31,12 +32,13 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     accuracies = {name: [float(hits.mean()), *accuracy_interval(hits, confidence)] for name, hits in right.items()}
     gap = 100 * (right["student"].mean() - right["baseline"].mean())
     low, high = paired_difference_interval(right["student"], right["baseline"], confidence)
-    validation = store.validation()
+    validation, names = store.validation(), tuple(map(str, store.meta.class_names))
     looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
     return {
         "test_images": len(test),
         "accuracy": accuracies,
         "gap_points": [float(gap), 100 * low, 100 * high],
+        "by_class": by_class(logits, test.labels, names, confidence).to_json(),
         "validation_accuracy": looks,
     }
 
@@ -47,13 +49,15 @@ def _logits(bench: Bench, stage: str, data: ImageSet) -> np.ndarray:
 
 
 def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
-    """The three numbers a run ends with, each with its interval."""
+    """The numbers a run ends with, each with its interval."""
     student, baseline = evaluation["accuracy"]["student"], evaluation["accuracy"]["baseline"]
     gap = evaluation["gap_points"]
     lines = [
         f"student accuracy  {_share(student)}   baseline {_share(baseline)}",
         f"gap               {gap[0]:+.2f} points [{gap[1]:+.2f}, {gap[2]:+.2f}] on {evaluation['test_images']:,} test images",
     ]
+    of_classes = ByClass.from_json(evaluation.get("by_class"))
+    lines += [] if of_classes is None else [f"{label:17} {text}" for label, text in of_classes.lines()]
     leaks = {row["target"]: row for row in audit["rows"] if row.get("primary")}
     shown = [f"{name} AUC {_auc(leaks[name])}" for name in ("student", "teacher") if name in leaks]
     return [

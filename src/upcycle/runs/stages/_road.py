@@ -17,7 +17,14 @@ from upcycle.runs.stages._screening import WARM_SHARE, kept_folds, learned, scre
 from upcycle.runs.stages._training import classifier_stage, generator_stage, student_stage, views_stage
 from upcycle.runs.stages._tuning import tuning_stage
 
-JUDGING: Final = ("audit", "evaluation", "copies", "release", "report")  # the stages of a run that follow its training
+JUDGING: Final = (
+    "audit",
+    "evidence",
+    "evaluation",
+    "copies",
+    "release",
+    "report",
+)  # what follows the training
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""The evidence stage of a run: shadow pipelines of its recipe with canaries, as many as the level or the time allows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from joblib import cpu_count
+
+from upcycle._files import read_record, write_record
+from upcycle.audit import AuditInputError, AuditPlan, make_design, plan_for
+from upcycle.config import Config
+from upcycle.data import ImageSet, Store
+from upcycle.errors import RunFolderError
+from upcycle.runs.folder import stage_records
+from upcycle.runs.shadows._audit import audit_bench, run_pipeline, run_pool, secret_seed
+from upcycle.runs.shadows._cost import seconds_of_one
+from upcycle.runs.shadows._pipeline import ShadowPipeline
+from upcycle.runs.stages import Bench, Facts, check_own_absent
+
+TRAINED: Final = frozenset({"views", "cleaning", "generator", "gate", "tuning", "student", "baseline", "control", "plain"})
+_MOST, _LEAST = 32, 8  # pipelines of the automatic level; with fewer than the least only one is run
+_CHOICE: Final = "choice.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How much evidence a run ends in: the `budget` of `plan_for` or "none", how many pipelines, the minutes that they were
+    expected to take, and why."""
+
+    budget: str
+    pipelines: int
+    minutes: float
+    why: str
+
+
+def evidence_stage(bench: Bench, store: Store) -> Facts:
+    """Audit the recipe by shadow pipelines at the level of `config.evidence`; the same choice again where the stage goes on.
+
+    A set that cannot be audited so ends without; the reason is kept, and the run's own audit stands alone.
+    """
+    pool, pipeline = run_pool(store), run_pipeline(bench, store)
+    choice = _kept_choice(bench) or _choose(bench, pipeline, pool)
+    write_record(bench.folder.stage("evidence") / _CHOICE, asdict(choice))
+    bench.display.note(f"evidence: {choice.why}")
+    if choice.budget == "none":
+        return {**asdict(choice), "verdict": None}
+    found = audit_bench(bench, store, pipeline, _plan(bench, choice), say=bench.display.note)
+    return {**asdict(choice), "verdict": found.verdict}
+
+
+def _plan(bench: Bench, choice: Choice) -> AuditPlan:
+    plan = plan_for(choice.budget, seed=secret_seed(bench), n_jobs=_workers(bench.config))
+    return replace(plan, pipelines=choice.pipelines, without_canaries=min(plan.without_canaries, choice.pipelines))
+
+
+def _kept_choice(bench: Bench) -> Choice | None:
+    path = bench.folder.stage("evidence") / _CHOICE
+    return (
+        Choice(**{name: value for name, value in read_record(path).items() if name in Choice.__annotations__})
+        if path.exists()
+        else None
+    )
+
+
+def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
+    level = bench.config.evidence
+    if level == "none":
+        return Choice("none", 0, 0.0, "none was asked for")
+    seed = secret_seed(bench)
+    try:
+        check_own_absent(bench.folder.root)
+        plan = plan_for("quick" if level == "auto" else level, seed=seed)
+        design = make_design(pool, plan)
+    except (AuditInputError, RunFolderError) as error:
+        return Choice("none", 0, 0.0, f"shadow pipelines cannot be run on this set: {error.problems[0]}")
+    workers = _workers(bench.config)
+    seconds = seconds_of_one(pipeline, design, plan, workers)
+    if level != "auto":
+        minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers)
+        return Choice(level, plan.pipelines, minutes, f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min")
+    return _within(_trained_seconds(bench), seconds, workers)
+
+
+def _within(allowed: float, seconds: float, workers: int) -> Choice:
+    """As many pipelines as `allowed` seconds hold, an even number of 8 to 32; else one; else none."""
+    count = min(int(allowed / seconds * workers) // 2 * 2, _MOST)
+    trained = f"at most as long as the training took, {allowed / 60:.1f} min"
+    if count < _LEAST:
+        if seconds > allowed:
+            took = f"one shadow pipeline takes {seconds / 60:.1f} min, and the training took {allowed / 60:.1f}"
+            why = f"left out: {took}. --evidence quick runs it"
+            return Choice("none", 0, 0.0, why)
+        return Choice("quick", 1, seconds / 60, f"quick, one shadow pipeline, about {seconds / 60:.1f} min ({trained})")
+    minutes = _minutes(count, seconds, workers)
+    return Choice("standard", count, minutes, f"{count} shadow pipelines, about {minutes:.1f} min ({trained})")
+
+
+def _minutes(pipelines: int, seconds: float, workers: int) -> float:
+    return -(-pipelines // workers) * seconds / 60
+
+
+def _trained_seconds(bench: Bench) -> float:
+    records = stage_records(bench.folder.private)
+    return sum(record.seconds for name, record in records.items() if name in TRAINED or name.startswith("teacher"))
+
+
+def _workers(config: Config) -> int:
+    return config.threads or int(cpu_count(only_physical_cores=True))

@@ -1,0 +1,64 @@
+"""A run ends in evidence: as many shadow pipelines as the time allows, resumed with the same choice, one verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import upcycle.runs.shadows._audit as audits
+import upcycle.runs.shadows._evidence as module
+from tests.audit.toy_pipelines import Memory
+from upcycle._settings import resolve
+from upcycle.data import Dataset, from_arrays
+from upcycle.runs import read_run, run_dataset
+from upcycle.runs.shadows._cost import Cost
+from upcycle.runs.shadows._evidence import _within
+
+TINY = (
+    *("teacher.min_images=400", "teacher.max_images=400", "teacher.width=8", "teacher.blocks=1", "teacher.batch=64"),
+    *("generator.images=400", "generator.channels=[16,16]", "generator.patch=1", "generator.snapshots=2"),
+    *("generator.warmup_images=100", "bank.min_images=200", "bank.max_images=200", "sampler.steps=2"),
+    *("release.synthetic_images=40", "augment.flip=none", "threads=1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "budget", "pipelines"),
+    [
+        (10.0, "none", 0),
+        (40.0, "quick", 1),
+        (119.0, "quick", 1),
+        (120.0, "standard", 8),
+        (200.0, "standard", 12),
+        (9e9, "standard", 32),
+    ],
+)
+def test_the_automatic_level_takes_at_most_as_long_as_the_training(allowed: float, budget: str, pipelines: int) -> None:
+    choice = _within(allowed, 30.0, 2)
+    assert (choice.budget, choice.pipelines) == (budget, pipelines)
+    assert choice.minutes * 60 <= allowed
+    assert choice.why
+
+
+def data() -> Dataset:
+    rng, labels = np.random.default_rng(3), np.arange(400) % 4
+    images = (rng.integers(0, 160, (400, 8, 8)) + 20 * labels[:, None, None]).astype(np.uint8)
+    return from_arrays(images, labels, config=resolve("quick", config_file=None, overrides=()).data, seed=0)
+
+
+def test_a_run_with_evidence_has_one_verdict_and_says_which_pipelines_it_rests_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "seconds_of_one", lambda *_: 1.0)
+    monkeypatch.setattr(module, "run_pipeline", lambda *_: Memory(8.0, 4))
+    monkeypatch.setattr(audits, "measure_cost", lambda *_: Cost(1, 1, 1, 1.0, 1.0))
+    config = resolve("quick", config_file=None, overrides=(*TINY, "evidence=quick"))
+    run_dataset(data(), tmp_path / "run", config)
+    found = read_run(tmp_path / "run")
+    assert found.finished
+    assert found.verdict == "LEAKS"
+    assert "evidence" in found.minutes
+    assert "pipelines" in found.reports
+    assert not list((tmp_path / "run" / "release").glob("student/*"))  # a leak is not released
