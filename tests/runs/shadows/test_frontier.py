@@ -99,6 +99,14 @@ def test_an_unknown_bundle_is_refused_before_anything_is_written(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("pipelines", [0, 2, 7])
+def test_pipelines_that_cannot_be_attacked_by_others_are_refused_with_all_else(pipelines: int, tmp_path: Path) -> None:
+    dataset = Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
+    with pytest.raises(ConfigError) as problem:
+        frontier(dataset, tmp_path / "out", BASE, FrontierPlan(("cores",), pipelines, jobs=-1))
+    assert len(str(problem.value).splitlines()) == 3
+
+
 def test_every_recipe_of_every_bundle_is_one_that_settings_allow() -> None:
     from upcycle.runs.stages import check_screen_settings
 

@@ -23,6 +23,7 @@ FRONTIER: Final = "frontier.json"
 SCHEMA: Final = "upcycle-frontier/1"
 CONTROL: Final = "plain"
 _ATTACKS: Final = ("shrunk Student-t ratio", "RMIA")
+_LEAST: Final = 4  # pipelines: one pair is attacked by means of another
 _PENALTY: Final = 2.0  # lambda of accuracy over privacy (Lomurno & Matteucci 2025)
 _COOL: Final = {"student.temperature": 1.0}
 _SCREEN: Final = {"screen.folds": 3}
@@ -90,9 +91,17 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
 
 
 def _check(plan: FrontierPlan) -> None:
-    unknown = [name for name in plan.bundles if name not in BUNDLES]
+    unknown, problems = [name for name in plan.bundles if name not in BUNDLES], []
     if unknown or not plan.bundles:
-        raise ConfigError(f"bundle must be one of {', '.join(BUNDLES)}. Got {', '.join(unknown) or 'none'}. Choose among them.")
+        problems.append(f"bundle must be one of {', '.join(BUNDLES)}. Got {', '.join(unknown) or 'none'}. Choose among them.")
+    if plan.pipelines < _LEAST or plan.pipelines % 2:
+        problems.append(
+            f"pipelines must be an even number from {_LEAST} on, being complementary pairs. Got {plan.pipelines}. Give 16."
+        )
+    if plan.jobs < 0:
+        problems.append(f"jobs must be 0 or more. Got {plan.jobs}. Give 0 for one per physical core.")
+    if problems:
+        raise ConfigError(*problems)
     if "dp" in plan.bundles:
         need_extra()
 
