@@ -217,8 +217,8 @@ def main() -> None:
             answers.append({"name": path.name, "class": classifier.class_names[row.argmax()], "probabilities": row.tolist()})
     if arguments.json:
         json.dump(answers, sys.stdout)
-    else:
-        print("\n".join(f"{found['name']}: {found['class']} ({max(found['probabilities']):.3f})" for found in answers))
+    for found in () if arguments.json else answers:
+        print(f"{found['name']}: {found['class']} ({max(found['probabilities']):.3f})")
 
 
 def answer_npz(classifier: Classifier, path: Path) -> None:

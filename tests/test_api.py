@@ -42,7 +42,7 @@ def test_saved_model_loads_to_the_same_predictions_and_samples(model: Upcycler, 
 def test_misuse_is_said_in_one_line(model: Upcycler, tmp_path: Path) -> None:
     with pytest.raises(UpcycleError, match="fitted first"):
         Upcycler().predict(np.zeros((1, 8, 8), np.uint8))
-    with pytest.raises(UpcycleError, match="images must be uint8"):
+    with pytest.raises(UpcycleError, match="must be 8 x 8 pixels, as all training images were"):
         model.predict(np.zeros((1, 9, 9), np.uint8))
     with pytest.raises(UpcycleError, match=r"Upcycler\.save"):
         Upcycler.load(tmp_path)

@@ -79,3 +79,38 @@ def test_network_of_the_users_own_is_exported_and_compared_too(tmp_path: Path) -
     facts = {**made_of().architecture, "network": "Sequential"}
     released = write_release(tmp_path, made_of(student=own, architecture=facts), EVERY)
     assert len(released.exports) == 3 and max(found.max_abs_difference for found in released.exports.values()) < 1e-4
+
+
+def test_programs_say_their_classes_and_how_images_are_made(released: tuple[Material, Path]) -> None:
+    material, folder = released
+    told = {"class_names": "", "preprocess": ""}
+    torch.export.load(folder / "model.pt2", extra_files=told)
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    for found in (told, session.get_modelmeta().custom_metadata_map):
+        assert json.loads(found["class_names"]) == list(material.class_names)
+        assert json.loads(found["preprocess"]) == material.preprocess.to_json()
+    assert session.get_inputs()[0].shape == ["batch", material.channels, material.size, material.size]
+    assert session.get_outputs()[0].shape == ["batch", CLASSES]
+
+
+def test_what_cannot_be_made_is_said_unless_it_was_insisted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fickle(nn.Module):
+        """A network that no exporter can take apart: it looks at the values of its input."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, CLASSES)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.layer(x.flatten(1))
+            return -out if float(x.sum()) > 1e9 else out
+
+    monkeypatch.setattr("upcycle.release._exports.onnx_missing", lambda: ["onnx"])
+    own = made_of(student=Fickle(), architecture={"network": "Fickle"})
+    released = write_release(tmp_path / "a", own, ReleaseOptions(images=0))
+    assert list(released.exports) == ["model.safetensors"] and "cannot take Fickle apart" in released.missing["model.pt2"]
+    assert any(line.startswith("left out   model.pt2: ") for line in released.lines())
+    with pytest.raises(ReleaseError, match=r"network must be one that torch\.export knows"):
+        write_release(tmp_path / "b", own, ReleaseOptions(images=0, torch_export=True))
+    plain = write_release(tmp_path / "c", made_of(), ReleaseOptions(images=0))
+    assert "model.pt2" in plain.exports and plain.missing["model.onnx"] == "onnx not installed (extra onnx)"

@@ -31,7 +31,7 @@ _STATISTICS = {"auc": "AUC", "tpr": "TPR@1%FPR"}
 @click.option("--population", default="clean", show_default=True, help="What the records are: clean, outlier or canary.")
 @click.option("--confidence", type=float, default=0.95, show_default=True)
 @click.option("--folds", type=int, default=5, show_default=True, help="Folds of the learned attacks on logits.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @json_option
 def audit_scores(
     scores: Path,

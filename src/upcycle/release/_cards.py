@@ -42,9 +42,15 @@ def write_cards(contents: Contents, folder: Path) -> None:
 
 
 def warning(given: Permit) -> str:
-    """The first words of every card: the verdict, and the risk where somebody took one."""
+    """`plain_warning` for Markdown: the first words of every card."""
     words = f"Audit verdict: {given.verdict}. {given.meaning}"
     return words if given.accepted_risk is None else f"{words} Risk accepted: {escaped(given.accepted_risk)}"
+
+
+def plain_warning(given: Permit) -> str:
+    """The verdict, and the risk where somebody took one, as plain text on one line."""
+    words = f"Audit verdict: {given.verdict}. {given.meaning}"
+    return words if given.accepted_risk is None else f"{words} Risk accepted: {' '.join(given.accepted_risk.split())}"
 
 
 def escaped(text: str) -> str:
@@ -70,6 +76,7 @@ def _values(contents: Contents) -> dict[str, Any]:
         "m": m,
         "given": contents.given,
         "warning": f"**{warning(contents.given)}**",
+        "plain_warning": plain_warning(contents.given),
         "exports": contents.exports,
         "face": interface(m.preprocess, m.classes),
         "steps": m.preprocess.lines(),

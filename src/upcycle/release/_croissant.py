@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from upcycle._files import sha256
-from upcycle.release._cards import Contents, warning
+from upcycle.release._cards import Contents, plain_warning
 from upcycle.release._licence import licence_url
+from upcycle.release._material import Material
 
 NAME: Final = "croissant.json"
 _CONTEXT: Final[dict[str, Any]] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
@@ -31,6 +34,7 @@ _CONTEXT: Final[dict[str, Any]] = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
@@ -59,7 +63,7 @@ def write_croissant(contents: Contents, folder: Path) -> None:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": "synthetic-images",
-        "description": f"{asked.images} synthetic images with soft labels{_warmth(contents)}. {warning(contents.given)}",
+        "description": f"{asked.images} synthetic images with soft labels{_warmth(contents)}. {plain_warning(contents.given)}",
         "version": "1.0.0",
         "distribution": _distribution(contents, folder),
         "recordSet": _records(contents),
@@ -105,8 +109,10 @@ def _file(path: Path, folder: Path, kind: str) -> dict[str, Any]:
 
 
 def _records(contents: Contents) -> list[dict[str, Any]]:
-    """One record set for every format whose records a reader of Croissant can take apart: Parquet and class folders."""
-    found = []
+    """The names of the classes, and a record set for every format whose records can be described: arrays, Parquet, folders."""
+    found = [_classes(contents.material.names)]
+    if "npz" in contents.options.formats:
+        found.append(_arrays(contents.material))
     if "parquet" in contents.options.formats:
         png = {"extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
         image = _field("parquet", "image", "sc:ImageObject", png)
@@ -115,10 +121,44 @@ def _records(contents: Contents) -> list[dict[str, Any]]:
         found.append({"@type": "cr:RecordSet", "@id": "parquet_records", "field": [image, label, soft]})
     if "folders" in contents.options.formats:
         image = _field("folders", "image", "sc:ImageObject", {"extract": {"fileProperty": "content"}})
-        number = {"extract": {"fileProperty": "fullpath"}, "transform": {"regex": r".*/folders/(\d{3})[^/]*/[^/]*\.png$"}}
-        label = _field("folders", "label", "sc:Text", number)
+        number = {"extract": {"fileProperty": "fullpath"}, "transform": {"regex": r".*/folders/(\d{3,})[^/]*/[^/]*\.png$"}}
+        label = _field("folders", "label", "sc:Integer", number)
         found.append({"@type": "cr:RecordSet", "@id": "folders_records", "field": [image, label]})
     return found
+
+
+def _classes(names: Sequence[str]) -> dict[str, Any]:
+    """Number and name of every class, spelt out: every reader of Croissant opens it."""
+    fields = [
+        {"@type": "cr:Field", "@id": f"classes/{name}", "name": f"classes/{name}", "dataType": kind}
+        for name, kind in (("number", "sc:Integer"), ("name", "sc:Text"))
+    ]
+    rows = [{"classes/number": number, "classes/name": name} for number, name in enumerate(names)]
+    key = {"@id": "classes/number"}
+    return {"@type": "cr:RecordSet", "@id": "classes", "dataType": "sc:Enumeration", "key": key, "field": fields, "data": rows}
+
+
+def _arrays(material: Material) -> dict[str, Any]:
+    """One record for every row of the arrays in synthetic.npz, which NumPy opens; types and shapes are those of the arrays."""
+    side = (material.size, material.size) if material.channels == 1 else (material.size, material.size, material.channels)
+    shapes = {
+        "image": ("train_images", "cr:UInt8", side),
+        "label": ("train_labels", "cr:Int64", (1,)),
+        "soft_labels": ("train_soft_labels", "cr:Float16", (material.classes,)),
+    }
+    fields = [
+        {
+            "@type": "cr:Field",
+            "@id": f"npz_records/{name}",
+            "name": f"npz_records/{name}",
+            "dataType": kind,
+            "isArray": True,
+            "arrayShape": ",".join(map(str, shape)),
+            "source": {"fileObject": {"@id": "synthetic.npz"}, "extract": {"column": array}},
+        }
+        for name, (array, kind, shape) in shapes.items()
+    ]
+    return {"@type": "cr:RecordSet", "@id": "npz_records", "field": fields}
 
 
 def _field(form: str, name: str, kind: str, source: dict[str, Any]) -> dict[str, Any]:

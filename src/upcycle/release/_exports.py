@@ -119,9 +119,7 @@ def write_programs(material: Material, options: ReleaseOptions, folder: Path, co
             raise
         reason = f"torch.export cannot take {type(material.student).__name__} apart ({_short(error)})"
         if options.torch_export or options.onnx:
-            raise ReleaseError(
-                f"exports must be of a network that torch.export knows. Got: {reason}. Leave them out."
-            ) from None
+            raise ReleaseError(f"network must be one that torch.export knows. Got one where {reason}. Leave it out.") from None
         return Programs({}, dict.fromkeys(wanted, reason))
     made = {name: write(program, told, folder, compare) for name, write in wanted.items() if program and name not in missing}
     return Programs(made, missing)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from upcycle._checksums import SUMS, files, write_checksums
 from upcycle._files import PARTIAL, durable_swap, sweep, write_bytes
 from upcycle.errors import ReleaseError
-from upcycle.release._cards import Contents, warning, write_cards
+from upcycle.release._cards import Contents, plain_warning, write_cards
 from upcycle.release._croissant import NAME as CROISSANT
 from upcycle.release._croissant import write_croissant
 from upcycle.release._exports import Comparer, Comparison, Programs, check_weights, interface, write_programs
@@ -61,7 +61,7 @@ class Released:
         again = [f"checked    loaded again; logits differ at most by: {', '.join(compared)}"]
         copied = [f"copies     {self.left_out} draws were private images and were left out"] if self.left_out else []
         return [
-            f"verdict    {warning(self.given).removeprefix('Audit verdict: ')}",
+            f"verdict    {plain_warning(self.given).removeprefix('Audit verdict: ')}",
             *again,
             *[f"left out   {name}: {reason}" for name, reason in self.missing.items()],
             *copied,
