@@ -29,7 +29,7 @@ _COMMANDS = {
     "frontier": "Compare recipes on your data: accuracy against audited leakage.",
     "audit-selftest": "Check known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
-    "predict": "Classify image files by a released student.",
+    "predict": "Classify image files with a released student.",
     "release": "Write what may leave: student, synthetic set, cards. Refused if the audit says no.",
 }
 _MODULES = {

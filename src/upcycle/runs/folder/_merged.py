@@ -1,4 +1,4 @@
-"""What an audit by shadow pipelines left beside a run, and how it joins the run's own audit in what is shown and may leave."""
+"""What an audit by shadow pipelines left in a run, and how it is merged with the run's own audit."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from upcycle._protection import ScreenConfig, SupportConfig
 from upcycle.config import ClassifierConfig, Config, GeneratorConfig, MixConfig, StudentConfig
 
-_LEAST = 2_000  # images that a proxy student or a cleaning classifier sees at least, if the run gives it so many
+_LEAST = 2_000  # lower limit of the images that a proxy student or a cleaning classifier sees, unless the run gives it fewer
 
 _LATER = (  # settings younger than runs that somebody may have kept
     *("bank.between", "bank.hard", "bank.candidates"),
@@ -56,7 +56,7 @@ def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> Gene
 
 
 def choices_inside(config: Config) -> tuple[str, ...]:
-    """What a recipe has beyond the default one and every shadow pipeline therefore does anew; empty for the default recipe."""
+    """What a recipe has beyond the default one, so that every shadow pipeline repeats it; empty for the default recipe."""
     student, sampler, bank = config.student, config.sampler, config.bank
     found = {
         f"tuning by {config.tuning.strategy}": config.tuning.strategy != "none",

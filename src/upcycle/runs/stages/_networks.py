@@ -110,6 +110,6 @@ def _structure(net: nn.Module) -> str:
 
 
 def student_config(config: Config) -> ClassifierConfig:
-    """The teacher's settings with the student's size, where it has one of its own."""
+    """The teacher's settings, with the student's size if it has its own."""
     sizes = {"width": config.student.width, "blocks": config.student.blocks}
     return config.teacher.model_copy(update={name: size for name, size in sizes.items() if size is not None})

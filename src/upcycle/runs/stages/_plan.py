@@ -186,7 +186,7 @@ class Plan:
 
     @classmethod
     def unmeasured(cls, budget: Budget) -> Plan:
-        """A plan for work whose time nobody asks for."""
+        """A plan without an estimate of its time."""
         return cls(budget, {}, Rates(0.0, 0.0, 0.0, 0.0), 0, 0, 1.0)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The steps from members to student and baseline, in order: those of a run, and in small those of every shadow pipeline."""
+"""The steps from members to student and baseline, in order: those of a run, and smaller ones in every shadow pipeline."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
         bench.folder.stage(stage)
         checkpoint, budget = bench.folder.checkpoint(stage), bench.plan.budget
         bank = bench.bank(stage, min(budget.epoch, budget.bank) if plain else budget.bank)
-        if not checkpoint.exists():  # a student that goes on has moved the bank forward
+        if not checkpoint.exists():  # a student that resumes has already moved the bank forward
             bank.advance(bank.size, lambda drawn: bench.display.advance(0, {"drawn": drawn}))
         fitted = train_student(
             bank,
