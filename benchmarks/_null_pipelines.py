@@ -7,17 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from upcycle.audit import (
-    CanaryCounts,
-    Design,
-    PipelineAudit,
-    Shadows,
-    complementary_halves,
-    judge_shadows,
-    plan_for,
-    plant,
-)
-from upcycle.audit.pipelines import COPYING, PLANTED, PLANTED_FLAG
+from upcycle.audit import CanaryCounts, PipelineAudit, plan_for
+from upcycle.audit.pipeline_audit import judge_shadows
+from upcycle.audit.pipelines import COPYING, PLANTED, PLANTED_FLAG, Design, Shadows, complementary_halves, plant
 from upcycle.data import ImageSet
 
 CLASSES, VIEWS, PER_PATIENT = 5, 2, 2
@@ -43,7 +35,7 @@ def null_audit_of(pipelines: int, n: int, seed: int) -> PipelineAudit:
     plan = plan_for(budget, pipelines=pipelines, canaries=CANARIES, views=VIEWS, seed=int(rng.integers(2**60)))
     design = _design(2 * n, pipelines, plan.seed, PER_PATIENT if seed % 2 else 1, rng)
     return judge_shadows(
-        Shadows(design, {"student": _logits(design, rng)}, _controls(design, rng), {}, np.zeros(pipelines)), plan
+        Shadows(design, {"student": _logits(design, rng)}, _controls(design, rng), (), np.zeros(pipelines)), plan
     )
 
 

@@ -31,7 +31,7 @@ from benchmarks._results import MEASURED, write
 from benchmarks._students import TalliedSampler, Tally, WholeStudent
 from benchmarks._teachers import TEACHINGS, taught
 from upcycle._settings import with_settings
-from upcycle.audit import passing
+from upcycle.audit.copies import passing
 from upcycle.config import GanConfig
 from upcycle.data import Store
 from upcycle.generators import Generator, MixGenerator, Snapshot, StoredGenerator, make_generator

@@ -26,7 +26,8 @@ import numpy as np
 
 from benchmarks._results import MEASURED, write
 from upcycle._settings import resolve
-from upcycle.audit import PipelineAudit, make_design, plan_for, run_shadows
+from upcycle.audit import PipelineAudit, plan_for
+from upcycle.audit.pipelines import kept_runs, make_design, run_in
 from upcycle.config import DataConfig
 from upcycle.data import Dataset, read
 from upcycle.runs.shadows import ShadowPipeline, audit_pool, shadow_config
@@ -68,9 +69,10 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
     same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
     same |= {"overrides": " ".join(overrides)} if overrides else {}
     tests = {test.target: test for test in reversed(found.permutation)}  # one a target: of its own answers, where it gives any
-    rows = [{**same, "kind": "attack", **asdict(row)} for row in found.rows]
-    rows += [{**same, "kind": "control", **asdict(control)} for control in found.controls]
-    rows += [{**same, "kind": "label permutation", **test.to_json()} for test in tests.values()]
+    document = found.to_json()
+    rows = [{**same, "kind": "attack", **row} for row in document["rows"]]
+    rows += [{**same, "kind": "control", **control} for control in document["controls"]]
+    rows += [{**same, "kind": "label permutation", **asdict(test)} for test in tests.values()]
     rows += [{**same, "kind": "canary cost", **asdict(cost)} for cost in found.canary_costs]
     return [
         *rows,
@@ -79,7 +81,7 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
             "kind": "pipelines",
             "announced": next(line for line in said if line.startswith("audit ")),
             "took": said[-1],
-            **{k: round(v, 4) for k, v in found.facts.items()},
+            **document["facts"],
         },
     ]
 
@@ -102,7 +104,8 @@ def throughput(data: str, pipelines: int) -> dict[str, Any]:
     plan = plan_for("standard", pipelines=pipelines, seed=SEED, without_canaries=0)
     design = make_design(dataset.train, plan)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    shadows = run_shadows(pipeline, design, plan)
+    with kept_runs(pipeline, None) as folder:
+        shadows = run_in(folder, pipeline, design, plan)
     wall = time.perf_counter() - start
     from joblib.externals.loky import get_reusable_executor
 

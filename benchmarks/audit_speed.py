@@ -19,41 +19,37 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from upcycle.audit import (
-    AttackScores,
-    Endpoint,
-    Population,
-    ShadowSet,
-    audit_scores,
-    calibrate_by_record,
+from upcycle.audit import AttackScores, Endpoint, audit_scores
+from upcycle.audit.attacks import RMIA, ShadowSet
+from upcycle.audit.statistics import (
+    Scores,
+    auc_interval,
     epsilon_simultaneous,
     gaussian_bound,
     label_permutation,
     one_run_bound,
     one_run_gaussian,
     record_risk,
-    rmia,
-    two_way_interval,
+    tpr_at_fpr,
 )
 
 REPEATS = 3
 
 
-def rmia_50k() -> Callable[[], object]:
-    """50,000 records, 10,000 population records, 8 references (ten pipelines: the target and its partner are none)."""
+def rmia_60k() -> Callable[[], object]:
+    """60,000 records, which are their own population, 8 references (ten pipelines: the target and its partner are none)."""
     rng = np.random.default_rng(0)
-    half = rng.random((5, 50_000)) < 0.5
+    half = rng.random((5, 60_000)) < 0.5
     member = np.stack([half, ~half], axis=1).reshape(10, -1)
     logits = 3 * rng.normal(size=(10, 60_000, 1, 10)).astype(np.float32)
     labels = rng.integers(0, 10, 60_000)
-    shadows = ShadowSet(logits[:, :50_000], member, labels[:50_000])
-    crowd = Population(logits[:, 50_000:], labels[50_000:])
-    return lambda: rmia(shadows, 0, population=crowd)
+    shadows = ShadowSet(logits, member, labels)
+    return lambda: RMIA.score(shadows, 0)
 
 
 def statistics_10k() -> Callable[[], object]:
     """Everything the statistics say of 10,000 records: three targets under five attacks (AUC, both TPRs, tests, bounds,
-    controls, verdict), bounds from one run, 500 canaries, risk and two-way intervals over 16 pipelines."""
+    controls, verdict), bounds from one run, 500 canaries, risk and limits over 16 pipelines."""
     rng = np.random.default_rng(0)
     members, flips = rng.permutation(np.arange(10_000) < 5_000), rng.random((16, 10_000)) < 0.5
     leaks = {"student": 0.0, "baseline": 1.0, "teacher": 2.0}
@@ -66,20 +62,21 @@ def statistics_10k() -> Callable[[], object]:
 
     def work() -> None:
         audit_scores(targets, endpoint=Endpoint("TPR@1%FPR", "attack 0", "canary")).to_json()
-        epsilon_simultaneous(one, members)
-        gaussian_bound(one, members)
-        one_run_bound(one, coins, guesses=(10_000, 1_000, 100))
-        one_run_gaussian(one, coins, guesses=1_000)
+        epsilon_simultaneous(Scores(one, members))
+        gaussian_bound(Scores(one, members))
+        one_run_bound(Scores(one, coins), guesses=(10_000, 1_000, 100))
+        one_run_gaussian(Scores(one, coins), guesses=1_000)
         label_permutation(canaries, drawn)
         record_risk(1 / (1 + np.exp(-pool)), flips)
-        two_way_interval(calibrate_by_record(pool, flips), flips, seed=0)
-        two_way_interval(pool, flips, fpr=0.01, seed=0)
+        pooled = Scores.pooled(pool, flips, np.arange(10_000), np.ones(10_000, bool))
+        auc_interval(pooled)
+        tpr_at_fpr(pooled, 0.01)
 
     return work
 
 
 ROWS: dict[str, Callable[[], Callable[[], object]]] = {
-    "rmia 50k x 10k x 8": rmia_50k,
+    "rmia 60k x 8": rmia_60k,
     "statistics 10k": statistics_10k,
 }
 

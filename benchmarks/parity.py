@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._results import write
-from upcycle.audit import auc, epsilon_from_counts, gaussian_epsilon, one_run_epsilon, one_run_mu, roc
+from upcycle.audit.statistics import Scores, auc, epsilon_from_counts, gaussian_epsilon, one_run_epsilon, one_run_mu, roc
 
 TOLERANCE = 1e-6
 DELTA = 1e-5
@@ -87,8 +87,8 @@ def ours_jax(given: dict[str, np.ndarray], k: int) -> dict[str, float]:
 def ours_tensorflow(given: dict[str, np.ndarray], k: int) -> dict[str, float]:
     """AUC, and the largest difference of TPR and FPR."""
     scores, members = given[f"scores{k}"], given[f"members{k}"]
-    curve = roc(scores, members)
-    return {"AUC": auc(scores, members), "advantage": float(np.abs(curve.tpr - curve.fpr).max())}
+    curve = roc(Scores(scores, members))
+    return {"AUC": auc(Scores(scores, members)), "advantage": float(np.abs(curve.tpr - curve.fpr).max())}
 
 
 def theirs(python: str | None, code: str, given: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], str]:

@@ -24,21 +24,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recycle": {"generators", "nets", "data"},
     "dp": {"recycle", "nets", "data"},
     "audit.statistics": set(),
-    "audit.attacks": {"audit.statistics"},
+    "audit.attacks": {"audit.statistics", "audit.copies"},
     "audit.copies": {"audit.statistics", "data"},
     "audit.pipelines": {"audit.attacks", "audit.copies", "data"},
-    "audit.verdict": {"audit.statistics"},
+    "audit.verdict": {"audit.statistics", "audit.attacks"},
     "audit.score_audit": {"audit.attacks", "audit.statistics", "audit.verdict"},
     "audit.pipeline_audit": {"audit.pipelines", "audit.attacks", "audit.statistics", "audit.verdict", "data"},
     "audit.documents": {"audit.score_audit", "audit.pipeline_audit", "audit.verdict", "audit.pipelines", "audit.attacks"},
     "release": {"data", "nets"},
     "report": {"audit.statistics"},
     "runs.watch": set(),
-    "runs.folder": {"audit", "report", "data"},
-    "runs.stages": {"runs.folder", "runs.watch", "audit", "release", "report", "recycle", "generators", "nets", "data"},
+    "runs.folder": {"audit", "audit.statistics", "report", "data"},
+    "runs.stages": {"runs.folder", "runs.watch", "audit", "release", "report", "recycle", "generators", "nets", "data"}
+    | {"audit.attacks", "audit.copies", "audit.score_audit", "audit.statistics"},
     "runs.shadows": {"runs.stages", "runs.folder", "runs.watch", "audit", "dp", "release", "report", "recycle", "generators"}
     | {"nets", "data", "audit.attacks", "audit.pipelines", "audit.pipeline_audit"},
-    "runs": {"runs.shadows", "runs.stages", "runs.folder", "runs.watch", "audit", "report", "generators", "nets", "data"},
+    "runs": {"runs.shadows", "runs.stages", "runs.folder", "runs.watch", "audit", "report", "generators", "nets", "data"}
+    | {"audit.score_audit", "audit.statistics"},
     "cli": {"runs", "runs.shadows", "runs.watch", "audit", "dp", "release", "report", "data"},
 }
 FACES_OF_FACES = {"audit": "audit."}  # a face that only gathers the faces of the rooms inside it

@@ -105,7 +105,7 @@ class Upcycler:
 
     def evaluate(self, images: Inputs, labels: np.ndarray) -> dict[str, Any]:
         """Accuracy of the student on real images, as `predict` takes them, with its Clopper-Pearson interval."""
-        from upcycle.audit import accuracy_interval
+        from upcycle.audit.statistics import accuracy_interval
 
         right = self.predict(images) == np.asarray(labels).ravel()
         low, high = accuracy_interval(right, self.config_.audit.confidence)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks import _null_pipelines as null
-from upcycle.audit import Design
 from upcycle.audit.attacks import LEARNED
+from upcycle.audit.pipelines import Design
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("pipelines", "attack"), [(1, LEARNED[0]), (8, "LiRA online")])
+@pytest.mark.parametrize(("pipelines", "attack"), [(1, LEARNED[0].name), (8, "LiRA online")])
 def test_a_null_audit_runs_every_attack_and_a_leak_in_it_would_be_seen(
     pipelines: int, attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

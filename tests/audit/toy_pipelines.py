@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from upcycle.audit import Parts
+from upcycle.audit import AuditPlan, Parts, Pipeline
+from upcycle.audit.pipelines import Design, Report, Shadows, kept_runs, run_in
 
 
 class Memory:
@@ -62,3 +63,11 @@ class Copier(Memory):
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         parts = super().__call__(images, labels, seed=seed)
         return Parts(student=parts.student, teacher=parts.teacher, synthetic_images=images[::3])
+
+
+def run_shadows(
+    pipeline: Pipeline, design: Design, plan: AuditPlan, *, cache: Path | None = None, report: Report | None = None
+) -> Shadows:
+    """All runs of a design, in `cache` or in a folder for the while."""
+    with kept_runs(pipeline, cache) as folder:
+        return run_in(folder, pipeline, design, plan, report)

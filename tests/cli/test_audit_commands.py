@@ -147,7 +147,7 @@ def test_selftest_prints_every_known_answer_and_succeeds() -> None:
 
 def test_selftest_fails_where_an_answer_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     import upcycle.audit
-    from upcycle.audit import Check
+    from upcycle.audit.score_audit import Check
 
     monkeypatch.setattr(upcycle.audit, "selftest", lambda: (Check("one", "1", "2", False),))
     result = call("audit-selftest", "--json")

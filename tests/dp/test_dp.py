@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.conftest import blobs
-from upcycle.audit import one_run_epsilon
+from upcycle.audit.statistics import one_run_epsilon
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings, PrivateFit, epsilon, train_private

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import html
 import re
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 
 from tests.report.test_report import Outline
 from tests.report.trees import SEED
-from upcycle.audit import PipelineAudit
+from upcycle.audit import NotResolvable, PipelineAudit
 from upcycle.errors import DataError
 from upcycle.report import Evidence, render, render_pipeline_audit
 from upcycle.report._audit_json import attack_rows
@@ -58,19 +59,16 @@ def test_every_target_and_threat_model_has_a_row_with_its_numbers(page: str, sha
         assert f'<th scope="row">{threat}' in table, threat
     for population in ("clean", "outlier", "canary", "canary, patch", "canary, repeated"):
         for row in shadows.select(target="teacher", threat_model="T5", population=population, attack="shrunk Student-t ratio"):
-            assert f"{row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]" in table, population
-            rate = (row.tpr_at_1pct, row.tpr_at_1pct_low, row.tpr_at_1pct_high)
-            shown = (
-                str(row.tpr_at_1pct_note)
-                if None in rate
-                else "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * x for x in rate if x is not None))
-            )
+            assert str(row.auc) in table, population
+            rate = row.tpr_at_1pct
+            percents = "{:.1f} % [{:.1f}, {:.1f}]"
+            shown = str(rate) if isinstance(rate, NotResolvable) else percents.format(*(100 * x for x in astuple(rate)))
             assert shown in table, population
 
 
 def test_strongest_other_attack_stands_beside_the_one_that_was_fixed_beforehand(shadows: PipelineAudit) -> None:
-    rows = [row for row in shadows.rows if row.target == "teacher" and row.threat_model == "T5"]
-    best = min((row for row in rows if row.attack != "shrunk Student-t ratio"), key=lambda row: (row.p_holm, -row.auc))
+    rows = [row for row in shadows.rows if row.part.name == "teacher" and row.threat_model == "T5"]
+    best = min((row for row in rows if row.attack != "shrunk Student-t ratio"), key=lambda row: (row.p_holm, -row.auc.value))
     (part,) = [part for part in leak_table(shadows.to_json()).parts if part.name == "teacher"]
     (line,) = [line for line in part.lines if line.threat == "T5"]
     assert line.attack == "shrunk Student-t ratio"
@@ -105,7 +103,7 @@ def test_forest_shows_every_model_on_every_kind_of_canary_with_chance_and_margin
     for model in ("teacher", "baseline", "student", "student, hard labels"):
         for kind in ("mislabelled canaries", "canaries with a patch", "repeated canaries"):
             assert f"{model}: {kind}" in figure, (model, kind)
-    assert ">chance<" in figure and ">margin<" in figure and "5 %" in figure
+    assert ">chance<" in figure and ">margin<" in figure and "3 %" in figure
     assert re.search(r"aria-label=\"[^\"]*teacher, mislabelled canaries: [\d.]+%, [\d.]+% to", figure)
 
 
@@ -163,7 +161,7 @@ def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there
     assert bound.epsilon_cap > 0
     assert f"{bound.epsilon_low:.2f} ({bound.epsilon_cap:.2f})" in rest
     assert "one record, given twice" not in rest, "fewer than 437 pairs without the canary show no epsilon"
-    assert f"{100 * shadows.facts['accuracy of student, hard labels']:.1f} %" in rest
+    assert f"{100 * shadows.facts.accuracy['student, hard labels']:.1f} %" in rest
     for words in ("canaries, mislabelled", "teacher agrees with the class asked for", "minutes of all pipelines", ">480<"):
         assert words in rest, words
     assert shadows.to_json()["scope"] in section(page, "not")
@@ -189,9 +187,9 @@ def test_label_test_of_other_answers_than_the_part_s_own_names_them(facts: dict[
 
 
 def test_runs_of_several_code_versions_are_said_in_one_line_on_every_page(facts: dict[str, Any]) -> None:
-    one = {"code versions": 1.0, "share of runs by upcycle 1, sources aa": 1.0}
-    two = {"code versions": 2.0, "share of runs by upcycle 1, sources aa": 0.75, "share of runs by upcycle 2, sources bb": 0.25}
-    bare = {key: value for key, value in facts["facts"].items() if "code versions" not in key and "share of runs" not in key}
+    one = {"code": {"upcycle 1, sources aa": 1.0}}
+    two = {"code": {"upcycle 1, sources aa": 0.75, "upcycle 2, sources bb": 0.25}}
+    bare = {key: value for key, value in facts["facts"].items() if key != "code"}
     line = "Kept runs of 2 code versions were mixed: upcycle 1, sources aa (75%); upcycle 2, sources bb (25%)."
     for made in ({}, one, two):
         page = render_pipeline_audit({**facts, "facts": bare | made})
@@ -283,7 +281,8 @@ def test_hostile_text_stays_text(facts: dict[str, Any]) -> None:
             "attack": HOSTILE,
             "population": f"{row['population']}{HOSTILE}" if row["population"] == "clean" else row["population"],
         }
-    facts["facts"] |= {HOSTILE: 1.0, f"accuracy of {HOSTILE}": 0.5, f"canaries, {HOSTILE}": 3.0}
+    for name in ("reported", "accuracy", "canaries"):
+        facts["facts"][name][HOSTILE] = 1
     facts["plan"]["budget"] = HOSTILE
     facts["attacks"][0]["paper"] = HOSTILE
     page = render_pipeline_audit(facts, title=HOSTILE)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, norm
 
-from upcycle.audit import roc
+from upcycle.audit.statistics import Scores, roc
 from upcycle.report import Neighbours, roc_band
 from upcycle.report import _run_figures as figures
 from upcycle.report._audit_json import attack_rows, limits, number, primary_rows
@@ -183,7 +183,7 @@ def test_band_of_a_roc_curve_covers_the_true_curve_as_often_as_it_says() -> None
     held = np.zeros(3)
     for _ in range(200):
         scores, members = np.concatenate([rng.normal(1, 1, 80), rng.normal(0, 1, 120)]), np.arange(200) < 80
-        curve = roc(scores, members)
+        curve = roc(Scores(scores, members))
         low, high = roc_band(curve.fpr, curve.tpr, 80, 120, 0.9)
         at = np.searchsorted(curve.fpr, asked, side="right") - 1
         held += (low[at] <= truth) & (truth <= high[at])

@@ -13,6 +13,7 @@ from upcycle.cli._say import say as say_line
 from upcycle.errors import ConfigError
 
 if TYPE_CHECKING:
+    from upcycle.audit import PipelineAudit
     from upcycle.dp import DpSettings
 
 BUDGETS = ("smoke", "quick", "standard", "full")
@@ -58,7 +59,7 @@ def audit(
     if as_json:
         print_json(found.to_json())
     else:
-        for line in summary_lines(found.to_json()):
+        for line in summary_lines(found):
             say(line)
     say(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)")
     context.exit(found.exit_code)
@@ -75,29 +76,22 @@ def dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> 
     return DpSettings() if clip is None else DpSettings(clip=clip)
 
 
-def summary_lines(facts: dict[str, Any]) -> list[str]:
-    """The verdict on every target, and the primary attack on every population of it."""
+def summary_lines(found: PipelineAudit) -> list[str]:
+    """The verdict on every part, and the primary attack on every population of it."""
     lines = [""]
-    for verdict in facts["verdicts"]:
-        lines.append(f"{verdict['target']:28} {verdict['line']}")
-        mine = [row for row in facts["rows"] if row["target"] == verdict["target"]]
-        primary = next((row for row in mine if row["primary"]), None)
+    for verdict in found.verdicts:
+        lines.append(f"{verdict.target:28} {verdict.line}")
+        mine = found.select(target=verdict.target)
+        primary = next((row for row in mine if row.primary), None)
         for row in mine:
-            if primary is not None and (row["attack"], row["threat_model"]) == (primary["attack"], primary["threat_model"]):
-                area = f"AUC {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
-                lines.append(f"  {row['population']:26} {area}{_tpr(row)}")
-    if "dp_comparator" in facts:
+            if primary is not None and (row.attack, row.threat_model) == (primary.attack, primary.threat_model):
+                lines.append(f"  {row.population:26} AUC {row.auc}   TPR at 1 % {row.tpr_at_1pct}")
+    facts = found.to_json()
+    if facts["dp_comparator"] is not None:
         lines += ["", f"DP-SGD   {facts['dp_comparator']['sentence']}"]
-    versions = facts["facts"].get("code versions", 1)
-    if versions > 1:
-        lines += ["", f"code     kept runs of {versions:.0f} code versions are mixed; the page says which"]
-    return [*lines, "", f"verdict  {facts['verdict']}: {facts['sentence']}"]
-
-
-def _tpr(row: dict[str, Any]) -> str:
-    if row["tpr_at_1pct"] is None:
-        return f"   TPR at 1 % {row['tpr_at_1pct_note']}"
-    return f"   TPR at 1 % {row['tpr_at_1pct']:.3f} [{row['tpr_at_1pct_low']:.3f}, {row['tpr_at_1pct_high']:.3f}]"
+    if len(found.facts.code) > 1:
+        lines += ["", f"code     kept runs of {len(found.facts.code)} code versions are mixed; the page says which"]
+    return [*lines, "", f"verdict  {found.verdict}: {found.sentence}"]
 
 
 for _parameter in audit.params:

@@ -12,7 +12,7 @@ from upcycle.cli._options import json_option, print_json
 from upcycle.cli._say import say
 
 if TYPE_CHECKING:
-    from upcycle.audit import AuditResult, AuditRow, Control
+    from upcycle.audit import AuditResult, Control, Row
 
 INVALID = 3
 _STATISTICS = {"auc": "AUC", "tpr": "TPR@1%FPR"}
@@ -93,32 +93,30 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield from _table([head, *map(_cells, result.rows)])
     yield ""
     yield from _table([("control", "target", "attack", "AUC", ""), *map(_control, result.controls)])
+    for note in result.notes:
+        yield f"note: {note}"
     for verdict in result.verdicts:
         yield ""
         yield f"{verdict.target}: {verdict.line}"
         yield verdict.sentence
 
 
-def _cells(row: AuditRow) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     p = row.p_holm if row.tpr_p_holm is None else min(row.p_holm, row.tpr_p_holm)
     return (
-        row.target,
+        row.part.name,
         f"{row.attack}{' *' if row.primary else ''}",
-        _limits(row.auc, row.auc_low, row.auc_high),
-        _limits(row.tpr_at_1pct, row.tpr_at_1pct_low, row.tpr_at_1pct_high) or str(row.tpr_at_1pct_note),
-        _limits(row.tpr_at_01pct, row.tpr_at_01pct_low, row.tpr_at_01pct_high) or str(row.tpr_at_01pct_note),
+        str(row.auc),
+        str(row.tpr_at_1pct),
+        str(row.tpr_at_01pct),
         f"{p:.2g}",
         f"{row.epsilon_low:.2f} (cap {row.epsilon_cap:.2f})",
     )
 
 
 def _control(control: Control) -> tuple[str, ...]:
-    limits = _limits(control.auc, control.auc_low, control.auc_high)
-    return (control.control, control.target, control.attack, limits, "ok" if control.passed else "FAILED")
-
-
-def _limits(value: float | None, low: float | None, high: float | None) -> str:
-    return "" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    said = "ok" if control.passed else "FAILED" if control.failed else "not seen"
+    return (control.control, control.target, control.attack, str(control.auc), said)
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:

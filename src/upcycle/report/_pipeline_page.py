@@ -15,11 +15,8 @@ from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
 from upcycle.report._page import environment
 from upcycle.report._summary import Verdict, confidence, percent, verdict
 
-SCHEMA: Final = "upcycle-pipeline-audit/1"
+SCHEMA: Final = "upcycle-pipeline-audit/2"
 CHANCE: Final = 0.01  # of the TPR at 1 % false positives
-_ACCURACY: Final = "accuracy of "
-_VERSIONS, _MADE_BY = "code versions", "share of runs by "
-_OWN: Final = ("records", "seconds per pipeline", _VERSIONS)  # facts that the plan's table shows
 _CONTROLS: Final = MappingProxyType(
     {
         "non-members vs non-members": (
@@ -112,7 +109,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
             pipelines=_count(_mapping(audit, "plan").get("pipelines")),
             records=_count(_mapping(audit, "facts").get("records")),
             canaries=sum(planted(audit).values()),
-            exposed="exposed, records of the student" in _mapping(audit, "facts"),
+            exposed=bool(_mapping(audit, "facts").get("exposed")),
             attacks=mappings(audit, "attacks"),
             notes=_notes(audit.get("notes")),
         )
@@ -149,24 +146,20 @@ def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
 def mixed_code(audit: Mapping[str, Any]) -> str:
     """One line where kept runs of several versions of the code were audited together, with their shares where they are told;
     else ""."""
-    versions = _count(_mapping(audit, "facts").get(_VERSIONS)) or 0
-    shares = "; ".join(_makers(audit))
+    facts = _mapping(audit, "facts")
+    versions, shares = max(len(_mapping(facts, "code")), _count(facts.get("code_versions")) or 0), "; ".join(_makers(audit))
     return f"Kept runs of {versions} code versions were mixed{f': {shares}' if shares else ''}." if versions > 1 else ""
 
 
 def _makers(audit: Mapping[str, Any]) -> list[str]:
     """The versions of the code that made the runs, with their shares where there are several."""
-    facts = {key: number(value) for key, value in _mapping(audit, "facts").items() if str(key).startswith(_MADE_BY)}
-    names = {str(key).removeprefix(_MADE_BY): share for key, share in facts.items() if share is not None}
-    return list(names) if len(names) == 1 else [f"{name} ({share:.0%})" for name, share in names.items()]
+    code = _mapping(_mapping(audit, "facts"), "code")
+    return list(code) if len(code) == 1 else [f"{name} ({share:.0%})" for name, share in code.items()]
 
 
 def planted(audit: Mapping[str, Any]) -> dict[str, int]:
-    """Canaries of each kind, as counted, or as planned if they were not counted."""
-    facts, plan = _mapping(audit, "facts"), _mapping(_mapping(audit, "plan"), "canaries")
-    counted = {key.removeprefix("canaries, "): value for key, value in facts.items() if key.startswith("canaries, ")}
-    found = {kind: _count(value) for kind, value in (counted or plan).items()}
-    return {str(kind): count for kind, count in found.items() if count is not None}
+    """Canaries of each kind."""
+    return dict(_mapping(_mapping(audit, "facts"), "canaries"))
 
 
 def _safe(svg: str) -> Any:
@@ -209,12 +202,8 @@ def _kinds(controls: Sequence[ControlRow]) -> list[_Control]:
 
 def _accuracies(audit: Mapping[str, Any]) -> list[_Fact]:
     """Accuracy on records left out, of every model that had canaries among its records."""
-    facts = {key: number(value) for key, value in _mapping(audit, "facts").items()}
-    return [
-        _Fact(name.removeprefix(_ACCURACY), f"{100 * value:.1f} %")
-        for name, value in facts.items()
-        if name.startswith(_ACCURACY) and value is not None
-    ]
+    found = _mapping(_mapping(audit, "facts"), "accuracy")
+    return [_Fact(name, f"{100 * value:.1f} %") for name, value in found.items()]
 
 
 def _canary_costs(audit: Mapping[str, Any]) -> FlatTable | None:
@@ -231,18 +220,23 @@ def _canary_costs(audit: Mapping[str, Any]) -> FlatTable | None:
 
 
 def _others(audit: Mapping[str, Any]) -> list[_Fact]:
-    """What else the pipelines reported."""
-    known = ("canaries, ", _ACCURACY, _MADE_BY)
-    facts = _mapping(audit, "facts").items()
-    return [
-        _Fact(str(k), plain(v)) for k, v in facts if not str(k).startswith(known) and k not in _OWN and "seed" not in str(k)
-    ]
+    """What else the pipelines reported, and what the audit counted."""
+    facts = _mapping(audit, "facts")
+    exposed = _mapping(facts, "exposed")
+    counted = {
+        "records that the student gives away": exposed.get("records"),
+        "such records by luck alone": exposed.get("by_luck"),
+        "share of all excess risk in the top 1 % of records": exposed.get("top_share"),
+    }
+    private = {f"epsilon of {name}": model["epsilon"] for name, model in _mapping(facts, "private").items()}
+    found = {**_mapping(facts, "reported"), **private, **{k: v for k, v in counted.items() if v is not None}}
+    return [_Fact(str(k), plain(v)) for k, v in found.items() if "seed" not in str(k)]
 
 
 def _plan(audit: Mapping[str, Any]) -> list[_Fact]:
     """What was fixed beforehand, and what it cost."""
     plan, facts = _mapping(audit, "plan"), _mapping(audit, "facts")
-    runs, seconds = number(plan.get("pipelines")), number(facts.get("seconds per pipeline"))
+    runs, seconds = number(plan.get("pipelines")), number(facts.get("seconds_per_pipeline"))
     found = {
         "budget": plan.get("budget"),
         "pipelines": plan.get("pipelines"),

@@ -13,7 +13,7 @@ from upcycle._small_cell import SMALL_CELL
 _DATASET = ("size", "channels", "class_names")
 _ENVIRONMENT = ("upcycle", "python", "platform", "cpus", "libraries")
 _METRICS = ("images", "loss", "validation_accuracy")
-_AUDIT = ("schema", "schema_version", "verdict", "line", "sentence", "primary_endpoint", "margin")
+_AUDIT = ("schema", "schema_version", "verdict", "line", "sentence", "primary_endpoint", "notes")
 _PLAN = ("folds", "confidence")  # a seed repeats the coin flip that made the members
 _ENDPOINT = ("statistic", "attack", "population", "chance", "margin")
 _MERGED = ("verdict", "line", "sentence", "rule", "error", "shares")
@@ -31,16 +31,18 @@ _PIPELINE_PLAN = (
     "look",
     "without_canaries",
 )
-_PIPELINE_FACTS = ("records", "canaries, mislabelled", "canaries, patch", "canaries, repeated", "code versions")
+_PIPELINE_FACTS = ("records", "canaries")
+_COPIES_HELD = ("target", "members", "non_members", "p_value")
 _MARGINS = ("auc", "tpr_at_1pct")
 _PERMUTATION = ("target", "answers", "canaries", "ranked_first", "chance", "p_value")
-_VERDICT = ("target", "verdict", "sentence", "line")
+_VERDICT = ("target", "role", "verdict", "sentence", "line", "p")
 _ROW = (
-    *("target", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
+    *("target", "role", "threat_model", "population", "attack", "primary", "n_members", "n_non_members", "p_value", "p_holm"),
     *("auc", "auc_low", "auc_high", "verdict", "tpr_p_value", "tpr_p_holm", "epsilon_low", "epsilon_cap", "epsilon_of"),
+    *("units", "detectable"),
     *(f"tpr_at_{rate}{end}" for rate in ("1pct", "01pct") for end in ("", "_low", "_high", "_note")),
 )
-_CONTROL = ("control", "target", "attack", "auc", "auc_low", "auc_high", "passed")
+_CONTROL = ("control", "target", "attack", "wanted", "auc", "auc_low", "auc_high", "passed")
 _COPIES = (
     *("images", "identical", "replicated", "closer", "closer_null_low", "closer_null_high", "closer_p_value"),
     *("compared_records", "median_to_members", "median_to_held_out", "compared_classes", "c_t", "c_t_worst"),
@@ -112,9 +114,13 @@ def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     found = public_audit(audit)
     if not audit or found is None:
         return None
+    found.pop("notes", None)
     inner = {"plan": _PIPELINE_PLAN, "facts": _PIPELINE_FACTS, "margins": _MARGINS}
     told = {key: _only(_inner(audit, key), keys) for key, keys in inner.items()}
-    return {**found, **_only(audit, ("scope",)), **told, "permutation": _each(audit.get("permutation"), _PERMUTATION)}
+    told["facts"]["code_versions"] = len(_inner(_inner(audit, "facts"), "code"))
+    copies = _only(audit["copies"], _COPIES_HELD) if _is_mapping(audit, "copies") else None
+    tests = _each(audit.get("permutation"), _PERMUTATION)
+    return {**found, **_only(audit, ("scope",)), **told, "permutation": tests, "copies": copies}
 
 
 def _merged(verdict: Mapping[str, Any]) -> dict[str, Any]:

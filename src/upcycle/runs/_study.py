@@ -17,7 +17,7 @@ from upcycle._files import write_json, write_text
 from upcycle._machine import physical_cores
 from upcycle._presets import PRESETS
 from upcycle._settings import changes
-from upcycle.audit import aop
+from upcycle.audit.statistics import aop
 from upcycle.config import Config
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.report import scores

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from upcycle.audit.attacks._generator_weights import Inversion, denoiser_norm, discriminator_logit, latent_inversion, t_error
-from upcycle.audit.statistics import auc, delong_interval
+from upcycle.audit.statistics import Scores, auc, auc_interval
 from upcycle.config import EdmConfig
 from upcycle.errors import AuditInputError
 from upcycle.generators import EdmGenerator, ImageShape
@@ -39,8 +39,8 @@ def gaussian(x: torch.Tensor, sigma: torch.Tensor, labels: torch.Tensor) -> torc
 @pytest.mark.parametrize("attack", [denoiser_norm, t_error])
 def test_a_denoiser_that_memorised_its_images_is_found_and_one_that_knows_the_law_is_not(attack, pool) -> None:
     images, members, labels = pool
-    assert auc(attack(memorising(images[members]), images, labels), members) > 0.85
-    rate = delong_interval(attack(gaussian, images, labels), members)
+    assert auc(Scores(attack(memorising(images[members]), images, labels), members)) > 0.85
+    rate = auc_interval(Scores(attack(gaussian, images, labels), members))
     assert rate.low <= 0.5 <= rate.high
 
 
@@ -93,7 +93,7 @@ def test_latent_inversion_finds_what_a_generator_can_draw(pool) -> None:
     found = latent_inversion(generate, records, labels, latents=(5,), search=Inversion(prior=0.0), batch=50)
     exact = (records - (records.flatten(1) @ plane @ plane.T).view_as(records)).flatten(1).square().mean(1).sqrt()
     np.testing.assert_allclose(found, -exact.numpy(), atol=0.02)
-    assert auc(found, members) == 1
+    assert auc(Scores(found, members)) == 1
 
 
 def test_discriminator_logit_is_the_discriminators(pool) -> None:
@@ -105,7 +105,7 @@ def test_discriminator_logit_is_the_discriminators(pool) -> None:
 
     found = discriminator_logit(discriminator, images, labels, batch=50)
     np.testing.assert_allclose(found, discriminator(images, labels)[:, 0].numpy(), rtol=1e-6)
-    assert auc(found, members) == 1
+    assert auc(Scores(found, members)) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 
 from upcycle.audit.attacks._heads import _PENALTY, random_features, ridge_heads, rmia_by_heads
 from upcycle.audit.attacks._signals import loss_signal
-from upcycle.audit.statistics import auc, null_deviation
+from upcycle.audit.statistics import Scores, auc, null_deviation
 
 RECORDS, CLASSES = 1_200, 3
 
@@ -53,7 +53,10 @@ def test_heads_find_members_among_records_of_unequal_difficulty_and_nobody_where
     member = rng.permutation(np.arange(RECORDS) < RECORDS // 2)
     logits = (odds + gap * member[:, None] * np.eye(CLASSES)[labels]).astype(np.float32)
     heads = ridge_heads(random_features(images), labels, np.arange(RECORDS), CLASSES, seed=4)
-    found, plain = auc(rmia_by_heads(logits, labels, member, heads), member), auc(loss_signal(logits, labels), member)
+    found, plain = (
+        auc(Scores(rmia_by_heads(logits, labels, member, heads), member)),
+        auc(Scores(loss_signal(logits, labels), member)),
+    )
     noise = null_deviation(RECORDS // 2, RECORDS // 2)
     if gap:
         assert found > plain + 2 * noise and found > 0.5 + 5 * noise

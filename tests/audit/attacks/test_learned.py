@@ -16,10 +16,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from upcycle.audit.attacks._catalogue import attack_cards
-from upcycle.audit.attacks._learned import cross_fit, forward_fit, learned_attacks, membership_folds
+from upcycle.audit.attacks._folds import cross_fit, forward_fit, membership_folds
+from upcycle.audit.attacks._learned import ESTIMATORS
 from upcycle.audit.attacks._signals import attack_features, signals
-from upcycle.audit.statistics import auc, auc_p_value, delong_interval
+from upcycle.audit.statistics import Scores, auc, auc_interval, auc_p_value
 
 
 def records(n: int, leak: float, seed: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,10 +32,10 @@ def records(n: int, leak: float, seed: int, classes: int = 4) -> tuple[np.ndarra
     return logits, labels, members
 
 
-@pytest.mark.parametrize("name", list(learned_attacks()))
+@pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_cross_fitted_attack_equals_scikit_learn_called_directly(name: str) -> None:
     logits, labels, members = records(60, 1.0, 0)
-    features, make = attack_features(logits, labels), learned_attacks()[name]
+    features, make = attack_features(logits, labels), ESTIMATORS[name]
     ours = cross_fit(lambda: make(3), features, members, membership_folds(members, None, 3, 9))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -46,7 +46,7 @@ def test_cross_fitted_attack_equals_scikit_learn_called_directly(name: str) -> N
 
 def test_forward_attack_judges_each_fold_by_the_folds_before_it() -> None:
     logits, labels, members = records(60, 1.0, 1)
-    features, start, make = attack_features(logits, labels), signals()["loss"](logits, labels), learned_attacks()
+    features, start, make = attack_features(logits, labels), signals()["loss"](logits, labels), ESTIMATORS
     pairs = membership_folds(members, None, 4, 0)
     scores = forward_fit(lambda: make["logistic regression"](0), features, members, pairs, start)
     first = pairs[0][1]
@@ -65,7 +65,7 @@ def test_changing_the_flags_of_a_later_fold_changes_no_earlier_score() -> None:
     features, pairs = attack_features(logits, labels), membership_folds(members, None, 4, 0)
 
     def attack(flags: np.ndarray) -> np.ndarray:
-        return forward_fit(lambda: learned_attacks()["logistic regression"](0), features, flags, pairs, features[:, 0])
+        return forward_fit(lambda: ESTIMATORS["logistic regression"](0), features, flags, pairs, features[:, 0])
 
     changed = members.copy()
     changed[pairs[3][1]] ^= True
@@ -89,14 +89,14 @@ def test_folds_hold_out_every_record_once_and_never_split_a_group(grouped: bool)
 def test_learned_attack_without_a_leak_keeps_its_false_alarm_rate() -> None:
     """Plain cross-fitting fails this: its pooled AUC spreads 1.4 times too far and rings in 12 % of audits."""
     audits, zs, alarms, covered = 200, [], 0, 0
-    make = learned_attacks()["logistic regression"]
+    make = ESTIMATORS["logistic regression"]
     for seed in range(audits):
         logits, labels, members = records(50, 0.0, seed + 1000)
         features, pairs = attack_features(logits, labels), membership_folds(members, None, 5, seed)
         scores = forward_fit(lambda: make(0), features, members, pairs, signals()["loss"](logits, labels))
-        rate = delong_interval(scores, members)
+        rate = auc_interval(Scores(scores, members))
         zs.append((rate.value - 0.5) / math.sqrt(101 / 30_000))
-        alarms += auc_p_value(scores, members) < 0.05
+        alarms += auc_p_value(Scores(scores, members)) < 0.05
         covered += rate.low <= 0.5 <= rate.high
     assert alarms / audits <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
     assert covered / audits >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / audits)
@@ -107,9 +107,9 @@ def test_every_attack_finds_a_plain_leak() -> None:
     logits, labels, members = records(150, 2.0, 4)
     features, pairs = attack_features(logits, labels), membership_folds(members, None, 5, 0)
     start = signals()["loss"](logits, labels)
-    for name, make in learned_attacks().items():
+    for name, make in ESTIMATORS.items():
         scores = forward_fit(lambda make=make: make(0), features, members, pairs, start)
-        assert auc(scores, members) > 0.75, name
+        assert auc(Scores(scores, members)) > 0.75, name
 
 
 def test_a_net_that_learned_random_labels_by_heart_is_caught_and_a_fresh_one_is_not() -> None:
@@ -128,25 +128,11 @@ def test_a_net_that_learned_random_labels_by_heart_is_caught_and_a_fresh_one_is_
 
     learned = loss(net.coefs_, net.intercepts_)
     # Many classes: with three, a third of the non-members would be guessed right by luck and look like members.
-    assert auc(learned, members) > 0.95
-    assert auc(learned, ~members) == pytest.approx(1 - auc(learned, members))
+    assert auc(Scores(learned, members)) > 0.95
+    assert auc(Scores(learned, ~members)) == pytest.approx(1 - auc(Scores(learned, members)))
     fresh = loss([rng.normal(size=w.shape) for w in net.coefs_], [b * 0 for b in net.intercepts_])
-    rate = delong_interval(fresh, members)
+    rate = auc_interval(Scores(fresh, members))
     assert rate.low <= 0.5 <= rate.high
-
-
-def test_every_attack_has_a_card_that_says_who_can_run_it() -> None:
-    cards = attack_cards()
-    assert [card.name for card in cards[:5]] == ["loss threshold", *learned_attacks()]
-    assert len({card.name for card in cards}) == len(cards)
-    for card in cards:
-        assert card.paper and card.access and card.assumption, card.name
-        assert card.threat_model in {"T0", "T1", "T2", "T3", "T4", "T5"}
-        assert set(card.population.split(", ")) <= {"clean", "outlier", "canary"}
-    by_name = {card.name: card.threat_model for card in cards}
-    expected = {"augmentation votes": "T0", "LiRA online": "T1", "synthetic density ratio": "T2", "soft-label probe": "T3"}
-    assert {name: by_name[name] for name in expected} == expected
-    assert by_name["t-error"] == by_name["latent inversion"] == "T4"
 
 
 def scikit_learns_own(name: str, seed: int) -> Pipeline:
@@ -160,20 +146,20 @@ def scikit_learns_own(name: str, seed: int) -> Pipeline:
     return make_pipeline(StandardScaler(), model)
 
 
-@pytest.mark.parametrize("name", list(learned_attacks()))
+@pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_auc_of_a_learned_attack_is_the_one_scikit_learn_gives(name: str) -> None:
     logits, labels, members = records(80, 1.0, 5)
     features = attack_features(logits, labels)
-    ours = cross_fit(lambda: learned_attacks()[name](3), features, members, membership_folds(members, None, 3, 9))
+    ours = cross_fit(lambda: ESTIMATORS[name](3), features, members, membership_folds(members, None, 3, 9))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         splits = StratifiedKFold(3, shuffle=True, random_state=9)
         theirs = cross_val_predict(scikit_learns_own(name, 3), features, members, cv=splits, method="predict_proba")[:, 1]
-    assert auc(ours, members) == pytest.approx(roc_auc_score(members, theirs), abs=1e-12)
+    assert auc(Scores(ours, members)) == pytest.approx(roc_auc_score(members, theirs), abs=1e-12)
 
 
 def test_auc_of_the_loss_threshold_is_the_one_scikit_learn_gives() -> None:
     logits, labels, members = records(30, 1.0, 5)
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     losses = [log_loss([label], [row], labels=np.arange(4)) for label, row in zip(labels, p, strict=True)]
-    assert auc(signals()["loss"](logits, labels), members) == pytest.approx(roc_auc_score(~members, losses), abs=1e-12)
+    assert auc(Scores(signals()["loss"](logits, labels), members)) == pytest.approx(roc_auc_score(~members, losses), abs=1e-12)

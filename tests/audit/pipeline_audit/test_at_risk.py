@@ -11,10 +11,12 @@ import pytest
 from tests.audit.pipeline_audit.test_audit import PLAN
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
+from upcycle.audit.attacks import ThreatModel
 from upcycle.audit.pipeline_audit._at_risk import student_risk
-from upcycle.audit.pipeline_audit._attacked import Attacked
+from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipeline_audit._audit import audit
-from upcycle.audit.pipelines import AuditPlan, Parts, make_design, plan_for
+from upcycle.audit.pipelines import AuditPlan, CanaryCounts, Parts, make_design, plan_for
+from upcycle.audit.verdict import Part
 
 RATIO = "shrunk Student-t ratio"
 SMALL = replace(PLAN, pipelines=8)
@@ -48,26 +50,40 @@ def test_the_records_that_a_student_knows_by_heart_lead_the_list_and_carry_the_e
     top = found.arrays["risk/top"]
     real = dark & (found.arrays["kind"] == "")
     assert dark[top[: real.sum()]].mean() > 0.9
-    assert found.risk is not None and found.risk.exposed >= 0.8 * real.sum()
-    assert found.facts["exposed, records of the student"] == found.risk.exposed
-    assert found.facts["share of all excess risk in the top 1 % of records"] > 0.03
+    assert found.risk is not None and found.risk.exposure.records >= 0.8 * real.sum()
+    assert found.facts.exposed == found.risk.exposure
+    assert found.risk.exposure.top_share > 0.03
+    assert found.risk.exposure.records > 3 * found.risk.exposure.by_luck
 
 
 def test_without_a_leak_no_more_records_are_exposed_than_luck_explains() -> None:
     exposed, luck = [], []
     for seed in range(10):
         ratios, plan = simulated(0, seed)
-        risk = student_risk([Attacked("student", "T1", RATIO, ratios)], make_design(pool(600), plan), RATIO, 0.95)
+        risk = student_risk(
+            [AttackResult(Part.named("student"), ThreatModel.LOGITS, RATIO, ratios)], make_design(pool(600), plan), 0.95
+        )
         assert risk is not None
-        exposed.append(risk.exposed)
-        luck.append(risk.facts()["exposed, records by luck alone"])
-    assert np.mean(exposed) < 2 * np.mean(luck)
+        exposed.append(risk.exposure.records)
+        luck.append(risk.exposure.by_luck)
+    assert np.mean(exposed) < 1.5 * np.mean(luck)
+
+
+def test_luck_explains_what_a_student_that_knows_nothing_exposes_also_with_calibrated_scores() -> None:
+    """A record's densities differ by luck, for members and non-members alike."""
+    exposed, luck = [], []
+    for seed in range(2):
+        found = audit(Memory(0.0, 4), pool(300), replace(SMALL, seed=seed, attacks=(RATIO,), canaries=CanaryCounts(20)))
+        assert found.risk is not None
+        exposed.append(found.risk.exposure.records)
+        luck.append(found.risk.exposure.by_luck)
+    assert np.sum(exposed) < 2 * np.sum(luck)
 
 
 def test_risk_is_the_mean_posterior_over_the_pipelines_that_had_the_record() -> None:
     ratios, plan = simulated(5, 0)
     design = make_design(pool(600), plan)
-    risk = student_risk([Attacked("student", "T1", RATIO, ratios)], design, RATIO, 0.95)
+    risk = student_risk([AttackResult(Part.named("student"), ThreatModel.LOGITS, RATIO, ratios)], design, 0.95)
     assert risk is not None
     row = int(risk.rows[3])
     naive = np.mean([1 / (1 + np.exp(-ratios[k, row])) for k in range(16) if design.members[k, row]])

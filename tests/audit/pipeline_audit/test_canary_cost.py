@@ -1,4 +1,4 @@
-"""Accuracy with canaries beside that without them."""
+"""Accuracy with canaries next to that without them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.audit.pipelines.test_canaries import pool
-from tests.audit.toy_pipelines import Memory
+from tests.audit.toy_pipelines import Memory, run_shadows
 from upcycle.audit.documents import check_pipeline_audit
 from upcycle.audit.pipeline_audit._audit import audit
-from upcycle.audit.pipelines import CanaryCounts, Parts, make_design, plan_for, run_shadows
+from upcycle.audit.pipelines import CanaryCounts, Parts, make_design, plan_for
 from upcycle.errors import AuditInputError
 from upcycle.report import render_pipeline_audit
 
@@ -46,8 +46,8 @@ def test_accuracies_are_those_of_the_same_records_with_and_without_canaries() ->
     shadows = run_shadows(pipeline, design, PLAN)
     fresh = ~design.members[:2] & ~design.records.canary
     zeros = [float((design.records.true_labels[side] == 0).mean()) for side in fresh]
-    assert shadows.facts["accuracy of student"][:2] == pytest.approx([1 - share for share in zeros])
-    assert shadows.without_canaries["accuracy of student"].tolist() == [1.0, 1.0]
+    assert [facts.accuracy["student"] for facts in shadows.facts[:2]] == pytest.approx([1 - share for share in zeros])
+    assert [accuracy["student"] for accuracy in shadows.without_canaries] == [1.0, 1.0]
     assert shadows.logits["student"].shape[0] == len(shadows.seconds) == 4, "they are no pipelines of the audit"
 
 

@@ -14,8 +14,10 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from upcycle.audit.attacks import Predict
 from upcycle.audit.pipeline_audit._audit import audit
-from upcycle.audit.pipeline_audit._result import PipelineAudit, PipelineRow
+from upcycle.audit.pipeline_audit._result import PipelineAudit
 from upcycle.audit.pipelines import CanaryCounts, Parts, plan_for
+from upcycle.audit.statistics import Rate
+from upcycle.audit.verdict import Row
 from upcycle.data import ImageSet
 
 CLASSES, PARTS, DRAWN = 10, 10, 1500
@@ -70,25 +72,25 @@ def audited(seed: int) -> PipelineAudit:
     return audit(recycle, pool, plan)
 
 
-def row(seed: int, target: str, population: str, attack: str) -> PipelineRow:
+def row(seed: int, target: str, population: str, attack: str) -> Row:
     (found,) = audited(seed).select(target=target, population=population, attack=attack)
     return found
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_student_of_synthetic_images_looks_safe_on_clean_records_and_leaks_its_canaries(seed: int) -> None:
-    assert row(seed, "student", "clean", "loss threshold").auc < 0.65
+    assert row(seed, "student", "clean", "loss threshold").auc.value < 0.65
     canaries = row(seed, "student", "canary", "shrunk Student-t ratio")
-    assert canaries.auc > 0.8
-    assert canaries.tpr_at_1pct is not None and canaries.tpr_at_1pct > 0.1
+    assert canaries.auc.value > 0.8
+    assert isinstance(canaries.tpr_at_1pct, Rate) and canaries.tpr_at_1pct.value > 0.1
     assert audited(seed).verdict == "LEAKS"
-    assert audited(seed).facts["accuracy of student"] > 0.8
+    assert audited(seed).facts.accuracy["student"] > 0.8
 
 
 def test_the_nearer_a_student_is_to_its_members_the_more_it_leaks() -> None:
     """Means over the seeds: the teacher leaks most, then the student of copies, then the student of a generator."""
     areas = {
-        target: np.mean([row(seed, target, "canary", "shrunk Student-t ratio").auc for seed in SEEDS])
+        target: np.mean([row(seed, target, "canary", "shrunk Student-t ratio").auc.value for seed in SEEDS])
         for target in ("teacher", "copying", "student")
     }
     assert areas["teacher"] > 0.98

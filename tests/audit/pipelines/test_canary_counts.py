@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from tests.audit.pipelines.test_canaries import pool
-from upcycle.audit import AuditInputError, CanaryCounts, fitted_counts, make_design, plan_for
+from upcycle.audit import AuditInputError, CanaryCounts, plan_for
+from upcycle.audit.pipelines import fitted_counts, make_design
 from upcycle.audit.pipelines._canary_counts import LEAST_OBSERVED
 from upcycle.data import ImageSet
 

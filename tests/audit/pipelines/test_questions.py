@@ -7,14 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
-from upcycle.audit.attacks import augmentation_votes
+from upcycle.audit.attacks import as_logits
 from upcycle.audit.pipeline_audit import audit
 from upcycle.audit.pipelines._canaries import CanaryCounts, Records, plant
-from upcycle.audit.pipelines._contract import Parts, check_steady, from_torch
+from upcycle.audit.pipelines._contract import Parts, check_steady, from_sklearn, from_torch
 from upcycle.audit.pipelines._plan import plan_for
 from upcycle.audit.pipelines._questions import ask
 from upcycle.errors import AuditInputError
@@ -30,7 +32,7 @@ def asked(members: np.ndarray, parts: Callable[[Callable[[np.ndarray], np.ndarra
         log.append(images.tobytes())
         return images.reshape(len(images), -1)[:, :4].astype(float)
 
-    ask(parts(predict), RECORDS, members, views=6, synthetic=50, seed=3)
+    ask(parts(predict), RECORDS, members, plan_for("standard", views=6, synthetic=50).questions(), seed=3)
     return log
 
 
@@ -43,18 +45,6 @@ def test_no_question_depends_on_who_is_a_member() -> None:
 
     assert len(asked(members, parts)) > 12
     assert asked(members, parts) == asked(~members, parts)
-
-
-def test_views_for_votes_are_the_same_at_every_call() -> None:
-    log: list[bytes] = []
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        log.append(images.tobytes())
-        return np.zeros(len(images), int)
-
-    for _ in range(2):
-        augmentation_votes(predict, RECORDS.images, RECORDS.labels)
-    assert log[:10] == log[10:]
 
 
 def net(*layers: nn.Module) -> nn.Module:
@@ -124,4 +114,29 @@ def test_rounding_and_a_few_broken_ties_are_no_mood() -> None:
 def test_a_generator_score_that_is_no_number_is_named_and_does_not_hide_records(score: object, says: str) -> None:
     parts = Parts(generator_scores={"denoiser norm": score})  # type: ignore[dict-item]
     with pytest.raises(AuditInputError, match=f"denoiser norm must give one finite score.*{says}"):
-        ask(parts, RECORDS, np.arange(200) < 100, views=1, synthetic=10, seed=0)
+        ask(parts, RECORDS, np.arange(200) < 100, plan_for("standard", views=1, synthetic=10).questions(), seed=0)
+
+
+def test_probabilities_keep_the_digits_that_tell_members() -> None:
+    """Naive Bayes is often surer than 1 - 1e-7; an adversary who reads float64 sees every digit."""
+    small = np.array([[1e-18, 1 - 1e-18], [1e-20, 1 - 1e-20], [0.0, 1.0], [0.5, 0.5]])
+    found = as_logits(small, 2)[:, 0]
+    np.testing.assert_allclose(found[:2], np.log([1e-18, 1e-20]), rtol=1e-6)
+    assert found[2] < found[1] and np.isfinite(found).all()
+    np.testing.assert_allclose(as_logits(np.array([[0.0, 1.0], [0.3, 0.7]]), 2)[0, 0], np.log(1e-7), rtol=1e-6)
+
+
+def test_scikit_learn_models_are_asked_for_log_probabilities_where_they_have_any() -> None:
+    data = pool(200)
+    student = from_sklearn(GaussianNB(var_smoothing=1e-3))(data.images, data.labels, seed=0).student
+    assert student is not None
+    rows = data.images.reshape(200, -1) / 255.0
+    np.testing.assert_allclose(
+        student(data.images), GaussianNB(var_smoothing=1e-3).fit(rows, data.labels).predict_log_proba(rows)
+    )
+
+
+def test_a_teacher_of_ones_own_is_the_positive_control_of_a_scikit_learn_student() -> None:
+    pipeline = from_sklearn(GaussianNB(), teacher=KNeighborsClassifier(1))
+    found = audit(pipeline, pool(200), plan_for("quick", n_jobs=1, synthetic=10))
+    assert {"student", "teacher"} <= {verdict.target for verdict in found.verdicts}

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from tests.audit.pipelines.test_canaries import pool
-from tests.audit.toy_pipelines import Constant, Memory
+from tests.audit.toy_pipelines import Constant, Memory, run_shadows
 from upcycle.audit.pipeline_audit import audit
 from upcycle.audit.pipelines._canaries import CanaryCounts
-from upcycle.audit.pipelines._code_version import UNKNOWN, code_version, sources_hash
+from upcycle.audit.pipelines._code_version import code_version, sources_hash
 from upcycle.audit.pipelines._contract import Parts
 from upcycle.audit.pipelines._design import make_design
 from upcycle.audit.pipelines._plan import plan_for
-from upcycle.audit.pipelines._runs import run_paths, run_shadows
+from upcycle.audit.pipelines._runs import run_paths
 from upcycle.errors import AuditInputError
 
 PLAN = plan_for(
@@ -44,7 +44,6 @@ def test_a_second_audit_of_the_same_content_runs_nothing_and_reads_the_same(tmp_
     assert calls(log) == len(told) == 4
     assert all((first.logits[name] == again.logits[name]).all() for name in first.logits)
     assert first.logits["student"].shape == (4, 200, 2, 4)
-    assert first.shadow_set("student").pipelines == 4
     assert {"teacher", "student", "probe of the released pairs"} <= set(first.logits)
 
 
@@ -80,26 +79,26 @@ def test_a_damaged_file_is_run_again(tmp_path: Path) -> None:
     assert (found.logits["student"][0] == found.logits["student"][1]).all()
 
 
-def noted_by(path: Path, code: str | None) -> None:
-    """Make a kept run one of other code, or of a version that did not note any."""
+def noted_by(path: Path, code: str) -> None:
+    """Make a kept run one of other code."""
     with np.load(path) as saved:
         arrays = {name: saved[name] for name in saved.files if name != "code"}
     with path.open("wb") as file:
-        np.savez(file, **arrays, **({} if code is None else {"code": np.array(code)}))
+        np.savez(file, **arrays, code=np.array(code))
 
 
 def test_audit_says_which_code_made_its_runs_and_how_many_versions_it_mixes(tmp_path: Path) -> None:
     design, pipeline = make_design(pool(), PLAN), Memory(3.0, 4)
     fresh = audit(pipeline, pool(), PLAN, cache=tmp_path)
-    assert (fresh.facts["code versions"], fresh.facts[f"share of runs by {code_version()}"]) == (1, 1)
+    assert fresh.facts.code == {code_version(): 1.0}
     paths = run_paths(pipeline, design, PLAN, tmp_path)
     noted_by(paths[0], "upcycle 0.0.1, sources 01234567")
-    noted_by(paths[3], None)
+    noted_by(paths[3], "upcycle 0.0.2, sources 89abcdef")
     told: list[int] = []
     mixed = audit(pipeline, pool(), PLAN, cache=tmp_path, report=lambda k, n, _: told.append(k))
-    assert not told and mixed.facts["code versions"] == 3
-    shares = {key.removeprefix("share of runs by "): value for key, value in mixed.facts.items() if key.startswith("share of")}
-    assert shares == {code_version(): 0.5, "upcycle 0.0.1, sources 01234567": 0.25, UNKNOWN: 0.25}
+    assert not told
+    others = {"upcycle 0.0.1, sources 01234567": 0.25, "upcycle 0.0.2, sources 89abcdef": 0.25}
+    assert mixed.facts.code == {code_version(): 0.5, **others}
     assert mixed.rows == fresh.rows
 
 
@@ -152,10 +151,10 @@ _KILLED = """
 import sys
 from pathlib import Path
 from dataclasses import replace
-from tests.audit.toy_pipelines import Memory
+from tests.audit.toy_pipelines import Memory, run_shadows
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.pipelines.test_runs import PLAN
-from upcycle.audit import make_design, run_shadows
+from upcycle.audit.pipelines import make_design
 log, kept = map(Path, sys.argv[1:])
 run_shadows(Memory(3.0, 4, log, seconds=0.2), make_design(pool(), PLAN), PLAN, cache=kept)
 """

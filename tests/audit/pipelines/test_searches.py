@@ -9,13 +9,14 @@ import numpy as np
 
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Constant, Memory
+from upcycle.audit.attacks import BOUNDARY
 from upcycle.audit.pipeline_audit import audit
 from upcycle.audit.pipelines._canaries import CanaryCounts
 from upcycle.audit.pipelines._contract import Parts
 from upcycle.audit.pipelines._design import make_design
 from upcycle.audit.pipelines._plan import plan_for
+from upcycle.audit.pipelines._questions import ask, searched_rows
 from upcycle.audit.pipelines._runs import run_paths
-from upcycle.audit.pipelines._searches import BOUNDARY, searched, searched_rows
 from upcycle.data import ImageSet
 
 PLAN = plan_for("standard", pipelines=4, canaries=CanaryCounts(24, 4, 2), views=1, synthetic=20, n_jobs=1, seed=7, searched=60)
@@ -67,13 +68,14 @@ def test_at_most_so_many_records_of_every_kind_are_chosen_without_regard_to_memb
 def test_a_student_whose_boundary_keeps_off_its_members_is_seen_by_classes_alone() -> None:
     plan = replace(PLAN, canaries=CanaryCounts(), pipelines=2, searched=40)
     rows = {
-        far: audit(Wide(far), two_classes(), plan).select(attack=BOUNDARY, population="clean") for far in (NEXT_TO_NOTHING, 6.0)
+        far: audit(Wide(far), two_classes(), plan).select(attack=BOUNDARY.name, population="clean")
+        for far in (NEXT_TO_NOTHING, 6.0)
     }
     (quiet,), (loud,) = rows[NEXT_TO_NOTHING], rows[6.0]
-    assert (loud.target, loud.threat_model) == ("student", "T0")
+    assert (loud.part.name, loud.threat_model) == ("student", "T0")
     assert loud.n_members + loud.n_non_members == 2 * 40
-    assert loud.auc_low > 0.6
-    assert quiet.auc_low <= 0.5 < loud.auc - 0.1
+    assert loud.auc.low > 0.6
+    assert quiet.auc.low <= 0.5 < loud.auc.value - 0.1
 
 
 def test_records_that_were_not_asked_are_not_judged_nor_taken_as_references() -> None:
@@ -89,9 +91,10 @@ def test_records_that_were_not_asked_are_not_judged_nor_taken_as_references() ->
 
 def test_a_student_with_one_answer_has_no_boundary_and_no_error() -> None:
     parts = Constant()(RECORDS.images, RECORDS.labels, seed=0)
-    scores = searched(parts, RECORDS, 20, 0)[BOUNDARY]
-    assert (scores[searched_rows(RECORDS, 20)] == 0).all()
-    assert searched(parts, RECORDS, 0, 0) == {}
+    members = np.arange(len(RECORDS)) % 2 == 0
+    scores = {n: ask(parts, RECORDS, members, replace(PLAN, searched=n).questions(), seed=0).scores for n in (0, 20)}
+    assert (scores[20][BOUNDARY.name][searched_rows(RECORDS, 20)] == 0).all()
+    assert BOUNDARY.name not in scores[0]
 
 
 def test_answers_kept_with_and_without_searches_are_not_taken_for_each_other(tmp_path: Path) -> None:

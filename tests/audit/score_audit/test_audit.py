@@ -9,13 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from upcycle.audit.attacks import learned_attacks
+from upcycle.audit.attacks import ESTIMATORS
 from upcycle.audit.documents import audit_schema, check_audit
 from upcycle.audit.score_audit._audit import audit_scores
-from upcycle.audit.score_audit._judge import Evidence, Finding, judge
 from upcycle.audit.score_audit._result import AuditResult
 from upcycle.audit.score_audit._targets import AttackScores, TargetScores
-from upcycle.audit.statistics import NotResolvable, Rate, adjust
+from upcycle.audit.statistics import NotResolvable, Rate
 from upcycle.audit.verdict import Endpoint
 from upcycle.errors import AuditInputError
 
@@ -55,31 +54,31 @@ def test_a_leaking_student_leaks(leaking: AuditResult) -> None:
 
 def test_five_attacks_meet_each_target_with_limits_around_each_estimate(leaking: AuditResult) -> None:
     assert len(leaking.rows) == 15
-    models = {row.target: row.threat_model for row in leaking.rows}
-    assert models == {"student": "T1", "baseline": "T1 baseline", "teacher": "T5"}
+    models = {row.part.name: row.threat_model for row in leaking.rows}
+    assert models == {"student": "T1", "baseline": "T1", "teacher": "T5"}
     for row in leaking.rows:
-        assert row.auc_low <= row.auc <= row.auc_high
+        assert row.auc.low <= row.auc.value <= row.auc.high
         assert (row.n_members, row.n_non_members, row.population) == (N, N, "clean")
-        assert row.tpr_at_1pct is None
-        assert (row.tpr_at_1pct_note, row.tpr_at_01pct_note) == ("needs 300 non-members", "needs 3000 non-members")
+        assert row.tpr_at_1pct == NotResolvable(0.01, 300)
+        assert row.tpr_at_01pct == NotResolvable(0.001, 3000)
         assert row.p_value <= row.p_holm <= 1
     assert [row.primary for row in leaking.rows].count(True) == 3
 
 
-def test_a_clean_student_beside_a_leaking_teacher_is_clean_and_says_what_it_could_have_seen() -> None:
+def test_a_clean_student_next_to_a_leaking_teacher_is_clean_and_says_what_it_could_have_seen() -> None:
     members = coin(900)
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(6)
     both = {"student": target(rng, 0.0, members), "teacher": target(rng, 1.5, members)}
     result = audit_scores(both, folds=3)
     assert result.verdict == "NO LEAK FOUND"
     for piece in ("on the teacher", "900 members and 900 non-members", "80 % of audits", "cannot certify the worst-case"):
         assert piece in result.sentence
-    assert result.row("student").tpr_at_1pct is not None
+    assert isinstance(result.row("student").tpr_at_1pct, Rate)
 
 
 @pytest.mark.parametrize(("teacher", "reason"), [(1.5, "524 members and 524 non-members"), (0.0, "teacher")])
 def test_a_small_or_powerless_audit_is_inconclusive_and_says_how_many_records_it_needs(teacher: float, reason: str) -> None:
-    result = audit_scores(targets(0.0, teacher, coin(60, 2), seed=4), folds=2)
+    result = audit_scores(targets(0.0, teacher, coin(60, 2), seed=4), folds=2, seed=1)
     assert result.verdict == "INCONCLUSIVE"
     assert reason in result.sentence
 
@@ -122,7 +121,7 @@ def test_controls_run_for_every_target_and_the_teacher_is_the_positive_one(leaki
 def test_json_carries_schema_and_no_record_while_arrays_carry_scores_and_risk(leaking: AuditResult) -> None:
     text = json.dumps(leaking.to_json())
     data = json.loads(text)
-    assert (data["schema"], data["schema_version"]) == ("upcycle-audit/2", 2)
+    assert (data["schema"], data["schema_version"]) == ("upcycle-audit/3", 3)
     assert data["verdict"] == "LEAKS"
     assert {row["verdict"] for row in data["rows"]} == {"LEAKS"}
     lengths = [len(v) for v in _lists(data)]
@@ -130,7 +129,7 @@ def test_json_carries_schema_and_no_record_while_arrays_carry_scores_and_risk(le
     assert N not in lengths
     arrays = leaking.scores_arrays()
     assert set(arrays) == {
-        f"{t}/{a}" for t in ("student", "baseline", "teacher") for a in ("loss threshold", "risk", *learned_attacks())
+        f"{t}/{a}" for t in ("student", "baseline", "teacher") for a in ("loss threshold", "risk", *ESTIMATORS)
     }
     assert all(values.shape == (2 * N,) for values in arrays.values())
     risk = arrays["student/risk"]
@@ -156,52 +155,8 @@ def test_same_seed_gives_the_same_audit(leaking: AuditResult) -> None:
     assert audit_scores(targets(1.5, 1.5), seed=3).to_json() == leaking.to_json()
 
 
-AREA, RATE = Endpoint("AUC", "loss threshold"), Endpoint("TPR@1%FPR", "likelihood ratio", "canary")
-SEEN, UNSEEN = Rate(0.7, 0.66, 0.74), Rate(0.51, 0.47, 0.55)
-LOUD, QUIET = Rate(0.9, 0.86, 0.94), Rate(0.02, 0.01, 0.05)
-
-
-def evidence(
-    primary: Rate | NotResolvable, teacher: Rate | NotResolvable | None, p: float, endpoint: Endpoint = AREA, n: int = 500
-) -> Evidence:
-    best = Finding(Endpoint("AUC", "random forest"), 0.61, p)
-    return Evidence("student", endpoint, primary, teacher, best, 5, n, n, (n, n))
-
-
-CASES = [
-    (evidence(Rate(0.6, 0.56, 0.64), SEEN, 0.001), "LEAKS"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.039), "LEAKS"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.041), "NO LEAK FOUND, could have seen AUC >= 0.553"),
-    (evidence(Rate(0.5, 0.46, 0.54), SEEN, 0.5, n=5000), "NO LEAK FOUND, could have seen AUC >= 0.517"),
-    (evidence(Rate(0.5, 0.46, 0.55), SEEN, 0.5), "INCONCLUSIVE, needs about 524 members and 524 non-members"),
-    (evidence(Rate(0.5, 0.46, 0.54), UNSEEN, 0.5), "INCONCLUSIVE, needs a stronger attack or canaries"),
-    (evidence(Rate(0.5, 0.46, 0.54), Rate(0.58, 0.549, 0.61), 0.5), "INCONCLUSIVE, needs about 1454 records on each side"),
-    (evidence(Rate(0.5, 0.46, 0.54), None, 0.5), "INCONCLUSIVE, needs a teacher"),
-    (evidence(Rate(0.56, 0.49, 0.6), Rate(0.49, 0.46, 0.52), 0.5, n=600), "INCONCLUSIVE, needs a model that gives less away"),
-    (evidence(Rate(0.52, 0.49, 0.56), SEEN, 0.5, n=600), "INCONCLUSIVE, needs about 1454 records on each side at this AUC"),
-    (evidence(Rate(0.01, 0.0, 0.029), LOUD, 0.5, RATE, 2000), "NO LEAK FOUND, could have seen TPR@1%FPR >= 0.0"),
-    (evidence(Rate(0.01, 0.0, 0.031), LOUD, 0.5, RATE), "INCONCLUSIVE, needs about 1"),
-    (evidence(Rate(0.01, 0.0, 0.029), QUIET, 0.5, RATE), "INCONCLUSIVE, needs a stronger attack or canaries"),
-    (evidence(Rate(0.01, 0.0, 0.029), Rate(0.08, 0.02, 0.2), 0.5, RATE), "INCONCLUSIVE, needs more records"),
-    (
-        evidence(NotResolvable(0.01, 300), NotResolvable(0.01, 300), 0.5, RATE, 90),
-        "INCONCLUSIVE, needs 300 non-members and 300",
-    ),
-]
-
-
-@pytest.mark.parametrize(("case", "line"), CASES)
-def test_verdict_follows_the_declared_rules_and_promises_nothing(case: Evidence, line: str) -> None:
-    verdict = judge(case, [], 0.95)
-    assert verdict.line.startswith(line)
-    assert verdict.verdict == line.split(",")[0]
-    assert "Power:" in verdict.sentence
-    assert "cannot certify" in verdict.sentence
-
-
 def test_no_output_ever_promises_more_than_was_seen(leaking: AuditResult) -> None:
-    told = [judge(case, [], 0.95) for case, _ in CASES]
-    text = " ".join([*(v.sentence + v.line for v in told), str(leaking), json.dumps(leaking.to_json())]).lower()
+    text = f"{leaking} {json.dumps(leaking.to_json())}".lower()
     for word in ("private", "immun", "safe", "guarantee"):
         assert word not in text
 
@@ -233,7 +188,7 @@ def test_scores_of_attacks_run_elsewhere_get_the_same_rows_controls_and_verdict(
     clean = audit_scores(both, endpoint=plan)
     assert clean.line.startswith("NO LEAK FOUND, could have seen TPR@1%FPR >= 0.02")
     assert clean.row("student").population == "canary"
-    assert clean.row("teacher").tpr_at_1pct > 0.3
+    assert clean.row("teacher").tpr_at_1pct.value > 0.3
     assert clean.row("teacher").epsilon_low > 1
     assert clean.row("student").epsilon_low < 0.2 < 5 < clean.row("student").epsilon_cap
     leaking = audit_scores({"student": given(rng, members, 0.6)}, endpoint=plan)
@@ -256,8 +211,8 @@ def test_a_blind_baseline_that_knows_membership_makes_the_audit_invalid() -> Non
     assert audit_scores({"student": student, "blind": given(rng, members, 0.0)}).verdict != "INVALID"
     biased = audit_scores({"student": student, "blind": given(rng, members, 1.0)})
     assert (biased.verdict, biased.line) == ("INVALID", "INVALID: 1 control(s) failed")
-    assert {row.target for row in biased.rows} == {"student"}
-    with pytest.raises(AuditInputError, match="beside the blind baseline"):
+    assert {row.part.name for row in biased.rows} == {"student"}
+    with pytest.raises(AuditInputError, match="next to the blind baseline"):
         audit_scores({"blind": student})
 
 
@@ -267,16 +222,8 @@ def test_groups_count_as_one_in_the_tpr_and_in_epsilon() -> None:
     members = groups < 200
     scores = np.repeat(rng.normal(size=400), 5) + members
     row = audit_scores({"student": AttackScores({"ratio": scores}, members, groups)}).row("student")
-    assert row.tpr_at_1pct is None
-    assert row.tpr_at_1pct_note == "needs 300 independent groups of non-members"
+    assert str(row.tpr_at_1pct) == "needs 300 independent groups of non-members"
     assert row.epsilon_cap < 4  # of 100 groups, not of 500 records
-
-
-def test_the_primary_endpoint_keeps_half_of_the_error_and_the_rest_shares_the_other_half() -> None:
-    first, others = adjust(0.02, [0.5, 0.004, 0.9])
-    assert first == pytest.approx(0.02 / 0.5 * (1 - 1 / 6))  # the sure one has passed its sixth on
-    np.testing.assert_allclose(others, [1.0, 0.024, 1.0])  # 0.004 / (1/6) first of all
-    assert adjust(0.3, [])[0] == 0.3
 
 
 def test_audit_json_follows_its_schema_and_nothing_else_does(leaking: AuditResult) -> None:
@@ -285,7 +232,7 @@ def test_audit_json_follows_its_schema_and_nothing_else_does(leaking: AuditResul
     schema = audit_schema()
     assert schema["$id"] == document["schema"]
     assert set(document) == set(schema["properties"])
-    for broken_field in ({"verdict": "SAFE"}, {"schema": "upcycle-audit/1"}, {"extra": 1}):
+    for broken_field in ({"verdict": "SAFE"}, {"schema": "upcycle-audit/2"}, {"extra": 1}):
         with pytest.raises(ValueError, match="validation error"):
             check_audit({**document, **broken_field})
 
@@ -379,6 +326,82 @@ def test_a_record_on_both_sides_or_twice_is_refused() -> None:
     ids[np.flatnonzero(members)[0]] = ids[np.flatnonzero(members)[1]]
     with pytest.raises(AuditInputError, match="ids must be unique"):
         audit_scores(broken(), ids=ids)
+
+
+def test_an_image_on_both_sides_is_refused_also_without_ids() -> None:
+    members, images = coin(60), np.random.default_rng(0).integers(0, 256, (120, 4, 4, 1), dtype=np.uint8)
+    student = {"student": target(np.random.default_rng(0), 0.0, members)}
+    audit_scores(student, images=images)
+    images[~members][:1] = 0
+    images[np.flatnonzero(~members)[:30]] = images[np.flatnonzero(members)[:30]]
+    with pytest.raises(AuditInputError, match=r"images must be of members or of non-members, not both. Got 30"):
+        audit_scores(student, images=images)
+
+
+@pytest.mark.parametrize("statistic", ["AUC", "TPR@1%FPR"])
+@pytest.mark.parametrize("attacks", [1, 3])
+def test_scores_the_wrong_way_round_are_said_to_be_so_and_never_cleared(statistic: str, attacks: int) -> None:
+    rng, members = np.random.default_rng(0), np.arange(2000) < 1000
+
+    def loud(sign: float) -> AttackScores:
+        found = {
+            f"attack {k}": rng.normal(size=2000) * (1 if k else 0.5) + (sign * 2 * members if not k else 0)
+            for k in range(attacks)
+        }
+        return AttackScores(found, members)
+
+    plan = Endpoint(statistic, "attack 0")  # type: ignore[arg-type]
+    turned = audit_scores({"student": loud(-1), "teacher": loud(1)}, endpoint=plan)
+    assert turned.verdict == "INVALID"
+    assert "the wrong way round" in turned.line and "Turn the scores or flags" in turned.sentence
+    both = audit_scores(
+        {"student": AttackScores({"attack 0": rng.normal(size=2000)}, members), "teacher": loud(-1)}, endpoint=plan
+    )
+    assert both.verdict == "INCONCLUSIVE"
+    assert "the teacher's scores the right way round" in both.line
+
+
+def test_a_second_attack_the_wrong_way_round_is_no_clean_bill() -> None:
+    rng, members = np.random.default_rng(0), np.arange(2000) < 1000
+    scores = {"loss": rng.normal(size=2000), "other": rng.normal(size=2000) - 2 * members}
+    teacher = AttackScores({name: rng.normal(size=2000) + 2 * members for name in scores}, members)
+    assert audit_scores({"student": AttackScores(scores, members), "teacher": teacher}).verdict == "INVALID"
+
+
+def test_probabilities_handed_over_as_logits_are_recognised_and_said() -> None:
+    both = targets(1.5, 1.5)
+    soft = {
+        name: TargetScores(np.exp(t.logits) / np.exp(t.logits).sum(1, keepdims=True), t.labels, t.members)
+        for name, t in both.items()
+    }
+    found, plain = audit_scores(soft, folds=3), audit_scores(both, folds=3)
+    assert "student: what was given as logits are probabilities; their logarithms were used." in found.notes
+    assert found.row("student").auc.value == pytest.approx(plain.row("student").auc.value, abs=1e-6)
+    assert not any("probabilities" in note for note in plain.notes)
+
+
+def test_a_blind_control_without_images_says_what_it_cannot_see(leaking: AuditResult) -> None:
+    assert any(note.startswith("no images were given") for note in leaking.notes)
+
+
+@pytest.mark.parametrize(("ones", "members"), [(6, 36), (12, 36), (20, 36), (4, 200), (12, 200)])
+def test_two_valued_scores_without_a_leak_alarm_no_more_often_than_declared(ones: int, members: int) -> None:
+    words, flags = [], np.arange(400) < members
+    for k in range(60):
+        scores = (np.random.default_rng(k).permutation(400) < ones).astype(float)
+        words.append(audit_scores({"student": AttackScores({"gap": scores}, flags)}, seed=k).verdict)
+    assert words.count("INVALID") <= 1
+    assert words.count("LEAKS") <= 8  # of 60 at 5 %: once in 800 times more
+
+
+def test_thirty_records_are_cleared_by_no_luck() -> None:
+    """An estimate far below chance brings the limit below the margin, which one at chance could not."""
+    flags, words = np.arange(60) < 30, []
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        teacher = AttackScores({"a": rng.normal(size=60) + 3 * flags}, flags)
+        words.append(audit_scores({"student": AttackScores({"a": rng.normal(size=60)}, flags), "teacher": teacher}).verdict)
+    assert words.count("NO LEAK FOUND") == 0
 
 
 def test_non_members_that_were_seen_in_early_stopping_are_refused() -> None:

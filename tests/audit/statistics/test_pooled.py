@@ -1,4 +1,4 @@
-"""Limits over several pipelines: what they promise, by simulation, and the bootstrap as their check."""
+"""Limits over several pipelines: what they promise, by simulation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from upcycle.audit.statistics._bootstrap import two_way_interval
-from upcycle.audit.statistics._pooled import Pool, _two_way_error, pool, pooled_auc, pooled_tpr
-from upcycle.audit.statistics._values import Rate
+from upcycle.audit.statistics import Rate, Scores, auc_interval, auc_p_value, tpr_at_fpr
+from upcycle.audit.statistics._clusters import two_way_error
 
 Effects = tuple[float, float, float, float]  # of membership, deviations of records and of pipelines, of the leak over pipelines
 
@@ -25,9 +24,9 @@ def scores_of(rng: np.random.Generator, pipelines: int, records: int, effects: E
     return heights + leaks[:, None] * members, members, leaks
 
 
-def pooled(scores: np.ndarray, members: np.ndarray) -> Pool:
+def pooled(scores: np.ndarray, members: np.ndarray) -> Scores:
     records = scores.shape[1]
-    return pool(scores, members, np.arange(records), np.arange(len(scores)) // 2, np.ones(records, bool))
+    return Scores.pooled(scores, members, np.arange(records), np.ones(records, bool))
 
 
 def allowed(error: float, audits: int) -> float:
@@ -43,7 +42,7 @@ def test_both_limits_of_auc_and_tpr_err_no_more_often_than_promised(pipelines: i
     plain = 1 + record**2
     for _ in range(audits):
         scores, members, leaks = scores_of(rng, pipelines, 200, effects)
-        area, found = pooled_auc(pooled(scores, members))[0], pooled_tpr(pooled(scores, members), 0.02)
+        area, found = auc_interval(pooled(scores, members)), tpr_at_fpr(pooled(scores, members), 0.02)
         assert isinstance(found, Rate)
         spread = plain + level**2
         exact = norm.cdf(leaks / math.sqrt(2 * plain)).mean()
@@ -57,37 +56,15 @@ def test_both_limits_of_auc_and_tpr_err_no_more_often_than_promised(pipelines: i
 @pytest.mark.parametrize("pipelines", [8, 16])
 def test_p_values_without_a_leak_are_below_five_per_cent_no_more_often_than_that(pipelines: int) -> None:
     rng, audits = np.random.default_rng(pipelines), 200
-    alarms = [pooled_auc(pooled(*scores_of(rng, pipelines, 120, (0, 1, 0.3, 0))[:2]))[1] < 0.05 for _ in range(audits)]
+    alarms = [auc_p_value(pooled(*scores_of(rng, pipelines, 120, (0, 1, 0.3, 0))[:2])) < 0.05 for _ in range(audits)]
     assert np.mean(alarms) <= allowed(0.05, audits)
-
-
-@pytest.mark.parametrize("effects", [(0.0, 1.0, 0.2, 0.0), (1.0, 1.0, 0.2, 0.0), (1.0, 1.0, 0.2, 0.3)])
-@pytest.mark.parametrize("pipelines", [8, 16])
-def test_the_bootstrap_by_record_and_pipeline_agrees_with_the_limits_in_use(pipelines: int, effects: Effects) -> None:
-    """Equal values; the bootstrap's AUC interval is up to sqrt(3) times wider, its TPR interval does not know the threshold's
-    error and is no wider than the exact limits."""
-    rng, areas, rates = np.random.default_rng(0), [], []
-    for seed in range(6):
-        scores, members, _ = scores_of(rng, pipelines, 200, effects)
-        p = pooled(scores, members)
-        area, found = pooled_auc(p)[0], pooled_tpr(p, 0.02)
-        check = two_way_interval(scores, members, seed=seed, resamples=150)
-        low = two_way_interval(scores, members, fpr=0.02, seed=seed, resamples=150)
-        assert isinstance(check, Rate) and isinstance(low, Rate) and isinstance(found, Rate)
-        assert area.value == pytest.approx(check.value, abs=0.01)  # few pairs: scores are ranked within pipelines
-        assert found.value == pytest.approx(low.value)
-        assert max(area.low, check.low) < min(area.high, check.high)
-        areas.append((check.high - check.low) / (area.high - area.low))
-        rates.append((low.high - low.low) / (found.high - found.low))
-    assert 0.9 < np.median(areas) < 3
-    assert 0.2 < np.median(rates) < 1
 
 
 def test_standard_errors_equal_sums_over_dependent_pairs_also_where_numbers_are_left_out() -> None:
     rng = np.random.default_rng(1)
     units, pairs = np.array([0, 0, 2, 2, 5, 5, 9, 2]), np.array([0, 3, 0, 3, 0, 0, 3, 3])
     parts = rng.normal(size=8)
-    p = Pool(parts, rng.random(8) < 0.5, units, pairs, pairs)
+    s = Scores(parts, np.array([True, False, True, False, True, True, False, False]), units, 2 * pairs)
 
     def by(same: np.ndarray) -> float:
         clusters = len({tuple(row) for row in same.tolist()})
@@ -95,4 +72,4 @@ def test_standard_errors_equal_sums_over_dependent_pairs_also_where_numbers_are_
 
     unit, pair = units[:, None] == units, pairs[:, None] == pairs
     both = by(unit) + by(pair) - by(unit & pair)
-    assert _two_way_error(p, parts) == pytest.approx(math.sqrt(max(by(unit), by(pair), both)))
+    assert two_way_error(s, parts) == pytest.approx(math.sqrt(max(by(unit), by(pair), both)))

@@ -7,17 +7,19 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, norm
+from scipy.stats import hypergeom, mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from upcycle.audit.statistics._auc import auc, auc_p_value, delong_interval, roc
+from upcycle.audit.statistics import Scores
+from upcycle.audit.statistics._auc import auc, auc_interval, auc_p_value, roc
 from upcycle.audit.statistics._binomial import accuracy_interval, clopper_pearson, paired_difference_interval
 from upcycle.audit.statistics._holm import holm
 from upcycle.audit.statistics._power import detectable_auc, records_needed
 from upcycle.audit.statistics._risk import aop
-from upcycle.audit.statistics._tpr import split_rates, tpr_at_fpr, tpr_p_value
+from upcycle.audit.statistics._ties import coarse
+from upcycle.audit.statistics._tpr import tpr_at_fpr, tpr_p_value
 from upcycle.audit.statistics._values import NotResolvable, Rate
 from upcycle.errors import AuditInputError
 
@@ -66,8 +68,8 @@ tied_scores = st.integers(4, 40).flatmap(
 @settings(max_examples=60, deadline=None)
 def test_auc_and_roc_equal_scikit_learn_with_ties(case: tuple[list[int], list[bool]]) -> None:
     scores, members = np.array(case[0], dtype=float), np.array(case[1])
-    assert auc(scores, members) == pytest.approx(roc_auc_score(members, scores), abs=1e-12)
-    ours = roc(scores, members)
+    assert auc(Scores(scores, members)) == pytest.approx(roc_auc_score(members, scores), abs=1e-12)
+    ours = roc(Scores(scores, members))
     fpr, tpr, thresholds = roc_curve(members, scores, drop_intermediate=False)
     np.testing.assert_allclose(ours.fpr, fpr)
     np.testing.assert_allclose(ours.tpr, tpr)
@@ -79,7 +81,7 @@ def test_auc_and_roc_equal_scikit_learn_with_ties(case: tuple[list[int], list[bo
 def test_fast_delong_equals_the_table_of_all_pairs(case: tuple[list[int], list[bool]]) -> None:
     scores, members = np.array(case[0], dtype=float), np.array(case[1])
     value, variance = naive_delong(scores, members)
-    rate = delong_interval(scores, members)
+    rate = auc_interval(Scores(scores, members))
     assert rate.value == pytest.approx(value, abs=1e-12)
     assert 0 <= rate.low <= rate.value <= rate.high <= 1
     if variance > 1e-12:
@@ -97,14 +99,16 @@ def test_order_of_records_and_monotone_transforms_change_nothing_and_a_swapped_f
     order = np.array(shuffler.sample(range(len(scores)), len(scores)))  # type: ignore[attr-defined]
     moved = scores[order], members[order]
     stretched = np.exp(scores) * 7 - 2
-    for statistic in (auc, delong_interval, auc_p_value, lambda s, m: tpr_at_fpr(s, m, 0.9)):
-        expected = statistic(scores, members)
+    for statistic in (auc, auc_interval, auc_p_value, lambda s: tpr_at_fpr(s, 0.9)):
+        expected = statistic(Scores(scores, members))
         assert (
-            statistic(*moved) == pytest.approx(expected) if isinstance(expected, float) else close(statistic(*moved), expected)
+            statistic(Scores(*moved)) == pytest.approx(expected)
+            if isinstance(expected, float)
+            else close(statistic(Scores(*moved)), expected)
         )
-        again = statistic(stretched, members)
+        again = statistic(Scores(stretched, members))
         assert again == pytest.approx(expected) if isinstance(expected, float) else close(again, expected)
-    mirrored, plain = delong_interval(scores, ~members), delong_interval(scores, members)
+    mirrored, plain = auc_interval(Scores(scores, ~members)), auc_interval(Scores(scores, members))
     np.testing.assert_allclose([mirrored.value, mirrored.low, mirrored.high], [1 - plain.value, 1 - plain.high, 1 - plain.low])
 
 
@@ -117,27 +121,27 @@ def close(a: object, b: object) -> bool:
 def test_separable_scores_give_auc_one_full_tpr_and_a_limit_below_one() -> None:
     members = halves(400, 3000)
     scores = members + np.linspace(0, 0.5, 3400)
-    rate = delong_interval(scores, members)
+    rate = auc_interval(Scores(scores, members))
     assert (rate.value, rate.high) == (1.0, 1.0)
     assert rate.low == pytest.approx(0.025 ** (1 / 400))
     for fpr in (0.01, 0.001):
-        found = tpr_at_fpr(scores, members, fpr)
+        found = tpr_at_fpr(Scores(scores, members), fpr)
         assert isinstance(found, Rate)
         assert found.value == found.high == 1
-    assert auc_p_value(scores, members) < 1e-12
+    assert auc_p_value(Scores(scores, members)) < 1e-12
 
 
 def test_constant_scores_give_chance_no_tpr_and_no_significance() -> None:
     members = halves(300, 300)
     scores = np.full(600, 0.3)
-    rate = delong_interval(scores, members)
+    rate = auc_interval(Scores(scores, members))
     assert rate.value == 0.5
     assert 0.49 < rate.low < 0.5 < rate.high < 0.51
-    found = tpr_at_fpr(scores, members, 0.01)
+    found = tpr_at_fpr(Scores(scores, members), 0.01)
     assert isinstance(found, Rate)
     assert (found.value, found.low) == (0, 0)
     assert found.high < 0.02
-    assert auc_p_value(scores, members) == 1
+    assert auc_p_value(Scores(scores, members)) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,11 +151,11 @@ def test_constant_scores_give_chance_no_tpr_and_no_significance() -> None:
 def test_gaussian_shift_table_is_reproduced(shift: float, area: float, accuracy: float, tpr_1: float, tpr_01: float) -> None:
     grid = norm.ppf((np.arange(40_000) + 0.5) / 40_000)  # quantiles instead of draws: no sampling noise
     scores, members = np.concatenate([grid + shift, grid]), halves(40_000, 40_000)
-    curve = roc(scores, members)
-    assert auc(scores, members) == pytest.approx(area, abs=1e-4)
+    curve = roc(Scores(scores, members))
+    assert auc(Scores(scores, members)) == pytest.approx(area, abs=1e-4)
     assert ((curve.tpr + 1 - curve.fpr) / 2).max() == pytest.approx(accuracy, abs=1e-4)
     for fpr, tpr in ((0.01, tpr_1), (0.001, tpr_01)):
-        rate = tpr_at_fpr(scores, members, fpr)
+        rate = tpr_at_fpr(Scores(scores, members), fpr)
         assert isinstance(rate, Rate)
         assert rate.value == pytest.approx(tpr, abs=1e-3)
         assert rate.low < tpr < rate.high
@@ -160,13 +164,13 @@ def test_gaussian_shift_table_is_reproduced(shift: float, area: float, accuracy:
 @pytest.mark.parametrize("n", [20, 200, 1000])
 def test_auc_interval_of_ignorant_scores_covers_one_half(n: int) -> None:
     rng, audits = np.random.default_rng(n), 400
-    rates = [delong_interval(*gaussian(rng, n)) for _ in range(audits)]
+    rates = [auc_interval(Scores(*gaussian(rng, n))) for _ in range(audits)]
     assert np.mean([r.low <= 0.5 <= r.high for r in rates]) >= 0.93
 
 
 def test_auc_interval_covers_a_true_leak() -> None:
     rng, truth = np.random.default_rng(5), norm.cdf(1.5 / math.sqrt(2))
-    rates = [delong_interval(*gaussian(rng, 100, 1.5)) for _ in range(400)]
+    rates = [auc_interval(Scores(*gaussian(rng, 100, 1.5))) for _ in range(400)]
     assert np.mean([r.low <= truth <= r.high for r in rates]) >= 0.93
 
 
@@ -175,15 +179,15 @@ def test_ignorant_scores_raise_no_more_false_alarms_than_declared(n: int) -> Non
     rng, audits = np.random.default_rng(n + 1), 500
     cases = [gaussian(rng, n) for _ in range(audits)]
     slack = 3 * math.sqrt(0.05 * 0.95 / audits)
-    assert np.mean([auc_p_value(*case) < 0.05 for case in cases]) <= 0.05 + slack
-    leaks = [tpr_at_fpr(*case, 0.05).low > 0.05 for case in cases]  # type: ignore[union-attr]
+    assert np.mean([auc_p_value(Scores(*case)) < 0.05 for case in cases]) <= 0.05 + slack
+    leaks = [tpr_at_fpr(Scores(*case), 0.05).low > 0.05 for case in cases]  # type: ignore[union-attr]
     assert np.mean(leaks) <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / audits)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_tpr_interval_covers_the_tpr_at_the_true_fpr(shift: float) -> None:
     rng, truth = np.random.default_rng(7), norm.sf(norm.isf(0.02) - shift)
-    rates = [tpr_at_fpr(*gaussian(rng, 500, shift), 0.02) for _ in range(300)]
+    rates = [tpr_at_fpr(Scores(*gaussian(rng, 500, shift)), 0.02) for _ in range(300)]
     assert all(isinstance(r, Rate) and r.low <= r.value <= r.high for r in rates)
     assert np.mean([r.low <= truth <= r.high for r in rates]) >= 0.95 - 0.02  # type: ignore[union-attr]
 
@@ -195,7 +199,7 @@ def test_tpr_interval_covers_under_heavy_ties() -> None:
     def draw(top: float, n: int) -> np.ndarray:
         return np.where(rng.random(n) < top, 3, rng.integers(0, 3, n)).astype(float)
 
-    rates = [tpr_at_fpr(np.concatenate([draw(0.09, 400), draw(0.01, 400)]), members, 0.0101) for _ in range(300)]
+    rates = [tpr_at_fpr(Scores(np.concatenate([draw(0.09, 400), draw(0.01, 400)]), members), 0.0101) for _ in range(300)]
     assert np.mean([r.low <= 0.09 <= r.high for r in rates]) >= 0.93  # type: ignore[union-attr]
 
 
@@ -203,8 +207,8 @@ def test_tpr_interval_covers_under_heavy_ties() -> None:
 def test_low_fpr_is_refused_below_three_expected_false_positives(fpr: float, needed: int) -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=50 + needed)
-    assert isinstance(tpr_at_fpr(scores, halves(50, needed), fpr), Rate)
-    refused = tpr_at_fpr(scores[1:], halves(50, needed - 1), fpr)
+    assert isinstance(tpr_at_fpr(Scores(scores, halves(50, needed)), fpr), Rate)
+    refused = tpr_at_fpr(Scores(scores[1:], halves(50, needed - 1)), fpr)
     assert refused == NotResolvable(fpr, needed)
     assert str(refused) == f"needs {needed} non-members"
 
@@ -254,10 +258,47 @@ def test_holm_equals_the_textbook_and_keeps_the_order() -> None:
 def test_p_value_equals_scipy_mann_whitney(case: tuple[list[int], list[bool]]) -> None:
     scores, members = np.array(case[0], dtype=float), np.array(case[1])
     if len(set(case[0])) == 1:
-        assert auc_p_value(scores, members) == 1
+        assert auc_p_value(Scores(scores, members)) == 1
         return
+    assume(not coarse(Scores(scores, members)))
     expected = mannwhitneyu(scores[members], scores[~members], alternative="greater", method="asymptotic").pvalue
-    assert auc_p_value(scores, members) == pytest.approx(expected, abs=1e-12)
+    assert auc_p_value(Scores(scores, members)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("ones", "members"), [(3, 36), (5, 36), (12, 36), (40, 36), (4, 200), (12, 200), (100, 200)])
+def test_p_value_of_two_values_is_that_of_a_draw_without_replacement(ones: int, members: int) -> None:
+    """Exactly, as far into the tail as there are digits; and the interval holds 0.5 as often as it says."""
+    rng, flags, missed = np.random.default_rng(0), np.arange(400) < members, []
+    for _ in range(200):
+        scores = (rng.permutation(400) < ones).astype(float)
+        expected = hypergeom.sf(scores[flags].sum() - 1, 400, ones, members)
+        assert auc_p_value(Scores(scores, flags)) == pytest.approx(expected, rel=1e-9)
+        limits = [auc_interval(Scores(scores, flags), level) for level in (0.95, 0.9995)]
+        missed.append([not rate.low <= 0.5 <= rate.high for rate in limits])
+    assert (np.mean(missed, axis=0) <= [0.05 + 3 * 0.0154, 0.005]).all()
+
+
+@pytest.mark.parametrize(("sides", "share"), [((36, 364), 0.1), ((20, 20), 0.2), ((1000, 1000), 0.01)])
+def test_p_value_of_scores_that_lie_mostly_at_one_value_is_uniform_enough(sides: tuple[int, int], share: float) -> None:
+    rng, flags = np.random.default_rng(1), np.arange(sum(sides)) < sides[0]
+    p = [auc_p_value(Scores(rng.normal(size=len(flags)) * (rng.random(len(flags)) < share), flags)) for _ in range(150)]
+    for level in (0.04, 0.2):
+        assert np.mean(np.array(p) <= level) <= level + 3 * math.sqrt(level * (1 - level) / 150)
+
+
+@pytest.mark.parametrize(("patients", "large"), [(27, True), (27, False), (8, True), (39, False)])
+def test_patients_of_unequal_size_do_not_alarm_more_often_than_declared(patients: int, large: bool) -> None:
+    """Also where one of either side holds a third of its images."""
+    rng, sizes, found = np.random.default_rng(2), np.full(2 * patients, 10), []
+    if large:
+        sizes[[0, patients]] = 5 * (patients - 1)
+    groups = np.repeat(np.arange(2 * patients), sizes)
+    for _ in range(300):
+        scores = np.sqrt(0.9) * rng.normal(size=2 * patients)[groups] + np.sqrt(0.1) * rng.normal(size=len(groups))
+        s = Scores(scores, groups < patients, groups)
+        rate = auc_interval(s)
+        found.append([auc_p_value(s) < 0.05, not rate.low <= 0.5 <= rate.high])
+    assert (np.mean(found, axis=0) <= 0.05 + 3 * 0.0126).all(), np.mean(found, axis=0)
 
 
 def test_aop_reproduces_all_24_rows_of_tckr() -> None:
@@ -270,7 +311,7 @@ def test_aop_reproduces_all_24_rows_of_tckr() -> None:
 def test_minimum_detectable_auc_is_found_in_four_audits_of_five() -> None:
     least = detectable_auc(300, 300, 0.05)
     shift, rng = math.sqrt(2) * norm.ppf(least), np.random.default_rng(11)
-    found = np.mean([auc_p_value(*gaussian(rng, 300, shift)) < 0.05 for _ in range(400)])
+    found = np.mean([auc_p_value(Scores(*gaussian(rng, 300, shift))) < 0.05 for _ in range(400)])
     assert 0.74 <= found <= 0.86
     assert records_needed(0.05) == 524
 
@@ -281,20 +322,19 @@ def test_several_images_of_one_patient_do_not_count_as_several_patients() -> Non
         groups = np.repeat(np.arange(60), 8)
         scores = np.repeat(rng.normal(size=60), 8) + 0.3 * rng.normal(size=480)
         members = groups < 30
-        rate = delong_interval(scores, members, groups=groups)
+        rate = auc_interval(Scores(scores, members, groups))
         covered.append(rate.low <= 0.5 <= rate.high)
-        alarms.append((auc_p_value(scores, members, groups) < 0.05, auc_p_value(scores, members) < 0.05))
+        alarms.append((auc_p_value(Scores(scores, members, groups)) < 0.05, auc_p_value(Scores(scores, members)) < 0.05))
     grouped, naive = np.mean(alarms, axis=0)
     assert np.mean(covered) >= 0.91
     assert grouped <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
     assert naive > 0.15
     singles = np.arange(480)
     np.testing.assert_allclose(
-        delong_interval(scores, members, groups=singles).low, delong_interval(scores, members).low, atol=1e-3
+        auc_interval(Scores(scores, members, singles)).low, auc_interval(Scores(scores, members)).low, atol=1e-3
     )
 
 
-@pytest.mark.parametrize("statistic", [roc, auc, delong_interval, auc_p_value, lambda s, m: tpr_at_fpr(s, m, 0.1)])
 @pytest.mark.parametrize(
     ("scores", "members", "says"),
     [
@@ -307,9 +347,9 @@ def test_several_images_of_one_patient_do_not_count_as_several_patients() -> Non
         ([[1.0, 2.0]], [[True, False]], "one-dimensional"),
     ],
 )
-def test_unusable_scores_are_a_named_error_and_not_a_number(statistic, scores, members, says) -> None:
+def test_unusable_scores_are_a_named_error_and_not_a_number(scores, members, says) -> None:
     with pytest.raises(AuditInputError, match=says):
-        statistic(np.array(scores), np.array(members))
+        Scores(np.array(scores), np.array(members))
 
 
 def test_counts_and_hits_that_make_no_sense_are_refused() -> None:
@@ -325,21 +365,21 @@ def test_huge_and_tiny_scores_raise_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores = np.array([1e308, -1e308, 1e-308, 0.0, 5.0, -5.0])
-        delong_interval(scores, halves(3, 3))
-        roc(scores, halves(3, 3))
+        auc_interval(Scores(scores, halves(3, 3)))
+        roc(Scores(scores, halves(3, 3)))
 
 
 @pytest.mark.parametrize("n", [300, 1000])
 def test_exact_tpr_test_raises_no_more_false_alarms_than_declared_and_sees_a_tail(n: int) -> None:
     rng, audits = np.random.default_rng(n), 400
-    alarms = [tpr_p_value(*gaussian(rng, n), 0.01) < 0.05 for _ in range(audits)]
+    alarms = [tpr_p_value(Scores(*gaussian(rng, n)), 0.01) < 0.05 for _ in range(audits)]
     assert np.mean(alarms) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
-    tied = [tpr_p_value(np.round(rng.normal(size=2 * n)), halves(n, n), 0.05) < 0.05 for _ in range(100)]
+    tied = [tpr_p_value(Scores(np.round(rng.normal(size=2 * n)), halves(n, n)), 0.05) < 0.05 for _ in range(100)]
     assert np.mean(tied) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 100)
     scores, members = gaussian(rng, n)
     scores[: n // 10] += 8
-    assert tpr_p_value(scores, members, 0.01) < 1e-4
-    assert tpr_p_value(scores, members, 0.0001) == 1
+    assert tpr_p_value(Scores(scores, members), 0.01) < 1e-4
+    assert tpr_p_value(Scores(scores, members), 0.0001) == 1
 
 
 def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
@@ -348,11 +388,11 @@ def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
     members, truth = groups < 200, 0.05
     for _ in range(audits):
         scores = np.repeat(rng.normal(size=400), 8)  # all images of a patient score alike
-        rates = [tpr_at_fpr(scores, members, truth, groups=g) for g in (groups, None)]
+        rates = [tpr_at_fpr(Scores(scores, members, g), truth) for g in (groups, None)]
         covered.append([r.low <= truth <= r.high for r in rates])  # type: ignore[union-attr]
-        alarms.append(tpr_at_fpr(scores, members, truth, 0.9, groups).low > truth)  # type: ignore[union-attr]
-    assert tpr_p_value(scores, members, truth, groups) > 0.01
-    assert tpr_p_value(scores + 2 * members, members, truth, groups) < 1e-3
+        alarms.append(tpr_at_fpr(Scores(scores, members, groups), truth, 0.9).low > truth)  # type: ignore[union-attr]
+    assert tpr_p_value(Scores(scores, members), truth, groups) > 0.01
+    assert tpr_p_value(Scores(scores + 2 * members, members), truth, groups) < 1e-3
     grouped, naive = np.mean(covered, axis=0)
     assert grouped >= 0.95 - 0.03
     assert naive < 0.85
@@ -361,22 +401,10 @@ def test_grouped_tpr_limits_cover_where_limits_by_record_do_not() -> None:
 
 def test_groups_of_one_record_change_no_limit_and_few_groups_are_refused() -> None:
     scores, members = gaussian(np.random.default_rng(4), 500, 1.0)
-    plain = tpr_at_fpr(scores, members, 0.02)
-    assert close(tpr_at_fpr(scores, members, 0.02, groups=np.arange(1000)), plain)
-    refused = tpr_at_fpr(scores, members, 0.02, groups=np.arange(1000) // 10)
+    plain = tpr_at_fpr(Scores(scores, members), 0.02)
+    assert close(tpr_at_fpr(Scores(scores, members, np.arange(1000)), 0.02), plain)
+    refused = tpr_at_fpr(Scores(scores, members, np.arange(1000) // 10), 0.02)
     assert refused == NotResolvable(0.02, 150, "independent groups of non-members")
-
-
-def test_split_threshold_gives_both_rates_with_exact_limits() -> None:
-    rng, truth, covered = np.random.default_rng(5), norm.sf(norm.isf(0.05) - 1), []
-    for seed in range(300):
-        both = split_rates(*gaussian(rng, 400, 1.0), 0.05, seed=seed)
-        at = norm.sf(both.threshold), norm.sf(both.threshold - 1)
-        covered.append([both.fpr.low <= at[0] <= both.fpr.high, both.tpr.low <= at[1] <= both.tpr.high])
-    assert (np.mean(covered, axis=0) >= 0.93).all()
-    assert both.tpr.value == pytest.approx(truth, abs=0.1)
-    with pytest.raises(AuditInputError, match="at least 600 for a split threshold"):
-        split_rates(*gaussian(rng, 400), 0.01, seed=0)
 
 
 @pytest.mark.parametrize(("members", "non_members", "position"), [(5, 7, 2), (300, 300, 4), (5000, 4000, 41)])

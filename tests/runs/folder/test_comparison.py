@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.run_folders import write_run
-from upcycle.audit import paired_difference_interval
+from upcycle.audit.statistics import paired_difference_interval
 from upcycle.errors import RunFolderError
 from upcycle.runs.folder._comparison import compare_runs
 

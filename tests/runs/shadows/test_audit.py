@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import upcycle.runs.shadows._audit as module
 import upcycle.runs.shadows._cost as costs
-from tests.audit.toy_pipelines import Memory
+from tests.audit.toy_pipelines import Memory, run_shadows
 from tests.conftest import blobs
 from upcycle._files import write_json
 from upcycle._settings import resolve
@@ -25,13 +25,11 @@ from upcycle.audit import (
     audit_scores,
     check_pipeline_audit,
     check_released_audit,
-    make_design,
     merge_audits,
     plan_for,
-    run_shadows,
 )
-from upcycle.audit.attacks import shadow_attacks
 from upcycle.audit.pipeline_audit import seconds_of_attacks
+from upcycle.audit.pipelines import make_design
 from upcycle.cli import cli
 from upcycle.cli.audit import summary_lines
 from upcycle.data import ImageSet, Store, from_arrays
@@ -148,10 +146,13 @@ def test_what_is_written_inside_follows_the_schema(
     check_pipeline_audit(json.loads((finished / "private" / "audit" / "pipeline.json").read_text()))
 
 
-def test_command_says_when_kept_runs_of_several_code_versions_are_mixed() -> None:
-    facts = {"facts": {"code versions": 2.0}, "verdicts": [], "rows": [], "verdict": "INCONCLUSIVE", "sentence": "Open."}
-    assert "code     kept runs of 2 code versions are mixed; the page says which" in summary_lines(facts)
-    assert not any(line.startswith("code") for line in summary_lines({**facts, "facts": {"code versions": 1.0}}))
+def test_command_says_when_kept_runs_of_several_code_versions_are_mixed(
+    audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]],
+) -> None:
+    found = audited[0]
+    mixed = replace(found, facts=replace(found.facts, code={"a": 0.5, "b": 0.5}))
+    assert "code     kept runs of 2 code versions are mixed; the page says which" in summary_lines(mixed)
+    assert not any(line.startswith("code") for line in summary_lines(found))
 
 
 def test_the_same_command_resumes_and_runs_nothing_twice(
@@ -184,11 +185,7 @@ def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_b
 def test_a_failed_control_ends_with_exit_code_3(
     audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    from upcycle.audit import Verdict
-
-    broken = replace(audited[0], verdicts=(Verdict("student", "INVALID", "A control failed.", "INVALID"),))
+    broken = replace(audited[0], verdicts=(replace(audited[0].verdicts[0], verdict="INVALID"),))
     monkeypatch.setattr(module, "audit_pool", lambda *_: broken)
     done = CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick"], catch_exceptions=False)
     assert done.exit_code == 3
@@ -257,7 +254,7 @@ def test_answers_that_are_no_numbers_or_all_the_same_do_not_stop_the_announcemen
     design = make_design(ImageSet(images[..., None], labels), plan)
     for value in (0.0, np.nan):
         answers = {"teacher": np.full((len(design.records), plan.views, 3), value, dtype=np.float32)}
-        assert seconds_of_attacks(answers, design, plan, shadow_attacks()) > 0
+        assert seconds_of_attacks(answers, design, plan) > 0
 
 
 def test_minutes_left_count_the_pipelines_that_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,11 +39,11 @@ def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipel
     with_dp = replace(pipeline, dp=DpSettings(noises=(0.1, 2.0), batch=64))
     plain, found = audit(pipeline, data, plan), audit(with_dp, data, plan)
     names = [f"DP-SGD, noise {noise}" for noise in ("0.1", "2")]
-    assert set(names) <= {row.target for row in found.rows if row.population == "canary"}
+    assert set(names) <= {row.part.name for row in found.rows if row.population == "canary"}
     assert set(names) <= {verdict.target for verdict in found.verdicts}
-    assert found.facts[f"epsilon of {names[0]}"] > found.facts[f"epsilon of {names[1]}"] > 0
+    assert found.facts.private[names[0]].epsilon > found.facts.private[names[1]].epsilon > 0
     assert found.to_json()["dp_comparator"]["model"] in names
-    assert "dp_comparator" not in plain.to_json()
+    assert plain.to_json()["dp_comparator"] is None
     for row in plain.select(target="student"):
         (same,) = found.select(target="student", population=row.population, attack=row.attack, threat_model=row.threat_model)
         assert same.auc == row.auc

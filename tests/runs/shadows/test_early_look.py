@@ -12,8 +12,9 @@ import pytest
 import upcycle.runs.shadows._audit as runs
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
-from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, make_design, plan_for, run_paths
+from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, plan_for
 from upcycle.audit.documents import look_sentence
+from upcycle.audit.pipelines import make_design, run_paths
 from upcycle.cli import cli
 from upcycle.errors import ConfigError
 from upcycle.runs.shadows._cost import Cost
@@ -81,6 +82,6 @@ def test_a_look_that_could_show_nothing_is_refused_before_the_first_pipeline(loo
 @pytest.mark.parametrize(("sure", "confidence"), [(4.0, 0.995), (0.0, 0.955)])
 def test_the_merged_verdict_says_what_both_looks_together_may_err(sure: float, confidence: float) -> None:
     """The same 5 % wherever the audit stopped."""
-    plan = {"confidence": confidence, "look": 6, "pipelines": 6 if sure else 12}
+    plan = replace(PLAN, confidence=confidence, pipelines=6 if sure else 12)
     assert "over both, at most 5 % err" in look_sentence(plan, 1 - confidence)
-    assert not look_sentence({"confidence": 0.95}, 0.05)
+    assert not look_sentence(replace(PLAN, look=0), 0.05)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.generators.test_mix import MIX
-from upcycle.audit import auc, delong_interval
+from upcycle.audit.statistics import Scores, auc, auc_interval
 from upcycle.config import EdmConfig, GanConfig, GeneratorConfig
 from upcycle.generators import ImageShape, StoredGenerator, make_generator
 from upcycle.recycle import Sampler
@@ -41,9 +41,9 @@ def sampler(generator: StoredGenerator) -> Sampler:
 def test_a_discriminator_that_learned_its_images_by_heart_is_found_and_one_that_never_saw_them_is_not() -> None:
     pool, labels, members = records()
     score = generator_scores(sampler(fitted(GAN, 24_000)))["discriminator logit"]
-    assert auc(score(pool, labels), members) > 0.75
+    assert auc(Scores(score(pool, labels), members)) > 0.75
     others = np.random.default_rng(1).integers(0, 256, pool.shape, dtype=np.uint8)
-    rate = delong_interval(score(others, labels), members)
+    rate = auc_interval(Scores(score(others, labels), members))
     assert rate.low <= 0.5 <= rate.high
 
 

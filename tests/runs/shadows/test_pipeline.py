@@ -13,7 +13,8 @@ import torch
 from tests.conftest import blobs
 from upcycle._presets import PRESETS
 from upcycle._settings import resolve
-from upcycle.audit import GateReport, Parts, audit, judge_snapshots, plan_for
+from upcycle.audit import Parts, audit, plan_for
+from upcycle.audit.copies import GateReport, judge_snapshots
 from upcycle.config import Config, EdmConfig, MixConfig
 from upcycle.data import ImageSet
 from upcycle.generators import ImageShape, make_generator

@@ -1,4 +1,4 @@
-"""What can be told of a record without any model: class and thumbnail. An attack on these features alone must find nothing."""
+"""What tells members from non-members without any model: features of images and labels alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from upcycle.audit.attacks._signals import one_hot
 
 THUMBNAIL: Final = 8
-
 COMPONENTS: Final = 16
 
 

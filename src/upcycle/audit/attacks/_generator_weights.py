@@ -1,4 +1,5 @@
-"""White-box attacks on a diffusion model through its denoiser D(x; sigma): one norm, or the error of one step there and back.
+"""White-box attacks on a generator: on a diffusion model through its denoiser D(x; sigma), one norm, or the error of one step
+there and back; on an adversarial network through its discriminator, or by how well its latents rebuild a record.
 
 The denoiser is any callable, so that every diffusion model with such a form can be attacked; `EdmGenerator.denoiser`
 gives ours and the scale of its images.
@@ -13,53 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from upcycle.audit.attacks._card import AttackCard
-from upcycle.audit.attacks._features import check_labels
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs, ThreatModel
+from upcycle.audit.attacks._signals import check_labels
 from upcycle.errors import AuditInputError
-
-ADVERSARIAL_CARDS: Final = (
-    AttackCard(
-        "discriminator logit",
-        "Hayes et al. 2019 (LOGAN), arXiv:1705.07663",
-        "the discriminator, which no release holds: an upper bound for those who have the generator's weights alone",
-        "an overfitted discriminator calls its own training images real more surely",
-        "T4",
-    ),
-    AttackCard(
-        "latent inversion",
-        "Chen et al. 2020 (GAN-Leaks), arXiv:1909.03935, white box",
-        "the weights of the generator",
-        "a generator rebuilds what it was trained on more closely than other images",
-        "T4",
-    ),
-)
-
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
-
+    Judge = Callable[[Tensor, Tensor], Tensor]
 
 _ACCESS: Final = "the weights of the diffusion model"
-
-
-DENOISER_CARDS: Final = (
-    AttackCard(
-        "denoiser norm",
-        "Rao et al. 2025 (SimA), arXiv:2509.25003",
-        _ACCESS,
-        "at a small noise level the denoiser pulls a record towards training images near it: not at all for a member",
-        "T4",
-    ),
-    AttackCard(
-        "t-error",
-        "Duan et al. 2023 (SecMI), arXiv:2302.01316",
-        _ACCESS,
-        "a deterministic step up and back returns to where it was more exactly for members",
-        "T4",
-    ),
-)
 
 
 def denoiser_norm(denoise: Denoise, images: Tensor, labels: np.ndarray, *, sigma: float = 0.1, batch: int = 256) -> np.ndarray:
@@ -118,12 +83,6 @@ def _over_batches(attack: Callable[[Tensor, Tensor], Tensor], images: Tensor, la
 def _check(sigma: float, steps: int = 2) -> None:
     if not sigma > 0 or steps < 2:
         raise AuditInputError(f"sigma must be above 0 and steps at least 2. Got {sigma} and {steps}. Change them.")
-
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Judge = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -206,3 +165,37 @@ def _own(images: Tensor, labels: np.ndarray) -> Tensor:
             "Put them on the scale of the model."
         )
     return torch.from_numpy(check_labels(labels, len(images))).to(images.device)
+
+
+def _attack(name: str, paper: str, access: str, assumption: str, score: object) -> Attack:
+    return Attack(AttackCard(name, paper, access, assumption, ThreatModel.GENERATOR), Needs.GENERATOR, score)  # type: ignore[arg-type]
+
+
+DENOISER_NORM: Final = _attack(
+    "denoiser norm",
+    "Rao et al. 2025 (SimA), arXiv:2509.25003",
+    _ACCESS,
+    "at a small noise level the denoiser pulls a record towards training images near it: not at all for a member",
+    denoiser_norm,
+)
+T_ERROR: Final = _attack(
+    "t-error",
+    "Duan et al. 2023 (SecMI), arXiv:2302.01316",
+    _ACCESS,
+    "a deterministic step up and back returns to where it was more exactly for members",
+    t_error,
+)
+DISCRIMINATOR: Final = _attack(
+    "discriminator logit",
+    "Hayes et al. 2019 (LOGAN), arXiv:1705.07663",
+    "the discriminator, which no release holds: an upper bound for those who have the generator's weights alone",
+    "an overfitted discriminator calls its own training images real more surely",
+    discriminator_logit,
+)
+INVERSION: Final = _attack(
+    "latent inversion",
+    "Chen et al. 2020 (GAN-Leaks), arXiv:1909.03935, white box",
+    "the weights of the generator",
+    "a generator rebuilds what it was trained on more closely than other images",
+    latent_inversion,
+)

@@ -6,39 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from upcycle._random import numpy_rng
-from upcycle.audit.attacks._card import HEADS, AttackCard
+from upcycle._random import derive_seed, numpy_rng
+from upcycle.audit.attacks._answered import Answered, Audited
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs
 from upcycle.audit.attacks._rmia import rmia
 from upcycle.audit.attacks._shadow_set import ShadowSet
 from upcycle.audit.attacks._signals import one_hot
 
 COUNT: Final = 64  # heads, in complementary pairs
-
-
 LEAST_UNITS: Final = 40  # below, two heads might draw the same half
-
-
 _WIDTH: Final = 256  # random features
-
-
 _PENALTY: Final = 0.01  # of the mean diagonal of the features' second moments
-
-
 _SCALES: Final = np.geomspace(0.5, 64, 29)  # of a head's outputs as logits
-
-
 _BLOCK: Final = 1_000
-
-
-HEAD_CARDS: Final = (
-    AttackCard(
-        HEADS,
-        "Zarifzadeh et al. 2024, arXiv:2312.03262, appendix B.2.2, with closed-form references",
-        "logits and label of each record; images and labels of the pool, and no shadow pipeline",
-        "what is hard for a linear head on random features of the image is hard for the model; weak references cost power, "
-        "never validity",
-    ),
-)
 
 
 def ridge_heads(
@@ -109,3 +89,32 @@ def _scale(logits: np.ndarray, members: np.ndarray, labels: np.ndarray) -> np.fl
     outside = logits[(~members).argmax(0), rows].astype(np.float64)
     means = [(scale * outside[rows, labels] - logsumexp(scale * outside, axis=1)).mean() for scale in _SCALES]
     return np.float32(_SCALES[int(np.argmax(means))])
+
+
+def _heads(audited: Audited) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logits and members of the heads; None where the units are too few."""
+    if len(np.unique(audited.units)) < LEAST_UNITS:
+        return None
+    seed = derive_seed(audited.seed, "heads")
+    return ridge_heads(random_features(audited.images), audited.labels, audited.units, audited.classes, seed=seed)
+
+
+def _scores(answered: Answered) -> np.ndarray:
+    heads = answered.audited.once("ridge heads", _heads)
+    if heads is None:
+        return np.full((1, len(answered.labels)), np.nan)
+    return rmia_by_heads(answered.logits[0, :, 0], answered.labels, answered.members[0], heads)[None]
+
+
+HEADS: Final = Attack(
+    AttackCard(
+        "RMIA offline, ridge heads",
+        "Zarifzadeh et al. 2024, arXiv:2312.03262, appendix B.2.2, with closed-form references",
+        "logits and label of each record; images and labels of the pool, and no shadow pipeline",
+        "what is hard for a linear head on random features of the image is hard for the model; weak references cost power, "
+        "never validity",
+    ),
+    Needs.CLASSIFIER,
+    _scores,
+    most=1,
+)

@@ -1,5 +1,5 @@
-"""Attacks that see predicted labels only (Choquette-Choo et al. 2021, arXiv:2007.14321): votes over augmented views, and
-the distance to the decision boundary by HopSkipJump (Chen et al. 2020, arXiv:1904.02144)."""
+"""The distance to the decision boundary, from predicted labels only (Choquette-Choo et al. 2021, arXiv:2007.14321), by
+HopSkipJump (Chen et al. 2020, arXiv:1904.02144)."""
 
 from __future__ import annotations
 
@@ -9,61 +9,14 @@ from typing import Final
 
 import numpy as np
 
-from upcycle.audit.attacks._card import AttackCard
-from upcycle.audit.attacks._features import check_labels
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs, ThreatModel
+from upcycle.audit.attacks._signals import Predict, as_logits, check_labels
 from upcycle.errors import AuditInputError
 
-Predict = Callable[[np.ndarray], np.ndarray]
-
-
+Labels = Callable[[np.ndarray], np.ndarray]
+"""float32 images (n, ...) -> int labels (n,)."""
 _PAPER: Final = "Choquette-Choo et al. 2021, arXiv:2007.14321"
-
-
 _BLOCK: Final = 16  # records walked together: bounds the memory of their queries
-
-
-LABEL_ONLY_CARDS: Final = (
-    AttackCard(
-        "augmentation votes",
-        _PAPER,
-        "predicted labels of ten views of each record",
-        "members keep their label under shifts and mirrors on which the model was or was not trained",
-        "T0",
-    ),
-    AttackCard(
-        "boundary distance",
-        f"{_PAPER}; Chen et al. 2020, arXiv:1904.02144",
-        "predicted labels of some thousand images per record",
-        "members lie farther from the decision boundary; the model is the same at every query",
-        "T0",
-    ),
-)
-
-
-def augmentation_votes(predict: Predict, images: np.ndarray, labels: np.ndarray, *, shift: int = 1) -> np.ndarray:
-    """Share of ten views that `predict` gives the record's label, float64 (n,) in 0..1.
-
-    Views: the image and its mirror, each in place and moved by `shift` pixels up, down, left and right with the edge
-    repeated. `images` (n, height, width, channels) in 0..255; `predict` maps float32 images to int labels (m,). Raises
-    AuditInputError.
-    """
-    x, own = _images(images, labels)
-    votes = np.zeros(len(x))
-    views = ten_views(x, shift)
-    for view in views:
-        votes += _ask(predict, view) == own
-    return votes / len(views)
-
-
-def ten_views(images: np.ndarray, shift: int = 1) -> list[np.ndarray]:
-    """The ten views of images (n, height, width, channels), the images themselves first."""
-    if not 1 <= shift < min(images.shape[1:3]):
-        raise AuditInputError(f"shift must be in 1..{min(images.shape[1:3]) - 1}. Got {shift}. Move by fewer pixels.")
-    moves = [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)]
-    padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="edge")
-    height, width = images.shape[1:3]
-    moved = [padded[:, shift + dy : shift + dy + height, shift + dx : shift + dx + width] for dy, dx in moves]
-    return [np.ascontiguousarray(v) for view in moved for v in (view, view[:, :, ::-1])]
 
 
 @dataclass(frozen=True)
@@ -77,13 +30,14 @@ class BoundarySearch:
 
 
 def boundary_distance(
-    predict: Predict, images: np.ndarray, labels: np.ndarray, *, search: BoundarySearch | None = None, seed: int = 0
+    predict: Labels, images: np.ndarray, labels: np.ndarray, *, search: BoundarySearch | None = None, seed: int = 0
 ) -> np.ndarray:
     """Euclidean distance to the nearest found image that `predict` does not give the record's label, float64 (n,), grey
     levels of 0..255; 0 where the record itself is not given it.
 
     Found points are not clipped to 0..255. The walk starts at the nearest record with another predicted label; without
-    any, all distances are infinite in truth and AuditInputError is raised. See `augmentation_votes` for the arguments.
+    any, all distances are infinite in truth and AuditInputError is raised. `images` (n, height, width, channels) in
+    0..255; `predict` maps float32 images to int labels (m,). Raises AuditInputError.
     """
     x, own = _images(images, labels)
     shape, flat = x.shape[1:], x.reshape(len(x), -1)
@@ -103,7 +57,7 @@ def boundary_distance(
 class _Walk:
     """HopSkipJump from several records (r, d) at once; `other` images are those not given the record's label."""
 
-    ask: Predict
+    ask: Labels
     records: np.ndarray
     labels: np.ndarray
 
@@ -178,7 +132,7 @@ def _images(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
     return images.astype(np.float32), check_labels(labels, len(images))
 
 
-def _ask(predict: Predict, images: np.ndarray) -> np.ndarray:
+def _ask(predict: Labels, images: np.ndarray) -> np.ndarray:
     found = np.asarray(predict(images))
     if found.shape != (len(images),) or found.dtype.kind not in "iu":
         raise AuditInputError(
@@ -186,3 +140,31 @@ def _ask(predict: Predict, images: np.ndarray) -> np.ndarray:
             "Take the argmax of the outputs."
         )
     return found
+
+
+_SEARCH: Final = BoundarySearch(steps=6, probes=50, halvings=8)  # about 400 questions a record
+
+
+def _distances(student: Predict, images: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> np.ndarray:
+    """Distances (n,) to the boundary between images of whole grey levels; all 0 where the student knows one class only."""
+
+    def classed(asked: np.ndarray) -> np.ndarray:
+        grey = asked.round().clip(0, 255).astype(np.uint8)
+        return np.asarray(as_logits(student(grey), classes).argmax(1))
+
+    if len(np.unique(classed(images))) < 2:
+        return np.zeros(len(images))
+    return boundary_distance(classed, images, labels, search=_SEARCH, seed=seed)
+
+
+BOUNDARY: Final = Attack(
+    AttackCard(
+        "boundary distance",
+        f"{_PAPER}; Chen et al. 2020, arXiv:1904.02144",
+        "predicted labels of some thousand images per record",
+        "members lie farther from the decision boundary; the model is the same at every query",
+        ThreatModel.LABELS,
+    ),
+    Needs.SEARCH,
+    _distances,
+)

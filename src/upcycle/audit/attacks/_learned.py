@@ -1,134 +1,23 @@
-"""The five attacks of the Knowledge Recycling family (toolkit of TensorFlow Privacy: threshold, logistic regression,
-random forest, k nearest neighbours, multilayer perceptron), fitted forward or crosswise: no record is scored by a
-model that saw it."""
+"""The learned attacks of the Knowledge Recycling family (toolkit of TensorFlow Privacy: logistic regression, random forest, k
+nearest neighbours, multilayer perceptron) on the answers of a single pipeline."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
-from upcycle.audit.attacks._card import AttackCard as AttackCard
-from upcycle.audit.statistics import midranks
-from upcycle.errors import AuditInputError
-
-PRIMARY: Final = "loss threshold"
-
-
-POSTERIOR: Final = "logistic regression"
-
+from upcycle._random import derive_seed
+from upcycle.audit.attacks._answered import Answered
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs
+from upcycle.audit.attacks._folds import forward_fit
+from upcycle.audit.attacks._signals import attack_features
 
 NEIGHBOURS: Final = 15  # the fewest records from which all of them can learn
-
-
-_LEARNED_ACCESS: Final = "logits and label of each record; membership of the earlier folds"
-
-
-_LEARNED_ASSUMPTION: Final = (
-    "members and non-members were drawn by one coin flip; the attacker knows membership of other records"
-)
-
-
-def learned_cards() -> tuple[AttackCard, ...]:
-    """The cards of the five attacks, primary first."""
-    learned = (
-        ("logistic regression", "Salem et al. 2019, arXiv:1806.01246; features as in TensorFlow Privacy"),
-        ("random forest", "TensorFlow Privacy membership inference toolkit; Breiman 2001"),
-        ("k nearest neighbours", "TensorFlow Privacy membership inference toolkit; Cover & Hart 1967"),
-        ("multilayer perceptron", "Shokri et al. 2017, arXiv:1610.05820, without shadow models"),
-    )
-    threshold = AttackCard(
-        PRIMARY,
-        "Yeom et al. 2018, arXiv:1709.01604",
-        "logits and label of each record",
-        "members have lower loss; members and non-members were drawn by one coin flip",
-    )
-    return (threshold, *(AttackCard(name, paper, _LEARNED_ACCESS, _LEARNED_ASSUMPTION) for name, paper in learned))
-
-
-def learned_attacks() -> dict[str, Callable[[int], Any]]:
-    """Factories `seed -> unfitted scikit-learn pipeline`, by attack name."""
-    return {
-        "logistic regression": _logistic_regression,
-        "random forest": _random_forest,
-        "k nearest neighbours": _nearest_neighbours,
-        "multilayer perceptron": _perceptron,
-    }
-
-
-def membership_folds(
-    members: np.ndarray, groups: np.ndarray | None, folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train, held-out) index pairs, stratified by membership; a group is never on both sides of a pair."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    state = seed % 2**32
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    pairs = list(kind(folds, shuffle=True, random_state=state).split(np.zeros(len(members)), members, groups))
-    for train, held_out in pairs:
-        if len(np.unique(members[train])) < 2 or len(np.unique(members[held_out])) < 2:
-            raise AuditInputError(
-                f"groups must spread over {folds} folds. Got a fold without members or non-members. Use fewer folds."
-            )
-    return pairs
-
-
-def forward_fit(
-    estimator: Callable[[], Any],
-    features: np.ndarray,
-    members: np.ndarray,
-    pairs: list[tuple[np.ndarray, np.ndarray]],
-    start: np.ndarray | None = None,
-) -> np.ndarray:
-    """Scores (n,) in (0, 1): fold k is judged by a model fitted on folds 0..k-1; fold 0 by `start` (n,), or NaN without
-    it.
-
-    These are the scores that intervals and p-values rest on. Ordinary cross-fitting is no such base: under the null its
-    fold AUCs are nearly copies of each other (model A judges B by the same chance difference by which model B judges
-    A), the pooled AUC spreads 1.3 to 1.8 times as far as Mann-Whitney says, and a 5 % test rings at 10-20 % (measured;
-    see the tests). Going forward only, each fold is judged by a rule fixed before its membership is looked at, so the
-    parts add up as independent ones do. Scores are midranks within the fold, (rank - 0.5) / size, which leave no trace
-    of the fold: its model, its share of members.
-    """
-    scores = np.full(len(members), np.nan)
-    seen = np.empty(0, dtype=np.int64)
-    for _, fold in pairs:
-        values = None if start is None else start[fold]
-        if len(seen):
-            values = _fit(estimator(), features[seen], members[seen]).predict_proba(features[fold])[:, 1]
-        if values is not None:
-            scores[fold] = (midranks(values) - 0.5) / len(fold)
-        seen = np.concatenate([seen, fold])
-    return scores
-
-
-def cross_fit(
-    estimator: Callable[[], Any],
-    features: np.ndarray,
-    members: np.ndarray,
-    pairs: list[tuple[np.ndarray, np.ndarray]],
-) -> np.ndarray:
-    """Probability of membership (n,) of every record by an estimator fitted on all folds without it: the per-record
-    risk.
-
-    The prior is the share of members among the audited records. For ranking records, not for tests: see `forward_fit`.
-    """
-    probability = np.empty(len(members))
-    for train, held_out in pairs:
-        probability[held_out] = _fit(estimator(), features[train], members[train]).predict_proba(features[held_out])[:, 1]
-    return probability
-
-
-def _fit(model: Any, features: np.ndarray, members: np.ndarray) -> Any:
-    """The fitted model. A fixed iteration budget is part of an attack: one that has not converged is weaker, never
-    wrong."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(features, members)
+POSTERIOR: Final = "logistic regression"
 
 
 def _logistic_regression(seed: int) -> Any:
@@ -163,3 +52,42 @@ def _perceptron(seed: int) -> Any:
 
     net = MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=seed % 2**32)
     return make_pipeline(StandardScaler(), net)
+
+
+ESTIMATORS: Final[Mapping[str, Callable[[int], Any]]] = MappingProxyType(
+    {
+        POSTERIOR: _logistic_regression,
+        "random forest": _random_forest,
+        "k nearest neighbours": _nearest_neighbours,
+        "multilayer perceptron": _perceptron,
+    }
+)
+"""`seed -> unfitted scikit-learn pipeline`, by attack."""
+
+
+def _scores(make: Callable[[int], Any], name: str, answered: Answered) -> np.ndarray:
+    """Scores (1, records); NaN in the fold from which it first learns, and everywhere where the records are too few."""
+    audited, pairs = answered.audited, answered.audited.folds
+    if not pairs:
+        return np.full((1, len(answered.labels)), np.nan)
+    features = attack_features(answered.logits[0, :, 0], answered.labels)
+    estimator = partial(make, derive_seed(audited.seed, "attack", name))
+    return forward_fit(estimator, features, audited.members[0], list(pairs))[None]
+
+
+def _attack(name: str, paper: str) -> Attack:
+    card = AttackCard(
+        name,
+        paper,
+        "logits and label of each record; membership of the earlier folds",
+        "members and non-members were drawn by one coin flip; the attacker knows membership of other records",
+    )
+    return Attack(card, Needs.CLASSIFIER, partial(_scores, ESTIMATORS[name], name), most=1)
+
+
+LEARNED: Final = (
+    _attack(POSTERIOR, "Salem et al. 2019, arXiv:1806.01246; features as in TensorFlow Privacy"),
+    _attack("random forest", "TensorFlow Privacy membership inference toolkit; Breiman 2001"),
+    _attack("k nearest neighbours", "TensorFlow Privacy membership inference toolkit; Cover & Hart 1967"),
+    _attack("multilayer perceptron", "Shokri et al. 2017, arXiv:1610.05820, without shadow models"),
+)

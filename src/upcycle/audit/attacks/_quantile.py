@@ -6,21 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from upcycle.audit.attacks._card import AttackCard
-from upcycle.audit.attacks._features import check_features
+from upcycle._random import derive_seed
+from upcycle.audit.attacks._answered import Answered
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs
+from upcycle.audit.attacks._signals import log_odds_signal
 from upcycle.errors import AuditInputError
 
 LEVELS: Final = (0.1, 0.25, 0.5, 0.75, 0.9, 0.97)
-
-
-QUANTILE_CARDS: Final = (
-    AttackCard(
-        "quantile regression",
-        "Bertran et al. 2023, arXiv:2307.03694",
-        "one score of the target per record, features of the record, and both for known non-members",
-        "known non-members are drawn as the audited records; features tell how sure a model is that never saw the record",
-    ),
-)
+LEAST_KNOWN: Final = 50  # non-members on which quantiles are fitted
 
 
 def quantile_attack(
@@ -35,9 +28,14 @@ def quantile_attack(
     """
     from scipy.special import ndtri
 
-    x, z = check_features(features=features, known_features=known_features)
+    x, z = np.asarray(features, np.float64), np.asarray(known_features, np.float64)
     s, t = (np.asarray(a, dtype=np.float64) for a in (scores, known_scores))
-    if s.shape != (len(x),) or t.shape != (len(z),) or not (np.isfinite(s).all() and np.isfinite(t).all()) or len(z) < 50:
+    if (
+        s.shape != (len(x),)
+        or t.shape != (len(z),)
+        or not (np.isfinite(s).all() and np.isfinite(t).all())
+        or len(z) < LEAST_KNOWN
+    ):
         raise AuditInputError(
             f"scores must be finite, one per row of features, and known non-members at least 50. Got {s.shape} for {len(x)} "
             f"and {t.shape} for {len(z)}. Hold more records out."
@@ -63,3 +61,26 @@ def _place(scores: np.ndarray, grid: np.ndarray, deviates: np.ndarray) -> np.nda
     rows = np.arange(len(scores))
     share = (scores - knots[rows, segment]) / steps[rows, segment]
     return np.asarray(deviates[segment] + share * np.diff(deviates)[segment])
+
+
+def _scores(answered: Answered) -> np.ndarray:
+    """NaN for the known non-members, and for all where these are too few."""
+    audited, odds = answered.audited, log_odds_signal(answered.logits[0, :, 0], answered.labels)
+    known, scores = audited.known, np.full((1, len(odds)), np.nan)
+    if known.sum() >= LEAST_KNOWN:
+        features, state = audited.features, derive_seed(audited.seed, "attack", "quantile regression")
+        scores[0, ~known] = quantile_attack(odds[~known], features[~known], odds[known], features[known], seed=state)
+    return scores
+
+
+QUANTILE: Final = Attack(
+    AttackCard(
+        "quantile regression",
+        "Bertran et al. 2023, arXiv:2307.03694",
+        "one score of the target per record, features of the record, and both for known non-members",
+        "known non-members are drawn as the audited records; features tell how sure a model is that never saw the record",
+    ),
+    Needs.CLASSIFIER,
+    _scores,
+    most=1,
+)

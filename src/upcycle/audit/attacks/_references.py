@@ -1,4 +1,4 @@
-"""A target's statistics beside those of its references: what every likelihood ratio starts from."""
+"""A target's statistics and those of its references: what every likelihood ratio starts from."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from upcycle.audit.attacks._shadow_set import ShadowSet, reference_indices
 from upcycle.errors import AuditInputError
 
 _LEAST_JUDGED: Final = 0.9
-
-
 _FLOOR: Final = 1e-12  # variance below which references agree to the last bit
 
 
@@ -37,14 +35,11 @@ class Moments:
     pooled: np.ndarray
 
 
-def shadow_case(shadows: ShadowSet, target: int, signal: str, views: slice) -> Case:
-    """The case of pipeline `target`; one query per view in `views`. Raises AuditInputError."""
-    count = shadows.logits.shape[2]
-    if not range(*views.indices(count)):
-        raise AuditInputError(f"views must choose some of {count} views. Got {views}. Use slice(None) for all.")
+def shadow_case(shadows: ShadowSet, target: int) -> Case:
+    """The case of pipeline `target` from the log-odds of all views. Raises AuditInputError."""
     others = reference_indices(shadows.member, target)
-    statistic = shadows.statistic(signal)
-    return Case(statistic[target][:, views], statistic[others][:, :, views], shadows.member[others])
+    statistic = shadows.statistic("log_odds")
+    return Case(statistic[target], statistic[others], shadows.member[others])
 
 
 def statistic_case(statistics: np.ndarray, member: np.ndarray, target: int) -> Case:
@@ -94,7 +89,7 @@ def finish(scores: np.ndarray, known: np.ndarray, least: int) -> np.ndarray:
     if known.mean() < _LEAST_JUDGED:
         raise AuditInputError(
             f"references must number at least {least} on each side that is modelled. Got fewer for {int((~known).sum())} of "
-            f"{len(known)} records. Run more shadow pipelines, pool the variance or use the shrunk Student-t ratio."
+            f"{len(known)} records. Run more shadow pipelines or use the shrunk Student-t ratio."
         )
     result = np.empty(len(scores))
     result[known] = scores[known].mean(axis=1)

@@ -3,7 +3,6 @@ the target while the others serve as references (leave one out: Aerni et al. 202
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -15,23 +14,7 @@ from upcycle.audit.attacks._signals import signals
 from upcycle.errors import AuditInputError
 
 PARTNER_AGREEMENT: Final = 0.1  # a complementary half agrees nowhere, but on canaries with coins of their own
-
-
 _COUNTABLE: Final = 16  # records on each side from which a count that tells membership cannot be chance
-
-
-@dataclass(frozen=True, eq=False)
-class OneOut:
-    """One pipeline as the target: all that an attacker may use, the target's membership not among it.
-
-    `logits` float32 (records, views, classes) of the target; `references` float32 (references, records, views, classes)
-    and `member` bool (references, records) of the others; `labels` int64 (records,).
-    """
-
-    logits: np.ndarray
-    references: np.ndarray
-    member: np.ndarray
-    labels: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +56,6 @@ class ShadowSet:
     @cached_property
     def _statistics(self) -> dict[str, np.ndarray]:
         return {}
-
-    def leave_one_out(self, target: int) -> OneOut:
-        """Pipeline `target` and the references that `reference_indices` allows. Raises AuditInputError as that does."""
-        others = reference_indices(self.member, target)
-        return OneOut(self.logits[target], self.logits[others], self.member[others], self.labels)
 
 
 def reference_indices(member: np.ndarray, target: int) -> np.ndarray:
@@ -188,14 +166,14 @@ def _check_counts(count: np.ndarray, member: np.ndarray) -> None:
 
 
 def twins(rows: np.ndarray) -> str:
-    """Pairs 'i = j' of equal rows, to the bit, or ''."""
+    """The first three pairs 'i = j' of equal rows, to the bit, and how many more, or ''."""
     seen: dict[bytes, int] = {}
     pairs = []
     for i, row in enumerate(rows):
         first = seen.setdefault(_digest(row), i)
         if first != i:
             pairs.append(f"{first} = {i}")
-    return ", ".join(pairs)
+    return ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
 
 
 def _digest(row: np.ndarray) -> bytes:
@@ -206,7 +184,3 @@ def listed(numbers: np.ndarray) -> str:
     """The first five numbers in words, and how many more."""
     shown = ", ".join(str(n) for n in numbers[:5])
     return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
-
-
-ShadowAttack = Callable[[ShadowSet, int], np.ndarray]
-"""(answers of all pipelines, target) -> scores (records,), higher = more member."""

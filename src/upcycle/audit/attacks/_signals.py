@@ -10,13 +10,37 @@ import numpy as np
 
 from upcycle.errors import AuditInputError
 
+TOP: Final = 10
+_FLOOR: Final = 1e-7  # below which a probability of 0 lies, where no smaller one was given
 Predict = Callable[[np.ndarray], np.ndarray]
 """uint8 images (n, height, width, channels) -> logits or probabilities float (n, classes)."""
-
 RecordScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(uint8 images (n, ...), labels (n,)) -> float (n,), higher = more member."""
 
-_FLOOR = 1e-7  # a probability below float32's reach says no more than this
+
+def as_logits(outputs: np.ndarray, classes: int) -> np.ndarray:
+    """float32 (n, classes): logits as they are, probabilities as their logarithms. A probability of 0 and an absent class are
+    put at 1e-7, or at half of the smallest probability above 0 where that is less: no digit of a sure answer is lost.
+
+    Raises AuditInputError for outputs that are neither.
+    """
+    values = np.asarray(outputs, dtype=np.float64)
+    if values.ndim != 2 or not 2 <= values.shape[1] <= classes or not np.isfinite(values).all():
+        raise AuditInputError(
+            f"a part's outputs must be finite logits or probabilities (n, {classes}). Got shape {values.shape}, "
+            f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the model."
+        )
+    missing = classes - values.shape[1]
+    if are_probabilities(values):
+        floor = min(_FLOOR, float(values[values > 0].min(initial=1.0)) / 2)
+        return np.log(np.maximum(np.pad(values, ((0, 0), (0, missing))), floor)).astype(np.float32)
+    low = values.min(1, keepdims=True) + np.log(_FLOOR) if missing else values[:, :0]
+    return np.hstack([values, np.repeat(low, missing, 1) if missing else low]).astype(np.float32)
+
+
+def are_probabilities(values: np.ndarray) -> bool:
+    """Are the rows of `values` (n, classes) in 0..1, and do they sum to 1?"""
+    return bool(len(values) and values.min() >= 0 and np.abs(values.sum(1) - 1).max() < 1e-3)
 
 
 def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -29,6 +53,7 @@ def check_logits(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
 
 
 def logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[str]:
+    """Why these cannot be logits (n, classes) and labels (n,), one line each."""
     if logits.ndim != 2 or logits.shape[1] < 2 or logits.dtype.kind not in "fiu":
         return [
             f"{prefix}logits must be numbers of shape (n, classes) with two or more classes. Got {logits.dtype} "
@@ -45,26 +70,16 @@ def logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[
     return problems
 
 
-def as_logits(outputs: np.ndarray, classes: int) -> np.ndarray:
-    """float32 (n, classes): logits as they are, probabilities as their logarithms, absent classes at the floor of 1e-7.
-
-    Raises AuditInputError for outputs that are neither.
-    """
-    values = np.asarray(outputs, dtype=np.float64)
-    if values.ndim != 2 or not 2 <= values.shape[1] <= classes or not np.isfinite(values).all():
+def check_labels(labels: np.ndarray, records: int, classes: int | None = None) -> np.ndarray:
+    """int64 (records,), in 0..classes-1 where `classes` is given. Raises AuditInputError."""
+    labels = np.asarray(labels)
+    top = np.inf if classes is None else classes
+    if labels.shape != (records,) or labels.dtype.kind not in "iu" or (records and not 0 <= labels.min() <= labels.max() < top):
+        allowed = "integers from 0" if classes is None else f"integers in 0..{classes - 1}"
         raise AuditInputError(
-            f"a part's outputs must be finite logits or probabilities (n, {classes}). Got shape {values.shape}, "
-            f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the model."
+            f"labels must be {allowed} of shape ({records},). Got {labels.dtype} {labels.shape}. Give one per record."
         )
-    probabilities = values.min() >= 0 and bool(np.abs(values.sum(1) - 1).max(initial=0) < 1e-3)
-    missing = classes - values.shape[1]
-    if probabilities:
-        return np.log(np.maximum(np.pad(values, ((0, 0), (0, missing))), _FLOOR)).astype(np.float32)
-    low = values.min(1, keepdims=True) + np.log(_FLOOR) if missing else values[:, :0]
-    return np.hstack([values, np.repeat(low, missing, 1) if missing else low]).astype(np.float32)
-
-
-TOP: Final = 10
+    return labels.astype(np.int64)
 
 
 def loss_signal(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -154,8 +169,9 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _logsumexp(logits: np.ndarray) -> np.ndarray:
-    top = logits.max(axis=1, keepdims=True)
-    return np.asarray(top[:, 0] + np.log(np.exp(logits - top).sum(axis=1)))
+    from scipy.special import logsumexp
+
+    return np.asarray(logsumexp(logits, axis=1))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -7,63 +7,58 @@ from typing import Final
 
 import numpy as np
 
-from upcycle.audit.attacks._card import AttackCard
-from upcycle.audit.attacks._references import Case, Moments, finish, judged, shadow_case, sides, statistic_case
-from upcycle.audit.attacks._shadow_set import ShadowSet
-from upcycle.errors import AuditInputError
+from upcycle.audit.attacks._answered import Answered
+from upcycle.audit.attacks._attack import Attack, AttackCard, Needs
+from upcycle.audit.attacks._references import Moments, finish, judged, sides, statistic_case
 
 PRIOR_WEIGHT: Final = 4.0
 
 
-STUDENT_T_CARDS: Final = (
+def calibrated_ratio(statistics: np.ndarray, member: np.ndarray, target: int) -> np.ndarray:
+    """log t(x; IN) - log t(x; OUT), float64 (records,), nats, mean over the queries, of any `statistics` float (pipelines,
+    records[, queries]), higher for members; `member` bool (pipelines, records). One reference a side is enough.
+
+    Per side the variance is s2 = (w s0^2 + SS) / (w + n - 1), with s0^2 pooled over the records and w = 4 pseudo-references;
+    the density of a new x is Student's t with w + n - 1 degrees of freedom about the mean, scale s sqrt(1 + 1/n). Raises
+    AuditInputError.
+    """
+    case = statistic_case(statistics, member, target)
+    inside, outside = sides(case)
+    return finish(_log_density(case.target, inside) - _log_density(case.target, outside), judged(inside, outside, least=1), 1)
+
+
+def calibrated(statistics: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Log likelihood ratios float64 (pipelines, records) of statistics (pipelines, records[, queries]), each pipeline
+    against the others without its complement; NaN for records that have no statistic in some pipeline."""
+    whole = ~np.isnan(statistics).reshape(*members.shape, -1).any(-1).any(0)
+    found = np.full(members.shape, np.nan)
+    found[:, whole] = np.stack([calibrated_ratio(statistics[:, whole], members[:, whole], k) for k in range(len(members))])
+    return found
+
+
+def _log_density(x: np.ndarray, side: Moments) -> np.ndarray:
+    from scipy.special import gammaln
+
+    count = np.maximum(side.count, 1)
+    degrees = PRIOR_WEIGHT + count - 1
+    squares = np.where(side.count > 1, side.variance, 0) * (count - 1)
+    scale = (PRIOR_WEIGHT * side.pooled + squares) / degrees * (1 + 1 / count)
+    constant = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - np.log(np.pi * degrees * scale) / 2
+    return np.asarray(constant - (degrees + 1) / 2 * np.log1p((x - side.mean) ** 2 / (degrees * scale)))
+
+
+def _ratio(answered: Answered) -> np.ndarray:
+    return calibrated(answered.log_odds, answered.members)
+
+
+RATIO: Final = Attack(
     AttackCard(
         "shrunk Student-t ratio",
         "after BaVarIA, arXiv:2603.11799; predictive density: Gelman et al., Bayesian Data Analysis, 3.3",
         "logits of the target and of a few shadow pipelines for each record",
         "shadow pipelines follow the target's recipe; variances of records scatter about a common one",
     ),
+    Needs.ANSWERS,
+    _ratio,
+    fewest=4,
 )
-
-
-def student_t_ratio(
-    shadows: ShadowSet,
-    target: int,
-    *,
-    signal: str = "log_odds",
-    views: slice = slice(None),
-    prior_weight: float = PRIOR_WEIGHT,
-) -> np.ndarray:
-    """log t(x; IN) - log t(x; OUT), float64 (records,), nats, mean over the views. One reference a side is enough.
-
-    Per side the variance is s2 = (w s0^2 + SS) / (w + n - 1), with s0^2 pooled over the records and w = `prior_weight`
-    pseudo-references; the density of a new x is Student's t with w + n - 1 degrees of freedom about the mean, scale
-    s sqrt(1 + 1/n). Raises AuditInputError.
-    """
-    return _ratio(shadow_case(shadows, target, signal, views), prior_weight)
-
-
-def calibrated_ratio(
-    statistics: np.ndarray, member: np.ndarray, target: int, *, prior_weight: float = PRIOR_WEIGHT
-) -> np.ndarray:
-    """`student_t_ratio` over any `statistics` float (pipelines, records[, queries]), higher for members: how attacks on
-    synthetic sets, soft labels and generators are calibrated per record. `member` bool (pipelines, records)."""
-    return _ratio(statistic_case(statistics, member, target), prior_weight)
-
-
-def _ratio(case: Case, prior_weight: float) -> np.ndarray:
-    if not prior_weight > 0:
-        raise AuditInputError(f"prior_weight must be above 0. Got {prior_weight}. Use {PRIOR_WEIGHT:g}.")
-    inside, outside = sides(case)
-    ratio = _log_density(case.target, inside, prior_weight) - _log_density(case.target, outside, prior_weight)
-    return finish(ratio, judged(inside, outside, least=1), 1)
-
-
-def _log_density(x: np.ndarray, side: Moments, weight: float) -> np.ndarray:
-    from scipy.special import gammaln
-
-    count = np.maximum(side.count, 1)
-    degrees = weight + count - 1
-    squares = np.where(side.count > 1, side.variance, 0) * (count - 1)
-    scale = (weight * side.pooled + squares) / degrees * (1 + 1 / count)
-    constant = gammaln((degrees + 1) / 2) - gammaln(degrees / 2) - np.log(np.pi * degrees * scale) / 2
-    return np.asarray(constant - (degrees + 1) / 2 * np.log1p((x - side.mean) ** 2 / (degrees * scale)))

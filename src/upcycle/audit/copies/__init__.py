@@ -3,7 +3,7 @@
 from upcycle.audit.copies._copies import CopyReport, find_copies
 from upcycle.audit.copies._gate import Gate, GateReport, judge_snapshots, passing
 from upcycle.audit.copies._memorisation import Memorisation, memorisation
-from upcycle.audit.copies._nearest import near_copies, nearest_two
+from upcycle.audit.copies._nearest import near_copies, nearest, nearest_two
 
 __all__ = [
     "CopyReport",
@@ -14,6 +14,7 @@ __all__ = [
     "judge_snapshots",
     "memorisation",
     "near_copies",
+    "nearest",
     "nearest_two",
     "passing",
 ]

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.audit.copies._nearest import Nearest, nearest_two
-from upcycle.audit.statistics import auc, null_deviation
+from upcycle.audit.statistics import Scores, auc, null_deviation
 from upcycle.errors import AuditInputError
 
 NEAR: Final = 0.05  # the share of held-out records that counts as near
@@ -133,7 +133,7 @@ def _c_t(drawn: _Side, real: _Side) -> dict[str, Any]:
 
 def _z(drawn: np.ndarray, real: np.ndarray) -> float:
     mine = np.arange(len(drawn) + len(real)) < len(drawn)
-    return (auc(np.concatenate([drawn, real]), mine) - 0.5) / null_deviation(len(drawn), len(real))
+    return (auc(Scores(np.concatenate([drawn, real]), mine)) - 0.5) / null_deviation(len(drawn), len(real))
 
 
 def _near(drawn: _Side, real: _Side) -> dict[str, Any]:

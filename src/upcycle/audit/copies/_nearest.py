@@ -1,4 +1,4 @@
-"""Records that are nearly the same image, such as one that was saved twice: on both sides of a coin they hide a leak."""
+"""The nearest images: one search for copies, attacks and designs; and records that are nearly the same image."""
 
 from __future__ import annotations
 
@@ -6,37 +6,35 @@ from typing import Final
 
 import numpy as np
 
-_BLOCK = 512
-
+_BLOCK: Final = 512  # queries at a time
+_WORK: Final = 8_000_000  # differences held at a time
+_COMPONENTS, _NEIGHBOURS, _LOOKED_AT = 32, 5, 5000
+_NEAR: Final = 0.1  # of the usual distance between neighbours: pictures of different things lie farther apart
 Nearest = tuple[np.ndarray, np.ndarray]
 """What `nearest_two` returns."""
 
 
-def nearest_two(queries: np.ndarray, pool: np.ndarray) -> Nearest:
-    """Root-mean-square pixel distances (n, 2) to the nearest and second nearest image of `pool`, and the index (n,) of the
-    nearest. uint8 images (n, ...) and (m >= 2, ...); memory stays at a block of queries times the pool."""
-    flat, base = _flat(queries), _flat(pool)
+def nearest(queries: np.ndarray, pool: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Root-mean-square distances float64 (n, k) to the k = min(count, m) nearest of `pool` (m, ...), nearest first, and their
+    indices int64 (n, k). Images or features (n, ...); memory stays at a block of queries times the pool."""
+    flat, base, k = _flat(queries), _flat(pool), min(count, len(pool))
     squares = np.einsum("ij,ij->i", base, base)
-    distances, index = np.empty((len(flat), 2)), np.empty(len(flat), np.int64)
+    distances, index = np.empty((len(flat), k)), np.empty((len(flat), k), np.int64)
     for start in range(0, len(flat), _BLOCK):
         part = flat[start : start + _BLOCK]
-        rough = squares - 2 * part @ base.T
-        two = np.argpartition(rough, 1, axis=1)[:, :2]
-        exact = ((part[:, None, :].astype(float) - base[two]) ** 2).mean(2)  # the rough ones cancel where images are alike
-        order = np.argsort(exact, axis=1)
-        distances[start : start + len(part)] = np.sqrt(np.take_along_axis(exact, order, 1))
-        index[start : start + len(part)] = np.take_along_axis(two, order, 1)[:, 0]
+        found = np.argpartition(squares - 2 * part @ base.T, k - 1, axis=1)[:, :k]
+        exact = _exact(part, base, found)  # the rough ones cancel where images are alike
+        order = np.argsort(exact, axis=1, kind="stable")
+        distances[start : start + len(part)] = np.take_along_axis(exact, order, 1)
+        index[start : start + len(part)] = np.take_along_axis(found, order, 1)
     return distances, index
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(images).reshape(len(images), -1).astype(np.float32)
-
-
-_COMPONENTS, _NEIGHBOURS, _LOOKED_AT = 32, 5, 5000
-
-
-_NEAR: Final = 0.1  # of the usual distance between neighbours: pictures of different things lie farther apart
+def nearest_two(queries: np.ndarray, pool: np.ndarray) -> Nearest:
+    """Root-mean-square distances (n, 2) to the nearest and second nearest of `pool` (m >= 2, ...), in grey levels for images,
+    and the index (n,) of the nearest."""
+    distances, index = nearest(queries, pool, 2)
+    return distances, index[:, 0]
 
 
 def near_copies(images: np.ndarray, units: np.ndarray) -> float:
@@ -47,13 +45,25 @@ def near_copies(images: np.ndarray, units: np.ndarray) -> float:
     or cropped copies are not seen.
     """
     from sklearn.decomposition import PCA
-    from sklearn.neighbors import NearestNeighbors
 
-    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat = _flat(images)
     space = PCA(min(_COMPONENTS, *flat.shape), svd_solver="randomized", random_state=0).fit_transform(flat)
     some = np.arange(0, len(flat), max(1, -(-len(flat) // _LOOKED_AT)))
-    search = NearestNeighbors(n_neighbors=min(_NEIGHBOURS + 1, len(flat))).fit(space)
-    near = search.kneighbors(space[some], return_distance=False)
-    apart = np.stack([np.sqrt(((flat[some] - flat[column]) ** 2).mean(1)) for column in near.T], axis=1)
+    _, near = nearest(space[some], space, _NEIGHBOURS + 1)
+    apart = _exact(flat[some], flat, near)
     usual = float(np.median(apart.max(1)))
     return float(((apart < _NEAR * usual) & (units[near] != units[some, None])).any(1).mean())
+
+
+def _exact(part: np.ndarray, base: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Root-mean-square distances float64 (n, k) of `part` (n, d) to the rows `index` (n, k) of `base`."""
+    found = np.empty(index.shape)
+    step = max(1, _WORK // (index.shape[1] * part.shape[1]))
+    for start in range(0, len(part), step):
+        rows = slice(start, start + step)
+        found[rows] = np.sqrt(((part[rows, None, :].astype(np.float64) - base[index[rows]]) ** 2).mean(2))
+    return found
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images).reshape(len(images), -1).astype(np.float32)

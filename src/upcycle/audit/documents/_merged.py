@@ -1,7 +1,8 @@
 """One verdict from two audits of a run: its own, of the released student, and that of shadow pipelines of its recipe.
 
 Each says LEAKS wrongly in as many audits as its own error, 1 - confidence, allows; the worse of both words would do so about
-twice as often. The merged verdict has one error, divided before either audit is made (Bonferroni).
+twice as often. The merged verdict has one error, divided before either audit is made (Bonferroni): `Rule.run` of it belongs to
+the run's own audit. Each audit has adjusted its p-values over its own tests, so a share of the error is a lower level for them.
 """
 
 from __future__ import annotations
@@ -10,23 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from upcycle.audit.pipeline_audit import LabelTest, PipelineRow, judge_pipeline
-from upcycle.audit.pipelines import LOOK_SHARE
-from upcycle.audit.verdict import Word
+from upcycle.audit.documents._document import read
+from upcycle.audit.pipelines import LOOK_SHARE, AuditPlan
+from upcycle.audit.verdict import Rule, Verdict, Word, headline
 
 RULE: Final = (
-    "INVALID where a control of either audit failed. LEAKS where the primary endpoint of the shadow pipelines, their other "
-    "tests or the run's own audit show a leak at their share of the one error. NO LEAK FOUND where both audits say so, each by "
-    "its own rule. INCONCLUSIVE otherwise."
+    "INVALID where a control of either audit failed. LEAKS where the tests of the shadow pipelines or of the run's own audit "
+    "show a leak at their share of the one error. NO LEAK FOUND where both audits say so. INCONCLUSIVE otherwise."
 )
-
-
 _SEVERITY: Final = ("INVALID", "LEAKS", "INCONCLUSIVE", "NO LEAK FOUND")
-
-
-_PRIMARY, _OTHERS, _OWN = 0.5, 0.25, 0.25  # of the error
-
-
 _RUN, _PIPELINES = "the run's own audit", "the audit by shadow pipelines"
 
 
@@ -48,15 +41,25 @@ class Side:
 
 @dataclass(frozen=True)
 class Merged:
-    """The verdict on the student of both audits. `error`: how often at most LEAKS is said of a student that gives nothing away,
-    both audits together; `shares`: how much of it each part of the evidence has."""
+    """The verdict on the student of both audits.
+
+    Attributes:
+        verdict: the word.
+        line: the word, and what the audits could have seen or still need.
+        sentence: why.
+        rule: how the two become one.
+        error: how often at most LEAKS is said of a student that gives nothing away, both audits together.
+        shares: how much of the error each audit has.
+        run: what the run's own audit says.
+        pipelines: what the audit by shadow pipelines says.
+    """
 
     verdict: Word
     line: str
     sentence: str
     rule: str
     error: float
-    shares: Mapping[str, float]
+    shares: dict[str, float]
     run: Side
     pipelines: Side
 
@@ -65,57 +68,50 @@ class Merged:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class PlannedLooks:
+    """What a plan says of its error: the level of its intervals, its pipelines, and where it looks early."""
+
+    confidence: float
+    pipelines: int = 1
+    look: int = 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What two audits are joined by: their verdicts and plans, whatever else a document holds."""
+
+    verdicts: list[Verdict]
+    plan: PlannedLooks
+
+
 def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged:
     """The merged verdict from `AuditResult.to_json()` of a run and `PipelineAudit.to_json()` of its shadow pipelines.
 
-    The error is that of the pipelines' plan, of its last look where an early one was planned. Half of it stays with their
-    primary endpoint, a quarter is that of their other tests (Holm), a quarter that of the run's own audit, whose p is
-    adjusted over its attacks; their sum bounds the family-wise error however the audits depend on each other. NO LEAK FOUND
-    needs both words, an intersection-union test (Berger 1982), which costs no correction. Raises KeyError or TypeError for
-    JSON that is not of these two.
+    The error is that of the pipelines' plan, of its last look where an early one was planned. The shares' sum bounds the
+    family-wise error however the audits depend on each other. NO LEAK FOUND needs both words, an intersection-union test
+    (Berger 1982), which costs no correction. Released documents have all that
+    it takes. Raises pydantic.ValidationError for JSON that is not of these two.
     """
-    error = round(1 - float(pipelines["plan"]["confidence"]), 12)
-    own, theirs = _run_side(run, error * _OWN), _pipelines_side(pipelines, error)
-    shares = {
-        "primary endpoint of the shadow pipelines": error * _PRIMARY,
-        "other tests of the shadow pipelines": error * _OTHERS,
-        "the run's own audit": error * _OWN,
-    }
-    word, line, sentence = _words((own, theirs))
-    note = f"{_note(own, theirs, error)}{look_sentence(pipelines['plan'], error)}"
-    return Merged(word, line, f"{sentence} {note}", RULE, error, shares, own, theirs)
+    return _merge(read(Judgement, run), read(Judgement, pipelines))
 
 
-def _run_side(audit: Mapping[str, Any], share: float) -> Side:
-    head = _head(audit)
-    shown = head["verdict"] == "LEAKS" and _smallest_p(audit, head["target"]) < share
-    return _side(_RUN, head, shown)
+def _merge(run: Judgement, pipelines: Judgement) -> Merged:
+    error = round(1 - pipelines.plan.confidence, 12)
+    rule = Rule(1 - error)
+    sides = (
+        _side(_RUN, headline(run.verdicts), rule.level * rule.run),
+        _side(_PIPELINES, headline(pipelines.verdicts), rule.level * (1 - rule.run)),
+    )
+    shares = {"the shadow pipelines": error * (1 - rule.run), "the run's own audit": error * rule.run}
+    word, line, sentence = _words(sides)
+    note = f"{_note(*sides, error, rule)}{look_sentence(pipelines.plan, error)}"
+    return Merged(word, line, f"{sentence} {note}", RULE, error, shares, *sides)
 
 
-def _pipelines_side(audit: Mapping[str, Any], error: float) -> Side:
-    """Judged again with what is left of the error for the other tests; the primary endpoint keeps the limits it has."""
-    head = _head(audit)
-    rows = [PipelineRow(**{"epsilon_of": "one record", **row}) for row in audit["rows"]]  # younger fields, not judged here
-    tests = [LabelTest(**{"answers": test["target"], **test}) for test in audit["permutation"]]
-    again = judge_pipeline(rows, tests, (), 1 - 2 * _OTHERS * error) if head["verdict"] == "LEAKS" else ()
-    return _side(_PIPELINES, head, any((v.target, v.verdict) == (head["target"], "LEAKS") for v in again))
-
-
-def _side(name: str, head: Mapping[str, Any], shown: bool) -> Side:
-    word: Word = head["verdict"]
-    return Side(name, word, "INCONCLUSIVE" if word == "LEAKS" and not shown else word, head["line"], head["sentence"])
-
-
-def _head(audit: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The verdict on the student, or on the first target where there is none."""
-    verdicts: Sequence[Mapping[str, Any]] = audit["verdicts"]
-    return next((found for found in verdicts if found["target"] == "student"), verdicts[0])
-
-
-def _smallest_p(audit: Mapping[str, Any], target: str) -> float:
-    """Smallest adjusted p of all tests on a target."""
-    mine = [row for row in audit["rows"] if row["target"] == target]
-    return float(min(p for row in mine for p in (row["p_holm"], row["tpr_p_holm"]) if p is not None))
+def _side(name: str, head: Verdict, level: float) -> Side:
+    demoted = head.verdict == "LEAKS" and head.p >= level
+    return Side(name, head.verdict, "INCONCLUSIVE" if demoted else head.verdict, head.line, head.sentence)
 
 
 def _words(sides: Sequence[Side]) -> tuple[Word, str, str]:
@@ -129,17 +125,17 @@ def _words(sides: Sequence[Side]) -> tuple[Word, str, str]:
     return "INCONCLUSIVE", line, f"{said[0].upper()}{said[1:]} that two audits leave it: neither a leak shown nor none."
 
 
-def _note(own: Side, theirs: Side, error: float) -> str:
+def _note(own: Side, theirs: Side, error: float, rule: Rule) -> str:
     return (
-        f"Two audits, one verdict: it says LEAKS wrongly in at most {100 * error:g} % of cases, half of which belong to the "
-        f"primary endpoint of the shadow pipelines, a quarter to their other tests, a quarter to the run's own audit. Alone, "
-        f"{own.name} says {own.verdict} and {theirs.name} says {theirs.verdict}."
+        f"Two audits, one verdict: it says LEAKS wrongly in at most {100 * error:g} % of cases, {1 - rule.run:.0%} of which "
+        f"belong to the shadow pipelines and {rule.run:.0%} to the run's own audit. Alone, {own.name} says {own.verdict} and "
+        f"{theirs.name} says {theirs.verdict}."
     )
 
 
-def look_sentence(plan: Mapping[str, Any], error: float) -> str:
-    """What an early look adds: the errors of both looks together."""
-    if not plan.get("look"):
+def look_sentence(plan: PlannedLooks | AuditPlan, error: float) -> str:
+    """What an early look of a plan adds: the errors of both looks together."""
+    if not plan.look:
         return ""
-    whole = error / (LOOK_SHARE if plan["pipelines"] == plan["look"] else 1 - LOOK_SHARE)
+    whole = error / (LOOK_SHARE if plan.pipelines == plan.look else 1 - LOOK_SHARE)
     return f" An early look was planned: these shares are those of the last look; over both, at most {100 * whole:.3g} % err."

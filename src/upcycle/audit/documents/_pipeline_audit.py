@@ -1,69 +1,109 @@
-"""The shape of pipeline.json, what an audit by shadow pipelines found, as a pydantic model and as a JSON schema."""
+"""The shape of pipeline.json, what an audit by shadow pipelines found."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any, ClassVar, Literal, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict
 
-from upcycle.audit.documents._document import Strict, common_fields, from_dataclass, model
-from upcycle.audit.pipeline_audit import SCHEMA, CanaryBound, CanaryCost, DpComparator, LabelTest, PipelineRow, SetShare
-from upcycle.audit.pipelines import AuditPlan, CanaryCounts
-from upcycle.audit.verdict import Word
-
-_YOUNGER: dict[str, Any] = {"look": (int, 0), "without_canaries": (int, 0)}  # than the first documents, which lack them
-
-
-KEPT_INSIDE = ("seed", "backend", "n_jobs")  # of a plan: with the seed canaries and members could be drawn again
-
-
-class MarginsDocument(Strict):
-    """NO LEAK FOUND needs the primary endpoint's upper limit below its margin, the teacher's lower limit above it."""
-
-    auc: float = Field(ge=0, le=1)
-    tpr_at_1pct: float = Field(ge=0, le=1)
-
-
-def pipeline_fields(plan: type[BaseModel]) -> dict[str, Any]:
-    """The fields that the public half has too, with this shape of the plan."""
-    return {
-        **common_fields(SCHEMA),
-        "scope": (str, ...),
-        "margins": (MarginsDocument, ...),
-        "plan": (plan, ...),
-        "rows": (list[from_dataclass(PipelineRow, "PipelineRowDocument", verdict=(Word, ...))], ...),  # type: ignore[misc]
-        "permutation": (list[from_dataclass(LabelTest, "LabelTestDocument")], ...),  # type: ignore[misc]
-        "facts": (dict[str, float], ...),
-    }
+from upcycle.audit.attacks import AttackCard
+from upcycle.audit.documents._document import STRICT, EndpointDocument, read, schema_of
+from upcycle.audit.pipeline_audit import (
+    KEPT_INSIDE,
+    SCHEMA,
+    AuditFacts,
+    CanaryBound,
+    CanaryCost,
+    CopyTest,
+    DpComparator,
+    LabelTest,
+    SetShare,
+)
+from upcycle.audit.pipelines import AuditPlan
+from upcycle.audit.verdict import ControlDocument, RowDocument, Verdict, Word
 
 
-def plan_document(*, public: bool) -> type[BaseModel]:
-    """What was declared before the first pipeline ran."""
-    canaries = from_dataclass(CanaryCounts, "CanaryCountsDocument")
-    name, without = ("PublicPipelinePlanDocument", KEPT_INSIDE) if public else ("PipelinePlanDocument", ())
-    return from_dataclass(AuditPlan, name, without=without, canaries=(canaries | None, ...), **_YOUNGER)
+@dataclass(frozen=True)
+class MarginsDocument:
+    """NO LEAK FOUND needs the primary endpoint's upper limit below its margin, the positive control's lower limit above it."""
+
+    auc: float
+    tpr_at_1pct: float
 
 
-@cache
-def _document(public: bool) -> type[BaseModel]:
-    comparator = from_dataclass(DpComparator, "DpComparatorDocument", sentence=(str, ...))
-    parts = {
-        **pipeline_fields(plan_document(public=public)),
-        "one_run": (list[from_dataclass(CanaryBound, "CanaryBoundDocument")], ...),  # type: ignore[misc]
-        "sets": (list[from_dataclass(SetShare, "SetShareDocument")], ...),  # type: ignore[misc]
-        "canary_costs": (list[from_dataclass(CanaryCost, "CanaryCostDocument")], Field([], description="both accuracies")),  # type: ignore[misc]
-        "notes": (list[str], Field([], description="what could not be judged or is out of the ordinary, and why")),
-        "dp_comparator": (comparator | None, None),
-    }
-    return model("PipelineAuditDocument", parts)
+_HINTS = get_type_hints(AuditPlan)
+PublicPlan = make_dataclass(
+    "PublicPlan",
+    [(f.name, _HINTS[f.name], field(default=f.default)) for f in fields(AuditPlan) if f.name not in KEPT_INSIDE],
+    frozen=True,
+)
+
+
+@dataclass(frozen=True)
+class ReleasedFacts:
+    """What a release says of the pipelines: records audited, canaries of each kind, and how many versions of the code ran
+    them."""
+
+    records: int
+    canaries: dict[str, int]
+    code_versions: int
+
+
+@dataclass(frozen=True)
+class ReleasedPipelines:
+    """An audit by shadow pipelines as a release holds it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    schema: Literal[SCHEMA]  # type: ignore[valid-type]
+    verdict: Word
+    line: str
+    sentence: str
+    primary_endpoint: str
+    endpoint: EndpointDocument
+    scope: str
+    margins: MarginsDocument
+    plan: PublicPlan  # type: ignore[valid-type]
+    verdicts: list[Verdict]
+    rows: list[RowDocument]
+    controls: list[ControlDocument]
+    permutation: list[LabelTest]
+    attacks: list[AttackCard]
+    copies: CopyTest | None
+    facts: ReleasedFacts
+
+
+@dataclass(frozen=True)
+class PublicPipelines(ReleasedPipelines):
+    """An audit by shadow pipelines without its secret seed."""
+
+    facts: AuditFacts  # type: ignore[assignment]
+    one_run: list[CanaryBound]
+    sets: list[SetShare]
+    canary_costs: list[CanaryCost]
+    notes: list[str]
+    dp_comparator: DpComparator | None
+
+
+@dataclass(frozen=True)
+class Pipelines(PublicPipelines):
+    """An audit by shadow pipelines as it stands in private/audit/pipeline.json."""
+
+    plan: AuditPlan
 
 
 def pipeline_schema() -> dict[str, Any]:
     """The JSON schema of private/audit/pipeline.json, `PipelineAudit.to_json()`."""
-    return {"$id": SCHEMA, **_document(public=False).model_json_schema(by_alias=True)}
+    return schema_of(Pipelines, SCHEMA)
 
 
-def check_pipeline_audit(document: dict[str, Any], *, public: bool = False) -> None:
+def check_pipeline_audit(document: Mapping[str, Any], *, public: bool = False) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not `PipelineAudit.to_json(public=public)` of this version."""
-    _document(public).model_validate(document)
+    read(PublicPipelines if public else Pipelines, document)
+
+
+def read_pipelines(document: Mapping[str, Any]) -> PublicPipelines:
+    """An audit by shadow pipelines, private or public. Raises pydantic.ValidationError."""
+    return read(Pipelines if "seed" in document.get("plan", {}) else PublicPipelines, document)

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel
+from pydantic import ConfigDict
 
-from upcycle.audit.documents._document import from_dataclass, model
-from upcycle.audit.documents._merged import Merged, Side
-from upcycle.audit.documents._pipeline_audit import pipeline_fields, plan_document
-from upcycle.audit.documents._score_audit import PublicPlanDocument, audit_fields
+from upcycle.audit.documents._document import STRICT, read, schema_of
+from upcycle.audit.documents._merged import Merged
+from upcycle.audit.documents._pipeline_audit import ReleasedPipelines
+from upcycle.audit.documents._score_audit import PublicScoreAudit
 
-RELEASED_SCHEMA: Final = "upcycle-released-audit/1"
+RELEASED_SCHEMA: Final = "upcycle-released-audit/2"
 
 
-@cache
-def _document() -> type[BaseModel]:
-    side = from_dataclass(Side, "SideDocument")
-    merged = from_dataclass(Merged, "MergedDocument", shares=(dict[str, float], ...), run=(side, ...), pipelines=(side, ...))
-    pipelines = model("ReleasedPipelinesDocument", pipeline_fields(plan_document(public=True)))
-    parts = {
-        **audit_fields(PublicPlanDocument),
-        "merged": (merged | None, None),
-        "pipelines": (pipelines | None, None),
-        "accepted_risk": (str | None, None),
-    }
-    return model("ReleasedAuditDocument", parts)
+@dataclass(frozen=True)
+class ReleasedAudit(PublicScoreAudit):
+    """The audit of a run as a release holds it: no seed, no single record. `verdict` is the merged one where there are two
+    audits; everything else at its top is the run's own. `accepted_risk`: why it was released in spite of its verdict."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    merged: Merged | None = None
+    pipelines: ReleasedPipelines | None = None
+    accepted_risk: str | None = None
 
 
 def released_schema() -> dict[str, Any]:
-    """The JSON schema of release/audit.json: no seed, no single record. `verdict` is the merged one where there are two audits;
-    everything else at its top is the run's own."""
-    return {"$id": RELEASED_SCHEMA, **_document().model_json_schema(by_alias=True)}
+    """The JSON schema of release/audit.json."""
+    return schema_of(ReleasedAudit, RELEASED_SCHEMA)
 
 
-def check_released_audit(document: dict[str, Any]) -> None:
+def check_released_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not the audit.json of a release by this version."""
-    _document().model_validate(document)
+    read(ReleasedAudit, document)
+
+
+def read_led(document: Mapping[str, Any]) -> ReleasedAudit:
+    """The audit of a run, led by the merged verdict where there is one, private or released. Raises
+    pydantic.ValidationError."""
+    plan = {key: value for key, value in document.get("plan", {}).items() if key != "seed"}
+    return read(ReleasedAudit, {**document, "plan": plan})

@@ -1,62 +1,72 @@
-"""The shape of a run's audit.json, as a pydantic model and as the JSON schema made from it."""
+"""The shape of a run's audit.json, and of any audit of scores."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict
 
-from upcycle.audit.documents._document import Strict, common_fields, from_dataclass, model
+from upcycle.audit.attacks import AttackCard
+from upcycle.audit.documents._document import STRICT, EndpointDocument, read, schema_of
 from upcycle.audit.score_audit import SCHEMA, SCHEMA_VERSION
-from upcycle.audit.verdict import AuditRow, Statistic, Word
+from upcycle.audit.verdict import ControlDocument, RowDocument, Verdict, Word
 
 
-class EndpointDocument(Strict):
-    """The primary endpoint, declared beforehand."""
-
-    statistic: Statistic
-    attack: str
-    population: str
-    chance: float = Field(ge=0, le=1, description="value of an attack that knows nothing")
-    margin: float = Field(ge=0, le=1, description="NO LEAK FOUND needs the upper limit below it")
-
-
-class PublicPlanDocument(Strict):
+@dataclass(frozen=True)
+class PublicScorePlan:
     """What was fixed before any score was seen, without the seed."""
 
     folds: int
     confidence: float
 
 
-class PlanDocument(PublicPlanDocument):
+@dataclass(frozen=True)
+class ScorePlan(PublicScorePlan):
     """What was fixed before any score was seen."""
 
     seed: int
 
 
-def audit_fields(plan: type[Strict]) -> dict[str, Any]:
-    """The fields of an audit of given scores, with this shape of its plan."""
-    return {
-        **common_fields(SCHEMA),
-        "schema_version": (Literal[SCHEMA_VERSION], ...),
-        "endpoint": (EndpointDocument, ...),
-        "margin": (float | None, ...),
-        "plan": (plan, ...),
-        "rows": (list[from_dataclass(AuditRow, "RowDocument", verdict=(Word, ...))], ...),  # type: ignore[misc]
-    }
+@dataclass(frozen=True)
+class PublicScoreAudit:
+    """An audit of scores as JSON; `verdict`, `line` and `sentence` are those of the verdict that leads."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    schema: Literal[SCHEMA]  # type: ignore[valid-type]
+    schema_version: Literal[SCHEMA_VERSION]  # type: ignore[valid-type]
+    verdict: Word
+    line: str
+    sentence: str
+    primary_endpoint: str
+    endpoint: EndpointDocument
+    plan: PublicScorePlan
+    verdicts: list[Verdict]
+    rows: list[RowDocument]
+    controls: list[ControlDocument]
+    attacks: list[AttackCard]
+    notes: list[str]
 
 
-@cache
-def _document() -> type[BaseModel]:
-    return model("AuditDocument", audit_fields(PlanDocument))
+@dataclass(frozen=True)
+class ScoreAudit(PublicScoreAudit):
+    """An audit of scores as it stands on the private side."""
+
+    plan: ScorePlan
 
 
 def audit_schema() -> dict[str, Any]:
     """The JSON schema of a run's audit.json on the private side; `released_schema` is that of the released one."""
-    return {"$id": SCHEMA, **_document().model_json_schema(by_alias=True)}
+    return schema_of(ScoreAudit, SCHEMA)
 
 
-def check_audit(document: dict[str, Any]) -> None:
+def check_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not an audit.json of this version."""
-    _document().model_validate(document)
+    read(ScoreAudit, document)
+
+
+def read_audit(document: Mapping[str, Any]) -> ScoreAudit:
+    """An audit of scores. Raises pydantic.ValidationError."""
+    return read(ScoreAudit, document)

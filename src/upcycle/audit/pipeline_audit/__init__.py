@@ -1,34 +1,34 @@
 """The audit of a pipeline: attacks on what its repeated runs answered, rows, controls and verdicts."""
 
+from upcycle.audit.pipeline_audit._at_risk import Exposure
 from upcycle.audit.pipeline_audit._attacked import seconds_of_attacks
 from upcycle.audit.pipeline_audit._audit import audit, judge_shadows
 from upcycle.audit.pipeline_audit._canary_bound import CanaryBound
-from upcycle.audit.pipeline_audit._comparators import DP_MODEL, CanaryCost, DpComparator, dp_comparator
-from upcycle.audit.pipeline_audit._judge import judge_pipeline
+from upcycle.audit.pipeline_audit._comparators import CanaryCost, DpComparator, dp_comparator
+from upcycle.audit.pipeline_audit._copy_test import CopyTest
+from upcycle.audit.pipeline_audit._facts import AuditFacts, PrivateFacts
 from upcycle.audit.pipeline_audit._label_test import LabelTest, label_test
 from upcycle.audit.pipeline_audit._owners import SetShare
-from upcycle.audit.pipeline_audit._result import SCHEMA, PipelineAudit, PipelineRow
-from upcycle.audit.pipeline_audit._single import GAP_CARD, ONE_RUN_CARD, Alone, prepare, scores_alone
+from upcycle.audit.pipeline_audit._result import KEPT_INSIDE, SCHEMA, PipelineAudit
+from upcycle.audit.pipeline_audit._rows import populations
 
 __all__ = [
-    "DP_MODEL",
-    "GAP_CARD",
-    "ONE_RUN_CARD",
+    "KEPT_INSIDE",
     "SCHEMA",
-    "Alone",
+    "AuditFacts",
     "CanaryBound",
     "CanaryCost",
+    "CopyTest",
     "DpComparator",
+    "Exposure",
     "LabelTest",
     "PipelineAudit",
-    "PipelineRow",
+    "PrivateFacts",
     "SetShare",
     "audit",
     "dp_comparator",
-    "judge_pipeline",
     "judge_shadows",
     "label_test",
-    "prepare",
-    "scores_alone",
+    "populations",
     "seconds_of_attacks",
 ]

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-import upcycle.audit.attacks as names
 from upcycle._small_cell import SMALL_CELL
-from upcycle.audit.attacks import ShadowAttack
+from upcycle.audit.attacks import CATALOGUE, SET_CARDS, Attack
 from upcycle.audit.pipeline_audit._at_risk import student_risk
-from upcycle.audit.pipeline_audit._attacked import Attacked, attacked, cards, place
-from upcycle.audit.pipeline_audit._canary_bound import canary_bounds
+from upcycle.audit.pipeline_audit._attacked import AttackResult, attacked, cards, source
+from upcycle.audit.pipeline_audit._canary_bound import ONE_RUN_CARD, canary_bounds
 from upcycle.audit.pipeline_audit._comparators import canary_costs
-from upcycle.audit.pipeline_audit._controls import pipeline_controls
-from upcycle.audit.pipeline_audit._judge import judge_pipeline
+from upcycle.audit.pipeline_audit._controls import pipeline_controls, positive_row
+from upcycle.audit.pipeline_audit._copy_test import copy_test
+from upcycle.audit.pipeline_audit._facts import audit_facts, compared_note
 from upcycle.audit.pipeline_audit._label_test import LabelTest, label_test
 from upcycle.audit.pipeline_audit._owners import set_shares
 from upcycle.audit.pipeline_audit._refusals import without_faults, without_rows
 from upcycle.audit.pipeline_audit._result import PipelineAudit
-from upcycle.audit.pipeline_audit._rows import adjusted, pipeline_rows, primary_attack
-from upcycle.audit.pipelines import KINDS, AuditPlan, Pipeline, Report, Shadows, kept_runs, make_design, plan_for, run_in
+from upcycle.audit.pipeline_audit._rows import endpoint_of, pipeline_rows
+from upcycle.audit.pipelines import AuditPlan, Pipeline, Report, Shadows, kept_runs, make_design, plan_for, run_in
+from upcycle.audit.verdict import Control, Endpoint, Evidence, ExactTest, Part, Row, Rule, Verdict, adjust, judge
 from upcycle.data import ImageSet
 
-_STOPPED = "early look: stopped after {} of {} pipelines, since the student leaked already; limits allow for the planned look."
+_STOPPED: Final = (
+    "early look: stopped after {} of {} pipelines, since the student leaked already; limits allow for the planned look."
+)
 
 
 def audit(
@@ -35,18 +39,20 @@ def audit(
     *,
     cache: Path | None = None,
     report: Report | None = None,
-    extra_attacks: dict[str, ShadowAttack] | None = None,
+    catalogue: Sequence[Attack] = CATALOGUE,
 ) -> PipelineAudit:
     """Run `pipeline` on secret halves of `data` with canaries in it, attack all that it leaves, and judge every part.
 
     `plan` None is the standard budget; plan.seed is a secret, since with it and the pool the canaries and members follow.
-    `cache` keeps finished runs, so that a killed audit resumes; it holds private results and must not be shared. Raises
-    AuditInputError for data, plans and pipelines that cannot be audited.
+    `cache` keeps finished runs, so that a killed audit resumes; it holds private results and must not be shared. `catalogue`:
+    the attacks that there are; (*CATALOGUE, mine) adds one. Raises AuditInputError for data, plans and pipelines that cannot be
+    audited.
     """
     whole = plan or plan_for("standard")
     with kept_runs(pipeline, cache) as folder:
         for turn in whole.looks():
-            found = judge_shadows(run_in(folder, pipeline, make_design(data, turn), turn, report), turn, extra_attacks)
+            shadows = run_in(folder, pipeline, make_design(data, turn), turn, report, catalogue)
+            found = judge_shadows(shadows, turn, catalogue)
             if found.verdict == "LEAKS":
                 break
     if found.plan.pipelines < whole.pipelines:
@@ -54,62 +60,70 @@ def audit(
     return replace(found, scope=str(getattr(pipeline, "scope", "")))
 
 
-def judge_shadows(shadows: Shadows, plan: AuditPlan, extra_attacks: dict[str, ShadowAttack] | None = None) -> PipelineAudit:
+def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack] = CATALOGUE) -> PipelineAudit:
     """Rows, controls and verdicts from the answers of all runs."""
-    from upcycle.audit.attacks import shadow_attacks
-
-    extra = shadow_attacks() if extra_attacks is None else extra_attacks
-    shadows, refused, faults = without_faults(shadows)
-    done = list(attacked(shadows, plan, extra))
-    made, notes = pipeline_rows(shadows.design, done, plan)
-    tests = _permutations(shadows, plan)
-    rows = list(adjusted(made, tests))
-    controls = pipeline_controls(shadows, done, plan.seed)
-    verdicts = judge_pipeline(rows, tests, controls, plan.confidence, refused | without_rows(done, rows))
-    words = {v.target: v.verdict for v in verdicts}
-    risk = student_risk(done, shadows.design, names.RATIO, plan.confidence)
+    rule, endpoint = Rule(plan.confidence), endpoint_of(plan, catalogue)
+    shadows, refused, faults = without_faults(shadows, catalogue)
+    done = list(attacked(shadows, plan, catalogue))
+    made, notes = pipeline_rows(shadows.design, done, endpoint, rule, plan.seed)
+    labels, copies = _permutations(shadows, catalogue), copy_test(shadows)
+    controls = pipeline_controls(shadows, done, endpoint, rule, plan.seed)
+    tests: tuple[ExactTest, ...] = (*labels, *(() if copies is None else (copies,)))
+    named = {source(name, shadows.facts, catalogue).part: why for name, why in refused.items()}
+    rows, verdicts = _judged(made, tests, controls, endpoint, rule, named | without_rows(done, made), plan.pipelines > 1)
+    risk = student_risk(done, shadows.design, plan.confidence)
     return PipelineAudit(
-        plan,
-        tuple(replace(row, verdict=words[row.target]) for row in rows),
-        controls,
-        tests,
         verdicts,
-        cards(plan),
-        {**_facts(shadows), **({} if risk is None else risk.facts())},
+        plan,
+        endpoint,
+        rows,
+        controls,
+        labels,
+        (*cards(plan, catalogue), *SET_CARDS, *((ONE_RUN_CARD,) if plan.pipelines == 1 else ())),
+        audit_facts(shadows, None if risk is None else risk.exposure),
         {**_arrays(shadows, done), **({} if risk is None else risk.arrays(len(shadows.design.records)))},
         one_run=canary_bounds(shadows.design, done, plan),
-        sets=set_shares(done, shadows.design, primary_attack(plan), plan.seed, plan.confidence),
-        notes=(*shadows.design.notes, *faults, *notes),
+        sets=set_shares(done, shadows.design, endpoint.attack, plan.seed, plan.confidence),
+        notes=(*shadows.design.notes, *faults, *compared_note(shadows), *notes),
         risk=risk,
         canary_costs=canary_costs(shadows),
+        copies=copies,
     )
 
 
-def _permutations(shadows: Shadows, plan: AuditPlan) -> tuple[LabelTest, ...]:
-    """A test of every classifier's answers, under the target that they betray; none of a handful of canaries."""
-    if names.PERMUTATION not in plan.attacks:
-        return ()
+def _judged(
+    made: Sequence[Row],
+    tests: Sequence[ExactTest],
+    controls: Sequence[Control],
+    endpoint: Endpoint,
+    rule: Rule,
+    refused: Mapping[Part, str],
+    several: bool,
+) -> tuple[tuple[Row, ...], tuple[Verdict, ...]]:
+    """All rows with adjusted p-values, and a verdict on every part that was attacked or refused."""
+    adjusted = {}
+    for part in dict.fromkeys(row.part for row in made):
+        own = [test for test in tests if test.target == part.name]
+        rows, p = adjust([row for row in made if row.part == part], own, endpoint, rule)
+        adjusted[part] = tuple(rows), tuple(zip(own, p, strict=True))
+    control = positive_row([row for rows, _ in adjusted.values() for row in rows])
+    found = [Evidence(part, *own, endpoint, control, several=several) for part, own in adjusted.items()]
+    found += [Evidence(part, (), (), endpoint, control, refused=why) for part, why in refused.items()]
+    verdicts = tuple(judge(evidence, controls, rule) for evidence in found)
+    return tuple(row for rows, _ in adjusted.values() for row in rows), verdicts
+
+
+def _permutations(shadows: Shadows, catalogue: Sequence[Attack]) -> tuple[LabelTest, ...]:
+    """A test of every classifier's answers, under the part that they betray; none of a handful of canaries."""
     design = shadows.design
-    found = [
-        label_test(place(name)[0], logits[:, :, 0], design.members, design.records, answers=name)
-        for name, logits in shadows.logits.items()
-    ]
+    found = []
+    for name, logits in shadows.logits.items():
+        target = source(name, shadows.facts, catalogue).part.name
+        found.append(label_test(target, logits[:, :, 0], design.members, design.records, answers=name))
     return tuple(test for test in found if test is not None and test.canaries >= SMALL_CELL)
 
 
-def _facts(shadows: Shadows) -> dict[str, float]:
-    """Means over the runs: accuracies on real records left out, seconds, and whatever the pipeline reported."""
-    design = shadows.design
-    kinds = {f"canaries, {kind}": float((design.records.kind == kind).sum()) for kind in KINDS}
-    return {
-        "records": float(len(design.records)),
-        **kinds,
-        "seconds per pipeline": float(shadows.seconds.mean()),
-        **{name: float(values.mean()) for name, values in shadows.facts.items()},
-    }
-
-
-def _arrays(shadows: Shadows, done: Sequence[Attacked]) -> dict[str, np.ndarray]:
+def _arrays(shadows: Shadows, done: Sequence[AttackResult]) -> dict[str, np.ndarray]:
     design = shadows.design
     base = {
         "members": design.members,
@@ -119,4 +133,4 @@ def _arrays(shadows: Shadows, done: Sequence[Attacked]) -> dict[str, np.ndarray]
         "kind": design.records.kind,
         "outlier": design.records.outlier,
     }
-    return base | {f"{a.target}/{a.threat_model}/{a.attack}": a.scores.astype(np.float32) for a in done}
+    return base | {f"{a.part}/{a.threat_model}/{a.attack}": a.scores.astype(np.float32) for a in done}

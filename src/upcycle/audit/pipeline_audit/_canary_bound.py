@@ -4,16 +4,16 @@ al. 2023, arXiv:2305.08846)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-import upcycle.audit.attacks as names
 from upcycle._random import derive_seed
-from upcycle.audit.pipeline_audit._attacked import Attacked
+from upcycle.audit.attacks import LOSS, AttackCard
+from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipelines import AuditPlan, Design
-from upcycle.audit.statistics import one_run_bound, one_run_gaussian
+from upcycle.audit.statistics import Scores, one_run_bound, one_run_gaussian
 
 LEAST: Final = 8  # guesses; fewer, all of them right, refute next to nothing
 
@@ -31,18 +31,15 @@ class CanaryBound:
     epsilon_cap: float
     mu: float
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-def canary_bounds(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> tuple[CanaryBound, ...]:
+def canary_bounds(design: Design, done: Sequence[AttackResult], plan: AuditPlan) -> tuple[CanaryBound, ...]:
     """The bound by the loss threshold for every classifier of a single pipeline; none for several, or for few canaries.
 
     Repeated canaries are left out: a bound on their two copies is no bound on one record. Where a canary's patient has other
     records, they share its coin, and epsilon is that of the whole patient. It informs only. A verdict that used it would
     have to give it a share of the error, taken from the primary endpoint and the rows, which see the same canaries.
     """
-    if names.ONE_RUN not in plan.attacks or len(design.members) != 1:
+    if len(design.members) != 1:
         return ()
     used = design.records.canary & (design.records.copies == 1)
     units = design.units[used]
@@ -50,14 +47,20 @@ def canary_bounds(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> 
     guesses = round(plan.guessed * coins)
     if guesses < LEAST:
         return ()
-    return tuple(_bound(a, design, used, guesses, plan) for a in done if a.attack == names.LOSS)
+    return tuple(_bound(a, design, used, guesses, plan) for a in done if a.attack == LOSS.name)
 
 
-def _bound(a: Attacked, design: Design, used: np.ndarray, guesses: int, plan: AuditPlan) -> CanaryBound:
-    units = design.units[used]
-    coins = len(np.unique(units))
-    groups = None if coins == len(units) else units
-    scores, members, ties = a.scores[0, used], design.members[0, used], derive_seed(plan.seed, "one-run ties")
-    found = one_run_bound(scores, members, guesses=guesses, seed=ties, confidence=plan.confidence, groups=groups)
-    gaussian = one_run_gaussian(scores, members, guesses=guesses, seed=ties, confidence=plan.confidence, groups=groups)
-    return CanaryBound(a.target, a.attack, coins, guesses, found.low, found.cap, gaussian.mu)
+def _bound(a: AttackResult, design: Design, used: np.ndarray, guesses: int, plan: AuditPlan) -> CanaryBound:
+    s, ties = Scores(a.scores[0, used], design.members[0, used], design.units[used]), derive_seed(plan.seed, "one-run ties")
+    found = one_run_bound(s, guesses=guesses, seed=ties, confidence=plan.confidence)
+    gaussian = one_run_gaussian(s, guesses=guesses, seed=ties, confidence=plan.confidence)
+    return CanaryBound(a.part.name, a.attack, len(np.unique(s.units)), guesses, found.low, found.cap, gaussian.mu)
+
+
+ONE_RUN_CARD: Final = AttackCard(
+    "one run",
+    "Steinke et al. 2023, arXiv:2305.08846; mu: Mahloujifar et al. 2024, arXiv:2410.22235",
+    "logits and label of each canary",
+    "every canary was included by a fair coin of its own; the number of guesses was fixed beforehand",
+    population="canary",
+)

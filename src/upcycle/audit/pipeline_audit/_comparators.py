@@ -1,19 +1,16 @@
-"""The student beside DP-SGD of equal accuracy (Aerni et al. 2024): what one audit finds of both, and what is proven of one."""
+"""The student next to DP-SGD of equal accuracy (Aerni et al. 2024): what one audit finds of both, and what is proven of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from upcycle.audit.pipelines import ACCURACY, Shadows
-from upcycle.audit.statistics import clopper_pearson
-from upcycle.audit.verdict import AuditRow
-
-DP_MODEL: Final = "DP-SGD, noise "
-"""How a pipeline names such a model among its variants; the noise multiplier follows. The fact "epsilon of ..." is its own."""
+from upcycle.audit.pipeline_audit._facts import AuditFacts
+from upcycle.audit.pipelines import Shadows
+from upcycle.audit.statistics import Rate, clopper_pearson
+from upcycle.audit.verdict import Row
 
 
 @dataclass(frozen=True)
@@ -33,64 +30,49 @@ class DpComparator:
     canary_tpr_at_1pct: tuple[float, float, float] | None
     student_canary_tpr_at_1pct: tuple[float, float, float] | None
 
-    @property
-    def sentence(self) -> str:
-        """Both models in words, with what limits the comparison."""
-        limits = f"[{self.student_accuracy_low:.3f}, {self.student_accuracy_high:.3f}]"
-        near = "Within" if self.comparable else "No DP-SGD model came within"
-        reached = f"{self.model} (epsilon {self.epsilon:.3g} at delta 1/members) reached {self.accuracy:.3f}"
-        return (
-            f"{near} the student's accuracy {self.student_accuracy:.3f} {limits}"
-            f"{', ' if self.comparable else '; the nearest, '}{reached}. Canaries found at 1 % false positives: "
-            f"{_told(self.canary_tpr_at_1pct)} by DP-SGD, {_told(self.student_canary_tpr_at_1pct)} by the student."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "sentence": self.sentence}
+    sentence: str
 
 
-def dp_comparator(rows: Sequence[AuditRow], facts: Mapping[str, float], pipelines: int) -> DpComparator | None:
+def dp_comparator(rows: Sequence[Row], facts: AuditFacts, pipelines: int) -> DpComparator | None:
     """The comparison in an audit's rows and facts; None where there is no student or no DP-SGD model.
 
     The accuracy interval is Clopper-Pearson's over the real records that some pipeline left out, each counted once.
     """
-    names = [row.target for row in rows if row.target.startswith(DP_MODEL)]
-    accuracy = {name: facts[f"{ACCURACY}{name}"] for name in dict.fromkeys([*names, "student"]) if _known(name, facts)}
-    if not names or "student" not in accuracy:
+    known = {name: facts.accuracy[name] for name in facts.private if name in facts.accuracy}
+    if not known or "student" not in facts.accuracy:
         return None
-    student = accuracy.pop("student")
-    nearest = min(accuracy, key=lambda name: abs(accuracy[name] - student))
-    planted = sum(value for name, value in facts.items() if name.startswith("canaries, "))
-    judged = round((facts["records"] - planted) * (1.0 if pipelines > 1 else 0.5))
-    limits = clopper_pearson(round(student * judged), judged)
+    student = facts.accuracy["student"]
+    nearest = min(known, key=lambda name: abs(known[name] - student))
+    judged = round(facts.real * (1.0 if pipelines > 1 else 0.5))
+    limits, private = clopper_pearson(round(student * judged), judged), facts.private[nearest]
+    comparable = limits.low <= known[nearest] <= limits.high
+    theirs, ours = _canaries(rows, nearest), _canaries(rows, "student")
+    near = "Within" if comparable else "No DP-SGD model came within"
     return DpComparator(
         nearest,
-        float(nearest.removeprefix(DP_MODEL)),
-        facts[f"epsilon of {nearest}"],
-        accuracy[nearest],
+        private.noise,
+        private.epsilon,
+        known[nearest],
         student,
         limits.low,
         limits.high,
-        limits.low <= accuracy[nearest] <= limits.high,
-        _canaries(rows, nearest),
-        _canaries(rows, "student"),
+        comparable,
+        _triple(theirs),
+        _triple(ours),
+        f"{near} the student's accuracy {Rate(student, *limits)}{', ' if comparable else '; the nearest, '}{nearest} (epsilon "
+        f"{private.epsilon:.3g} at delta 1/members) reached {known[nearest]:.3f}. Canaries found at 1 % false positives: "
+        f"{theirs or 'not resolvable'} by DP-SGD, {ours or 'not resolvable'} by the student.",
     )
 
 
-def _known(name: str, facts: Mapping[str, float]) -> bool:
-    return f"{ACCURACY}{name}" in facts
-
-
-def _canaries(rows: Sequence[AuditRow], target: str) -> tuple[float, float, float] | None:
+def _canaries(rows: Sequence[Row], target: str) -> Rate | None:
     """The primary attack on the target's canaries."""
-    row = next((r for r in rows if r.target == target and r.primary and r.population == "canary"), None)
-    if row is None or row.tpr_at_1pct is None or row.tpr_at_1pct_low is None or row.tpr_at_1pct_high is None:
-        return None
-    return row.tpr_at_1pct, row.tpr_at_1pct_low, row.tpr_at_1pct_high
+    row = next((r for r in rows if r.part.name == target and r.primary and r.population == "canary"), None)
+    return row.tpr_at_1pct if row is not None and isinstance(row.tpr_at_1pct, Rate) else None
 
 
-def _told(rate: tuple[float, float, float] | None) -> str:
-    return "not resolvable" if rate is None else f"{rate[0]:.3f} [{rate[1]:.3f}, {rate[2]:.3f}]"
+def _triple(rate: Rate | None) -> tuple[float, float, float] | None:
+    return None if rate is None else (rate.value, rate.low, rate.high)
 
 
 @dataclass(frozen=True)
@@ -108,10 +90,9 @@ class CanaryCost:
 
 def canary_costs(shadows: Shadows) -> tuple[CanaryCost, ...]:
     """One for every classifier; none where no pipeline ran without canaries."""
-    found = []
-    for name, without in shadows.without_canaries.items():
-        whole = shadows.facts[name]
-        both = float(whole[: len(without)].mean()), float(without.mean())
-        spread = float(np.std(whole, ddof=1)) if len(whole) > 1 else None
-        found.append(CanaryCost(name.removeprefix(ACCURACY), len(without), *both, spread))
+    plain, found = shadows.without_canaries, []
+    for name in plain[0] if plain else ():
+        whole = np.array([facts.accuracy[name] for facts in shadows.facts])
+        both = float(whole[: len(plain)].mean()), float(np.mean([accuracies[name] for accuracies in plain]))
+        found.append(CanaryCost(name, len(plain), *both, float(np.std(whole, ddof=1)) if len(whole) > 1 else None))
     return tuple(found)

@@ -3,7 +3,7 @@ the wrong labels it might have got?"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,8 +24,14 @@ class LabelTest:
     chance: float
     p_value: float
 
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
+    @property
+    def finding(self) -> str:
+        """What it found."""
+        where = "" if self.answers == self.target else f" in the answers of the {self.answers}"
+        return (
+            f"{self.ranked_first:.0%} of {self.canaries} canaries have their wrong label first among wrong ones{where} "
+            f"({self.chance:.0%} by luck; exact p = {self.p_value:.2g})"
+        )
 
 
 def label_test(

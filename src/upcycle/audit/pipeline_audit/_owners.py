@@ -4,33 +4,22 @@ owner an attack needs (dataset inference: Maini et al. 2021, arXiv:2104.10706)."
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit.attacks import SetDetection, patient_scores, set_detection
-from upcycle.audit.pipeline_audit._attacked import GENERATOR, SYNTHETIC, Attacked
-from upcycle.audit.pipelines import Design, Records
-from upcycle.audit.statistics import Pool, Rate, lower_limit, upper_limit
-
-EpsilonUnit = Literal["one record", "one record, given twice", "records that share a coin"]
-
-ONE: Final = "one record"
-
-TWICE: Final = "one record, given twice"
-
-TOGETHER: Final = "records that share a coin"
-
+from upcycle.audit.pipeline_audit._attacked import AttackResult
+from upcycle.audit.pipelines import Design
+from upcycle.audit.statistics import Rate, Scores, lower_limit, upper_limit
+from upcycle.audit.verdict import Role
 
 PATIENT: Final = "patient"
 
 
 _PIPELINES, _SETS, _DRAWS = 4, 20, 299  # enough for a share; the time stays within seconds
-
-
-_LEVELS: Final = ("T1", "T1 baseline", "T5")
 
 
 @dataclass(frozen=True)
@@ -42,9 +31,6 @@ class SetShare:
     share: float
     low: float
     high: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def has_patients(design: Design) -> bool:
@@ -60,28 +46,21 @@ def clean_patients(design: Design) -> np.ndarray:
     return np.asarray(free if enough else ~records.canary)
 
 
-def patient_pool(a: Attacked, design: Design, among: np.ndarray) -> Pool | None:
+def patient_scores_of(a: AttackResult, design: Design, among: np.ndarray) -> Scores | None:
     """`patient_scores` of every pipeline over the patients of the records `among` bool (records,) that the attack judged, by
-    those records alone, pooled over the pipelines but those that have none of these patients, or all; None for an attack on
-    anything but a classifier."""
+    those records alone, of all pipelines but those that have none of these patients, or all; None for an attack on anything but
+    a classifier, and of no pipeline."""
     used = among & ~np.isnan(a.scores).any(0)
-    if a.target in (SYNTHETIC, GENERATOR) or not used.any():
+    runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
+    if a.part.role in (Role.SYNTHETIC, Role.GENERATOR) or not len(runs):
         return None
     units = np.unique(design.units[used])
-    runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
-    scores, members = np.empty((len(runs), len(units))), np.empty((len(runs), len(units)), bool)
-    for row, run in enumerate(runs):
-        scores[row], members[row] = patient_scores(a.scores[run, used], design.members[run, used], design.units[used])
-    return Pool(
-        scores.ravel(),
-        members.ravel(),
-        np.tile(units, len(runs)),
-        np.repeat(design.pairs[runs], len(units)),
-        np.repeat(runs, len(units)),
-    )
+    found = [patient_scores(Scores(a.scores[run, used], design.members[run, used], design.units[used])) for run in runs]
+    scores, members = (np.stack(part) for part in zip(*found, strict=True))
+    return Scores.pooled(scores, members, units, np.ones(len(units), bool), runs)
 
 
-def set_shares(done: Sequence[Attacked], design: Design, attack: str, seed: int, confidence: float) -> tuple[SetShare, ...]:
+def set_shares(done: Sequence[AttackResult], design: Design, attack: str, seed: int, confidence: float) -> tuple[SetShare, ...]:
     """How often sets of 10 to 500 clean members are told from non-members by `attack` on student, teacher and baseline.
 
     Means over the first of each of at most four pairs of pipelines, at most 20 disjoint sets a size in each. Records of one
@@ -95,13 +74,13 @@ def set_shares(done: Sequence[Attacked], design: Design, attack: str, seed: int,
     runs = np.arange(0, len(design.members), 2)[:_PIPELINES]
     found = []
     for a in done:
-        if a.attack == attack and a.threat_model in _LEVELS and a.target in ("student", "teacher", "baseline"):
-            seeds = [derive_seed(seed, "sets of one owner", a.target, int(run)) for run in runs]
+        if a.attack == attack and a.part.role in (Role.STUDENT, Role.TEACHER, Role.BASELINE):
+            seeds = [derive_seed(seed, "sets of one owner", a.part.name, int(run)) for run in runs]
             per_run = [
-                set_detection(a.scores[run, used], design.members[run, used], draws=_DRAWS, most=_SETS, seed=own)
+                set_detection(Scores(a.scores[run, used], design.members[run, used]), draws=_DRAWS, most=_SETS, seed=own)
                 for run, own in zip(runs, seeds, strict=True)
             ]
-            found += [share for of_size in zip(*per_run, strict=True) for share in _share(a.target, of_size, confidence)]
+            found += [share for of_size in zip(*per_run, strict=True) for share in _share(a.part.name, of_size, confidence)]
     return tuple(found)
 
 
@@ -116,11 +95,3 @@ def _share(target: str, found: Sequence[SetDetection], confidence: float) -> Ite
     error = (1 - confidence) / 2
     limits = lower_limit(share * trials, trials, error), upper_limit(share * trials, trials, error)
     yield SetShare(target, found[0].size, share, *limits)
-
-
-def epsilon_unit(records: Records, units: np.ndarray, used: np.ndarray) -> EpsilonUnit:
-    """Whom a bound on the records `used` bool (n,) protects or betrays: ONE record, one given TWICE, or, where a coin was
-    thrown for several records at once, all of them TOGETHER (group privacy; a single record's epsilon may be smaller)."""
-    if (np.bincount(units)[units[used]] > 1).any():
-        return TOGETHER
-    return TWICE if (records.copies[used] > 1).any() else ONE

@@ -8,42 +8,47 @@ from typing import Final
 
 import numpy as np
 
-from upcycle.audit.attacks import listed, twins
-from upcycle.audit.pipeline_audit._attacked import Attacked
-from upcycle.audit.pipelines import CONTROLS, NEIGHBOURS, PROBE, Shadows
-from upcycle.audit.verdict import AuditRow
+from upcycle.audit.attacks import CATALOGUE, Attack, listed, named, twins
+from upcycle.audit.pipeline_audit._attacked import AttackResult
+from upcycle.audit.pipelines import CONTROLS, Shadows
+from upcycle.audit.verdict import Part, Row
 from upcycle.errors import AuditInputError
 
-_OF_THE_RELEASE: Final = (PROBE, NEIGHBOURS)  # a released set may be the same in every run; a trained model may not
 
-
-def without_faults(shadows: Shadows) -> tuple[Shadows, dict[str, str], tuple[str, ...]]:
+def without_faults(
+    shadows: Shadows, catalogue: Sequence[Attack] = CATALOGUE
+) -> tuple[Shadows, dict[str, str], tuple[str, ...]]:
     """The answers that can be attacked, why each other classifier is refused, and a note on all that was left out.
 
     Refused: a classifier that answers the same for every record in a run; a threshold on its loss would only tell the labels
     apart. Equal answers of a classifier in two runs are no leak and no proof of its absence but a fault, since the runs were
     given other members; labels alone (no more different answers than classes) may be equal where both models are right
-    everywhere, and then only the attacks that need densities are left out. Raises AuditInputError for that fault, for
+    everywhere, and then only the attacks that need densities are left out. A classifier that is the same in all runs does not
+    depend on who was a member, or was kept from another run: it is refused, too. Raises AuditInputError for that fault, for
     answers that are not finite, for pipelines given all records or none, and for those that leave nothing.
     """
     _check(shadows)
     constant = {name: runs for name, logits in shadows.logits.items() if len(runs := _constant(logits[:, :, 0]))}
     scored = {name: found for name, found in shadows.scores.items() if name not in CONTROLS}
     flat = {name: runs for name, found in scored.items() if len(runs := _constant(found[:, _judged(found)][..., None]))}
-    refused = {name: _same(name, runs) for name, runs in constant.items() if name not in _OF_THE_RELEASE}
+    refused = {name: _same(name, runs) for name, runs in constant.items() if _trained(name, catalogue)}
+    fixed = {name for name, logits in shadows.logits.items() if name not in constant and _fixed(logits)}
+    refused |= {name: _FIXED.format(name) for name in fixed if _trained(name, catalogue)}
     kept = replace(
         shadows,
-        logits={name: logits for name, logits in shadows.logits.items() if name not in constant},
+        logits={name: logits for name, logits in shadows.logits.items() if name not in constant | dict.fromkeys(fixed, ())},
         scores={name: found for name, found in shadows.scores.items() if name not in flat},
     )
-    notes = [*(_same(name, runs) for name, runs in (constant | flat).items()), *_alike(kept)]
+    notes = [_same(name, runs) for name, runs in (constant | flat).items()]
+    notes += [_FIXED.format(name) for name in fixed]
+    notes += _alike(kept, catalogue)
     return kept, refused, tuple(notes)
 
 
-def without_rows(done: Iterable[Attacked], rows: Sequence[AuditRow]) -> dict[str, str]:
+def without_rows(done: Iterable[AttackResult], rows: Sequence[Row]) -> dict[Part, str]:
     """Targets that were attacked, yet in no population that could be judged, and what to say of them."""
-    judged = {row.target for row in rows}
-    return {a.target: f"{a.target}: no population of it could be judged." for a in done if a.target not in judged}
+    judged = {row.part for row in rows}
+    return {a.part: f"{a.part}: no population of it could be judged." for a in done if a.part not in judged}
 
 
 def left_out(reasons: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
@@ -91,18 +96,34 @@ def _same(name: str, runs: np.ndarray) -> str:
     return f"{name}: the same answer for every record in pipelines {listed(runs)}; not attacked, nothing is said about it."
 
 
-def _alike(shadows: Shadows) -> list[str]:
+def _alike(shadows: Shadows, catalogue: Sequence[Attack]) -> list[str]:
     """Notes on equal answers that are no fault. Raises AuditInputError for those that are."""
     equal = {name: pairs for name, logits in shadows.logits.items() if (pairs := twins(logits))}
     problems = [
         f"{name}: pipelines must differ in their answers, being given other members. Got equal ones: {pairs}. Train it in "
         "every run on what that run is given, or leave it out."
         for name, pairs in equal.items()
-        if name not in _OF_THE_RELEASE and not _labels_only(shadows.logits[name])
+        if _trained(name, catalogue) and not _labels_only(shadows.logits[name])
     ]
     if problems:
         raise AuditInputError(*problems)
     return [f"{name}: equal in pipelines {pairs}; attacks that compare densities left out." for name, pairs in equal.items()]
+
+
+def _trained(name: str, catalogue: Sequence[Attack]) -> bool:
+    """Is it a trained model? A released set, and what an attack makes of it, may be the same in every run."""
+    return named(name, catalogue) is None
+
+
+def _fixed(logits: np.ndarray) -> bool:
+    """Are the answers (runs, records, views, classes) of several runs all the same?"""
+    return len(logits) > 1 and bool((logits == logits[:1]).all()) and not _labels_only(logits)
+
+
+_FIXED: Final = (
+    "{}: the same answers in every pipeline. It does not depend on who was a member, or was trained once and kept; not "
+    "attacked, nothing is said about it."
+)
 
 
 def _labels_only(logits: np.ndarray) -> bool:

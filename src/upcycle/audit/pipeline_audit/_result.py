@@ -8,64 +8,52 @@ from typing import Any, Final
 
 import numpy as np
 
-from upcycle.audit.attacks import RATIO, AttackCard
+from upcycle.audit.attacks import AttackCard
 from upcycle.audit.pipeline_audit._at_risk import StudentRisk
 from upcycle.audit.pipeline_audit._canary_bound import CanaryBound
 from upcycle.audit.pipeline_audit._comparators import CanaryCost, dp_comparator
+from upcycle.audit.pipeline_audit._copy_test import CopyTest
+from upcycle.audit.pipeline_audit._facts import AuditFacts
 from upcycle.audit.pipeline_audit._label_test import LabelTest
-from upcycle.audit.pipeline_audit._owners import EpsilonUnit, SetShare
+from upcycle.audit.pipeline_audit._owners import SetShare
 from upcycle.audit.pipelines import AuditPlan
-from upcycle.audit.verdict import AuditRow, Control, Endpoint, Verdict, headline
+from upcycle.audit.verdict import MARGINS, Control, Endpoint, Judged, Row, flat_control, flat_row, plain
 
-SCHEMA: Final = "upcycle-pipeline-audit/1"
-
-
+SCHEMA: Final = "upcycle-pipeline-audit/2"
 INVALID_EXIT: Final = 3
-
-
-_SCOPE = "shadow pipelines of this recipe with canaries; the released student was trained without any"
-
-
-_SECRET = ("seed",)  # with it and the pool, canaries and members could be drawn again
-
-
-_MACHINE = ("backend", "n_jobs")
-
-
-AUC_MARGIN: Final = Endpoint("AUC", RATIO).margin
-
-
-TPR_MARGIN: Final = 0.05  # not 3 %, below which 60 canaries in 32 pipelines seldom bring an upper limit (docs/concepts.md)
-
-
-@dataclass(frozen=True)
-class PipelineRow(AuditRow):
-    """One attack on one population of one target; counts are pairs of a record and a pipeline. `p_holm` is adjusted over all
-    rows and label permutation tests of the target. `epsilon_low` is `tpr_at_1pct_low` over 1 %, as a logarithm, and
-    `epsilon_cap` what finding every member would have given, both with dependent pairs counted as so many independent ones as
-    scatter alike (0: so few can show none). `epsilon_of` says whom the two are about: "one record"; "one record, given
-    twice"; or "records that share a coin", such as all of a patient, where single ones may have a smaller epsilon."""
-
-    verdict: str
-    epsilon_of: EpsilonUnit
+_SCOPE: Final = "shadow pipelines of this recipe with canaries; the released student was trained without any"
+KEPT_INSIDE: Final = ("seed", "backend", "n_jobs")  # of a plan: with the seed canaries and members could be drawn again
 
 
 @dataclass(frozen=True, eq=False)
-class PipelineAudit:
-    """What `audit` found. `facts`: numbers of the pipelines, such as accuracy with canaries in the training data; `arrays`:
-    scores, membership and canaries, which stay with the private data; `scope`: what the pipeline says of itself; `one_run`:
-    lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests; `sets`: how many records of one
-    owner give it away; `notes`: what could not be judged or is out of the ordinary, and why; `risk`: which records the student
-    gives away, of 8 pipelines or more; only its `facts` ever leave; `canary_costs`: what canaries cost in accuracy, where some
-    pipelines ran without them, too."""
+class PipelineAudit(Judged):
+    """What `audit` found.
+
+    Attributes:
+        plan: what was fixed beforehand.
+        endpoint: what verdicts are read from.
+        rows: every attack on every population of every part.
+        controls: the negative ones first.
+        permutation: tests of the canaries' labels.
+        cards: what each attack is.
+        facts: accuracies, canaries, code and what the pipelines reported.
+        arrays: scores, membership and canaries, which stay with the private data.
+        scope: what the pipeline says of itself.
+        one_run: lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests.
+        sets: how many records of one owner give it away.
+        notes: what could not be judged or is out of the ordinary, and why.
+        risk: which records the student gives away, of 8 pipelines or more; only its `exposure` ever leaves.
+        canary_costs: what canaries cost in accuracy, where some pipelines ran without them, too.
+        copies: records that the released sets hold to the bit, where there are any.
+    """
 
     plan: AuditPlan
-    rows: tuple[PipelineRow, ...]
+    endpoint: Endpoint
+    rows: tuple[Row, ...]
     controls: tuple[Control, ...]
     permutation: tuple[LabelTest, ...]
-    verdicts: tuple[Verdict, ...]
     cards: tuple[AttackCard, ...]
-    facts: Mapping[str, float]
+    facts: AuditFacts
     arrays: Mapping[str, np.ndarray] = field(repr=False)
     scope: str = ""
     one_run: tuple[CanaryBound, ...] = ()
@@ -73,56 +61,46 @@ class PipelineAudit:
     notes: tuple[str, ...] = ()
     risk: StudentRisk | None = field(default=None, repr=False)
     canary_costs: tuple[CanaryCost, ...] = ()
-
-    @property
-    def headline(self) -> Verdict:
-        """The verdict on the student, or on the first target where there is none."""
-        return headline(self.verdicts)
-
-    @property
-    def verdict(self) -> str:
-        """LEAKS, NO LEAK FOUND, INCONCLUSIVE or INVALID."""
-        return self.headline.verdict
-
-    @property
-    def sentence(self) -> str:
-        """What stands beside the verdict."""
-        return self.headline.sentence
+    copies: CopyTest | None = None
 
     @property
     def exit_code(self) -> int:
         """0, or 3 where a control failed."""
         return INVALID_EXIT if self.verdict == "INVALID" else 0
 
-    def select(self, **fields: object) -> list[PipelineRow]:
-        """The rows whose fields have these values, such as target="student", population="canary"."""
-        return [row for row in self.rows if all(getattr(row, name) == value for name, value in fields.items())]
+    def select(self, *, target: str | None = None, **fields: object) -> list[Row]:
+        """The rows of the part called `target` whose fields have these values, such as population="canary"."""
+        mine = [row for row in self.rows if target in (None, row.part.name)]
+        return [row for row in mine if all(getattr(row, name) == value for name, value in fields.items())]
 
     def to_json(self, *, public: bool = False) -> dict[str, Any]:
         """JSON-serialisable, free of per-record data; `public` leaves out the secret seed and the machine's settings."""
-        plan, beside = asdict(self.plan), dp_comparator(self.rows, self.facts, self.plan.pipelines)
-        for name in (*_SECRET, *_MACHINE) if public else ():
+        plan, words = asdict(self.plan), {v.target: v.verdict for v in self.verdicts}
+        for name in KEPT_INSIDE if public else ():
             plan.pop(name)
+        compared = dp_comparator(self.rows, self.facts, self.plan.pipelines)
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,
-            "line": self.headline.line,
+            "line": self.line,
             "sentence": self.sentence,
-            "primary_endpoint": "TPR at 1 % false positives on mislabelled canaries; without canaries, AUC on clean records",
+            "primary_endpoint": str(self.endpoint),
+            "endpoint": {**asdict(self.endpoint), "chance": self.endpoint.chance, "margin": self.endpoint.margin},
             "scope": "; ".join(filter(None, (_SCOPE, self.scope))),
-            "margins": {"auc": AUC_MARGIN, "tpr_at_1pct": TPR_MARGIN},
-            **({} if beside is None else {"dp_comparator": beside.to_json()}),
-            "plan": plan,
-            "verdicts": [asdict(v) for v in self.verdicts],
-            "rows": [asdict(row) for row in self.rows],
-            "controls": [asdict(c) for c in self.controls],
-            "permutation": [test.to_json() for test in self.permutation],
-            "one_run": [bound.to_json() for bound in self.one_run],
-            "sets": [share.to_json() for share in self.sets],
-            "facts": dict(self.facts),
+            "margins": {"auc": MARGINS["AUC"], "tpr_at_1pct": MARGINS["TPR@1%FPR"]},
+            "plan": {**plan, "attacks": [card.name for card in self.cards]},
+            "verdicts": [plain(v) for v in self.verdicts],
+            "rows": [asdict(flat_row(row, words[row.part.name])) for row in self.rows],
+            "controls": [plain(flat_control(c)) for c in self.controls],
+            "permutation": [asdict(test) for test in self.permutation],
+            "one_run": [asdict(bound) for bound in self.one_run],
+            "sets": [asdict(share) for share in self.sets],
+            "facts": asdict(self.facts),
             "canary_costs": [asdict(cost) for cost in self.canary_costs],
             "notes": list(self.notes),
-            "attacks": [asdict(card) for card in self.cards],
+            "attacks": [plain(card) for card in self.cards],
+            "dp_comparator": None if compared is None else asdict(compared),
+            "copies": None if self.copies is None else asdict(self.copies),
         }
 
     def __str__(self) -> str:

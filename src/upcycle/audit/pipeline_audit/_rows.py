@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Final
 
 import numpy as np
 
-import upcycle.audit.attacks as names
 from upcycle._small_cell import SMALL_CELL
-from upcycle.audit.pipeline_audit._attacked import Attacked
-from upcycle.audit.pipeline_audit._label_test import LabelTest
-from upcycle.audit.pipeline_audit._owners import (
-    PATIENT,
-    TOGETHER,
-    EpsilonUnit,
-    clean_patients,
-    epsilon_unit,
-    has_patients,
-    patient_pool,
-)
+from upcycle.audit.attacks import LOSS, RATIO, Attack
+from upcycle.audit.pipeline_audit._attacked import AttackResult
+from upcycle.audit.pipeline_audit._owners import PATIENT, clean_patients, has_patients, patient_scores_of
 from upcycle.audit.pipeline_audit._refusals import left_out
-from upcycle.audit.pipeline_audit._result import PipelineRow
 from upcycle.audit.pipelines import KINDS, PATIENT_PATCH, AuditPlan, Design, Records
-from upcycle.audit.statistics import (
-    FPR,
-    NotResolvable,
-    Pool,
-    Rate,
-    holm,
-    pool,
-    pooled_auc,
-    pooled_epsilon,
-    pooled_tpr,
-    unjudgeable,
-)
+from upcycle.audit.statistics import Scores
+from upcycle.audit.verdict import ONE, TOGETHER, TWICE, Attacked, Endpoint, Row, Rule, make_row
+
+LEAST_PAIRS: Final = 8  # of a record and a pipeline, on each side
 
 
 def populations(records: Records) -> dict[str, np.ndarray]:
@@ -47,85 +28,72 @@ def populations(records: Records) -> dict[str, np.ndarray]:
     return found
 
 
-def primary_attack(plan: AuditPlan) -> str:
-    """The attack that verdicts rest on: calibrated by shadow pipelines where there are any."""
-    return names.RATIO if names.RATIO in plan.attacks and plan.pipelines >= 4 else names.LOSS
+def endpoint_of(plan: AuditPlan, catalogue: Sequence[Attack]) -> Endpoint:
+    """What verdicts are read from, declared by the plan: the TPR of mislabelled canaries, or, without canaries, the AUC of
+    clean records; by the attack that shadow pipelines calibrate, where there are some."""
+    attack = RATIO if RATIO in plan.planned(catalogue) else LOSS
+    if plan.canaries is None or plan.canaries.mislabelled:
+        return Endpoint("TPR@1%FPR", attack.name, "canary")
+    return Endpoint("AUC", attack.name, "clean")
 
 
-def pipeline_rows(design: Design, done: Sequence[Attacked], plan: AuditPlan) -> tuple[list[PipelineRow], tuple[str, ...]]:
-    """A row per attack and population, without a verdict and with p-values not yet adjusted; and which there could not be,
-    and why. However many pipelines judged them, fewer than SMALL_CELL distinct records (patients, where these share a coin)
-    make no row: it would speak of them."""
+def pipeline_rows(
+    design: Design, done: Sequence[AttackResult], endpoint: Endpoint, rule: Rule, seed: int
+) -> tuple[list[Row], tuple[str, ...]]:
+    """A row per attack and population, with p-values not yet adjusted; and which there could not be, and why. However many
+    pipelines judged them, fewer than SMALL_CELL distinct records (patients, where these share a coin) make no row: it would
+    speak of them."""
     rows, reasons = [], []
     for a in done:
-        for population, pooled, unit in _pools(a, design):
-            if reason := unjudgeable(pooled) or _few(pooled):
-                reasons.append((population, reason, f"{a.attack} on the {a.target}"))
+        for population, scores, unit in _pools(a, design):
+            if isinstance(scores, str):
+                reasons.append((population, scores, f"{a.attack} on the {a.part}"))
             else:
-                rows.append(_row(a, population, pooled, unit, plan))
+                primary = (a.attack, population) == (endpoint.attack, endpoint.population) and a.threat_model is a.part.access
+                of = Attacked(a.part, a.threat_model, population, a.attack, primary, unit)
+                rows.append(make_row(scores, of, endpoint, rule, seed=seed))
     return rows, left_out(reasons)
 
 
-def _few(pooled: Pool) -> str:
-    found = len(np.unique(pooled.units))
-    return f"{found} distinct records, fewer than {SMALL_CELL}" if found < SMALL_CELL else ""
-
-
-def adjusted(rows: Sequence[PipelineRow], tests: Sequence[LabelTest]) -> Iterator[PipelineRow]:
-    """Rows with p-values adjusted by Holm's method over all rows and label permutation tests of their target."""
-    for target in dict.fromkeys(row.target for row in rows):
-        mine = [row for row in rows if row.target == target]
-        family = [*(row.p_value for row in mine), *(test.p_value for test in tests if test.target == target)]
-        for row, p in zip(mine, holm(np.array(family)), strict=False):
-            yield replace(row, p_holm=float(p))
-
-
-def _pools(a: Attacked, design: Design) -> Iterator[tuple[str, Pool, EpsilonUnit]]:
-    """What an attack judged, by population, and whom an epsilon of it is about; of patients, where there are some and a
-    classifier was attacked."""
+def _pools(a: AttackResult, design: Design) -> Iterator[tuple[str, Scores | str, str]]:
+    """What an attack judged, by population, or why it cannot be judged, and whom an epsilon of it is about; of patients, where
+    there are some and a classifier was attacked."""
     judged = ~np.isnan(a.scores).any(0)
     for population, found in populations(design.records).items():
-        used = found & judged
         if found.any():
-            pooled = pool(a.scores, design.members, design.units, design.pairs, used)
-            yield population, pooled, epsilon_unit(design.records, design.units, used)
+            used = found & judged
+            yield population, judgeable(a.scores, design.members, design.units, used), _epsilon_of(design, used)
     if has_patients(design):
         of_patients = {PATIENT: clean_patients(design), f"canary, {PATIENT_PATCH}": design.records.kind == PATIENT_PATCH}
         for population, among in of_patients.items():
-            if (found_patients := patient_pool(a, design, among)) is not None:
-                yield population, found_patients, TOGETHER
+            if (found_patients := patient_scores_of(a, design, among)) is not None:
+                yield population, _enough(found_patients), TOGETHER
 
 
-def _row(a: Attacked, population: str, pooled: Pool, unit: EpsilonUnit, plan: AuditPlan) -> PipelineRow:
-    rate, p = pooled_auc(pooled, plan.confidence)
-    tpr = pooled_tpr(pooled, FPR, plan.confidence)
-    epsilon = pooled_epsilon(pooled, tpr, plan.confidence)
-    primary = population == ("canary" if plan.canaries is None or plan.canaries.mislabelled else "clean")
-    return PipelineRow(
-        target=a.target,
-        threat_model=a.threat_model,
-        population=population,
-        attack=a.attack,
-        primary=primary and a.attack == primary_attack(plan) and a.threat_model in ("T1", "T5", "T1 baseline"),
-        n_members=int(pooled.members.sum()),
-        n_non_members=int((~pooled.members).sum()),
-        auc=rate.value,
-        auc_low=rate.low,
-        auc_high=rate.high,
-        **_tpr("tpr_at_1pct", tpr),
-        **_tpr("tpr_at_01pct", pooled_tpr(pooled, 0.001, plan.confidence)),
-        p_value=p,
-        p_holm=p,
-        tpr_p_value=None,
-        tpr_p_holm=None,
-        epsilon_low=epsilon.low,
-        epsilon_cap=epsilon.cap,
-        verdict="",
-        epsilon_of=unit,
-    )
+def judgeable(scores: np.ndarray, members: np.ndarray, units: np.ndarray, used: np.ndarray) -> Scores | str:
+    """The records `used` bool (records,) over all pipelines, or why no figure can come from them."""
+    inside = members[:, used]
+    if min(int(inside.sum()), int((~inside).sum())) < LEAST_PAIRS:
+        return f"fewer than {LEAST_PAIRS} pairs of record and pipeline among members or non-members"
+    return _enough(Scores.pooled(scores, members, units, used))
 
 
-def _tpr(name: str, rate: Rate | NotResolvable) -> dict[str, Any]:
-    if isinstance(rate, NotResolvable):
-        return {name: None, f"{name}_low": None, f"{name}_high": None, f"{name}_note": str(rate)}
-    return {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high, f"{name}_note": None}
+def _enough(s: Scores) -> Scores | str:
+    """The scores, or why no figure can come from them: one record or patient, whose luck no interval can tell from a leak, one
+    score for all, whose ROC is a single point, or so few that it would speak of them."""
+    if min(int(s.members.sum()), int((~s.members).sum())) < LEAST_PAIRS:
+        return f"fewer than {LEAST_PAIRS} pairs of record and pipeline among members or non-members"
+    if min(s.sides) < 2:
+        return "a single record or patient among members or non-members"
+    if s.values.min() == s.values.max():
+        return "one score for all, a ROC of one point"
+    found = len(np.unique(s.units))
+    return f"{found} distinct records, fewer than {SMALL_CELL}" if found < SMALL_CELL else s
+
+
+def _epsilon_of(design: Design, used: np.ndarray) -> str:
+    """Whom a bound on the records `used` bool (n,) protects or betrays: ONE record, one given TWICE, or, where a coin was
+    thrown for several records at once, all of them TOGETHER (group privacy; a single record's epsilon may be smaller)."""
+    if (np.bincount(design.units)[design.units[used]] > 1).any():
+        return TOGETHER
+    return TWICE if (design.records.copies[used] > 1).any() else ONE

@@ -2,42 +2,21 @@
 
 from upcycle.audit.pipelines._canaries import KINDS, PATIENT_PATCH, RANDOM_LABEL, Records, natural_outliers, plant
 from upcycle.audit.pipelines._canary_counts import CanaryCounts, fitted_counts
-from upcycle.audit.pipelines._contract import Parts, Pipeline, check_steady, from_sklearn, from_torch
+from upcycle.audit.pipelines._contract import Parts, Pipeline, PrivateModel, check_steady, from_sklearn, from_torch
 from upcycle.audit.pipelines._design import Design, complementary_halves, make_design
 from upcycle.audit.pipelines._plan import BUDGETS, LOOK_SHARE, AuditPlan, plan_for
-from upcycle.audit.pipelines._questions import (
-    ACCURACY,
-    CONTROLS,
-    COPYING,
-    DENSITY,
-    LABEL_MASS,
-    NEAREST,
-    NEIGHBOURS,
-    PLANTED,
-    PLANTED_FLAG,
-    PROBE,
-    Answers,
-    ask,
-)
-from upcycle.audit.pipelines._runs import Report, Shadows, kept_runs, read_answers, run_first, run_in, run_paths, run_shadows
-from upcycle.audit.pipelines._searches import BOUNDARY, searched
+from upcycle.audit.pipelines._questions import CONTROLS, COPYING, PLANTED, PLANTED_FLAG, Answers, Questions, RunFacts, ask
+from upcycle.audit.pipelines._runs import Report, Shadows, kept_runs, read_answers, run_first, run_in, run_paths
 
 __all__ = [
-    "ACCURACY",
-    "BOUNDARY",
     "BUDGETS",
     "CONTROLS",
     "COPYING",
-    "DENSITY",
     "KINDS",
-    "LABEL_MASS",
     "LOOK_SHARE",
-    "NEAREST",
-    "NEIGHBOURS",
     "PATIENT_PATCH",
     "PLANTED",
     "PLANTED_FLAG",
-    "PROBE",
     "RANDOM_LABEL",
     "Answers",
     "AuditPlan",
@@ -45,8 +24,11 @@ __all__ = [
     "Design",
     "Parts",
     "Pipeline",
+    "PrivateModel",
+    "Questions",
     "Records",
     "Report",
+    "RunFacts",
     "Shadows",
     "ask",
     "check_steady",
@@ -63,6 +45,4 @@ __all__ = [
     "run_first",
     "run_in",
     "run_paths",
-    "run_shadows",
-    "searched",
 ]

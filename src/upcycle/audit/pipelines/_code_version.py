@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Final
-
-import numpy as np
-
-UNKNOWN: Final = "code that was not noted"
-
-
-VERSIONS: Final = "code versions"
-
-
-MADE_BY: Final = "share of runs by "
 
 
 @cache
@@ -34,11 +22,3 @@ def sources_hash(package: Path) -> str:
         found.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
         found.update(content)
     return found.hexdigest()
-
-
-def code_facts(made_by: Sequence[str]) -> dict[str, np.ndarray]:
-    """For every run, given the code that made it: the number of versions among all, and 1.0 under its own version's name, whose
-    mean is that version's share."""
-    codes = np.array(made_by)
-    shares = {f"{MADE_BY}{code}": (codes == code).astype(np.float64) for code in sorted(set(made_by))}
-    return {VERSIONS: np.full(len(codes), float(len(shares))), **shares}

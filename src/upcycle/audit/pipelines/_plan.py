@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from upcycle._random import derive_seed
-from upcycle.audit.attacks import LABELS, ONE_RUN, PERMUTATION, WITH_SHADOWS, WITHOUT_SHADOWS
+from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canary_counts import CanaryCounts, fitted_counts
+from upcycle.audit.pipelines._questions import Questions
 from upcycle.data import ImageSet
 from upcycle.errors import AuditInputError
 
@@ -18,21 +19,30 @@ LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on t
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """The plan of `audit`. `pipelines`: how many runs of the whole pipeline, 1 or even; with one there is no shadow, and only
-    HEADS knows how hard a record is. `attacks`: names, of which GAP, LEARNED, QUANTILE, HEADS and ONE_RUN are run with one
-    pipeline only, since shadow pipelines, where there are some, tell more. `guessed`: the share of the canaries on which the
-    one-run bound guesses, fixed before any answer is seen. `canaries` None: as many as the data allow (see canary_counts).
-    `views`: queries per record (itself, mirrored, shifted). `searched`: on how many records those attacks are run that search
-    for each: the distance to the student's boundary and the inversion of a GAN's latents. `seed` is a secret: it draws
-    canaries and membership. `backend`: a joblib backend, such as loky, or ray or dask once registered; `n_jobs` 0: one worker
-    per physical core. `without_canaries`: how many of the pipelines are run again on the records as they are, only to see what
-    canaries cost in accuracy. `look`: after how many pipelines to look once and stop if the student LEAKS already, 0 for
-    never; the look spends a tenth of the error 1 - confidence, the end the rest."""
+    """The plan of `audit`.
+
+    Attributes:
+        budget: its name.
+        pipelines: runs of the whole pipeline, 1 or even; with one there is no shadow pipeline.
+        canaries: how many of each kind; None: as many as these pipelines need and the data have room for.
+        attacks: names of the attacks that are run; None: every one of the catalogue that fits pipelines and views.
+        views: queries per record (itself, mirrored, shifted).
+        synthetic: images of the released set that attacks compare, at most; copies are sought among all.
+        searched: records that are searched for one by one, by the attacks that do so; 0: none.
+        guessed: share of the canaries on which the one-run bound guesses, fixed before any answer is seen.
+        confidence: level of every interval.
+        seed: a secret; it draws canaries and membership.
+        backend: a joblib backend, such as loky, or ray or dask once registered.
+        n_jobs: workers; 0: one per physical core.
+        look: pipelines after which to look once and stop if the student LEAKS already; 0: never. The look spends a tenth of the
+            error 1 - confidence, the end the rest.
+        without_canaries: pipelines that are run again on the records as they are, only to see what canaries cost in accuracy.
+    """
 
     budget: str = "standard"
     pipelines: int = 32
     canaries: CanaryCounts | None = None
-    attacks: tuple[str, ...] = WITH_SHADOWS
+    attacks: tuple[str, ...] | None = None
     views: int = 4
     synthetic: int = 2_000
     searched: int = 0
@@ -48,6 +58,16 @@ class AuditPlan:
     def shadows(self) -> int:
         """Pipelines that calibrate the attack on one: all but its own pair, whose membership would give its own away."""
         return max(self.pipelines - 2, 0)
+
+    def planned(self, catalogue: Sequence[Attack] = CATALOGUE) -> tuple[Attack, ...]:
+        """The attacks that are run, in the order of the catalogue."""
+        fitting = (attack for attack in catalogue if attack.fits(self.pipelines, self.views))
+        return tuple(attack for attack in fitting if self.attacks is None or attack.name in self.attacks)
+
+    def questions(self, catalogue: Sequence[Attack] = CATALOGUE) -> Questions:
+        """What every run is asked; its attacks are those that read more than a classifier's answers."""
+        asked = tuple(attack for attack in self.planned(catalogue) if attack.needs.at_once)
+        return Questions(asked, self.views, self.synthetic, self.searched)
 
     def looks(self) -> tuple[AuditPlan, ...]:
         """The plans by which this one is judged in turn, each with its share of the error (Bonferroni): the early look, if
@@ -75,10 +95,10 @@ class AuditPlan:
 
 BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
     {
-        "smoke": AuditPlan("smoke", 1, CanaryCounts(), WITHOUT_SHADOWS, views=1),  # votes on one view are the gap attack
-        "quick": AuditPlan("quick", 1, None, (*WITHOUT_SHADOWS, LABELS, ONE_RUN, PERMUTATION), views=4),
-        "standard": AuditPlan("standard", 32, None, (*WITH_SHADOWS, PERMUTATION), without_canaries=2),
-        "full": AuditPlan("full", 64, None, (*WITH_SHADOWS, PERMUTATION), views=6, searched=200, without_canaries=2),
+        "smoke": AuditPlan("smoke", 1, CanaryCounts(), views=1),
+        "quick": AuditPlan("quick", 1, views=4),
+        "standard": AuditPlan("standard", 32, without_canaries=2),
+        "full": AuditPlan("full", 64, views=6, searched=200, without_canaries=2),
     }
 )
 

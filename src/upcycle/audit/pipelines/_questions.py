@@ -1,74 +1,69 @@
-"""What is asked of one run of a pipeline: every classifier's answers on views of every record, and what the synthetic set, its
-soft labels and the generator say of each record. Asked once per run; all attacks and threat models share the answers.
+"""What is asked of every run: classifiers about views of each record, and every attack on what was released.
 
 The views are the same whoever is a member: none is drawn, so no seed of an augmentation can tell membership.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
-from upcycle.audit.attacks import (
-    Predict,
-    RecordScore,
-    answers_at_neighbours,
-    as_logits,
-    log_density_ratio,
-    mass_of_neighbours,
-    probe_logits,
-)
+from upcycle.audit.attacks import Attack, Needs, Predict, RecordScore, Released, as_logits
 from upcycle.audit.copies import nearest_two
 from upcycle.audit.pipelines._canaries import Records
 from upcycle.audit.pipelines._contract import Parts, check_steady
-from upcycle.audit.pipelines._searches import searched
 from upcycle.errors import AuditInputError
 
 VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
-
-
-PROBE: Final = "probe of the released pairs"
-
-
-NEIGHBOURS: Final = "student at synthetic neighbours"
-
-
-NEAREST: Final = "nearest synthetic image"
-
-
-DENSITY: Final = "density of the synthetic set"
-
-
-LABEL_MASS: Final = "label mass of synthetic neighbours"
-
-
 COPYING: Final = "control: copying generator"
-
-
 PLANTED: Final = "control: planted near-duplicates"
-
-
 PLANTED_FLAG: Final = "control: planted"
-
-
 CONTROLS: Final = (COPYING, PLANTED, PLANTED_FLAG)  # scores that no attack reads
+_OF_A_RELEASE: Final = (Needs.IMAGES, Needs.SOFT_LABELS, Needs.STUDENT)
 
 
-ACCURACY: Final = "accuracy of "  # facts that begin so, each of one classifier
+@dataclass(frozen=True)
+class RunFacts:
+    """Numbers of one run.
+
+    Attributes:
+        accuracy: of every classifier by name, a fraction of the real records that the run was not given.
+        reported: what the pipeline reported (`Parts.facts`).
+        private: noise multiplier and epsilon of every classifier by DP-SGD, by name.
+        released: images of the released set, all of them.
+        compared: how many of those the attacks on it compared; copies are sought among all.
+    """
+
+    accuracy: Mapping[str, float]
+    reported: Mapping[str, float] = field(default_factory=dict)
+    private: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    released: int = 0
+    compared: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """`logits`: float32 (records, views, classes) by name of classifier; `scores`: float32 (records,) by name, higher = more
-    member; `facts`: numbers."""
+    """`logits`: float32 (records, views, classes) by name of a classifier, or of an attack whose result counts as one's;
+    `scores`: float32 (records,) by name of an attack, higher = more member, NaN where it was not asked."""
 
-    logits: dict[str, np.ndarray]
-    scores: dict[str, np.ndarray]
-    facts: dict[str, float]
+    logits: Mapping[str, np.ndarray]
+    scores: Mapping[str, np.ndarray]
+    facts: RunFacts
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked: `attacks` on what was released, `views` per record, `synthetic` images compared at most, and the number of
+    records, `searched`, that are searched for one by one (0: none)."""
+
+    attacks: tuple[Attack, ...]
+    views: int
+    synthetic: int
+    searched: int = 0
 
 
 def record_views(images: np.ndarray, count: int) -> list[np.ndarray]:
@@ -90,40 +85,36 @@ def record_views(images: np.ndarray, count: int) -> list[np.ndarray]:
     return [make() for make in makers[:count]]
 
 
-def ask(parts: Parts, records: Records, members: np.ndarray, *, views: int, synthetic: int, seed: int, few: int = 0) -> Answers:
-    """All answers of one run, on `few` records (0: none) also those that must be searched for. `members` bool (records,)
-    serves the controls alone; no attack's answer depends on it.
+def ask(parts: Parts, records: Records, members: np.ndarray, questions: Questions, *, seed: int) -> Answers:
+    """All answers of one run. `members` bool (records,) serves the controls alone; no attack's answer depends on it.
 
     Raises AuditInputError for a classifier whose answers about a record change, and for answers that are no finite numbers.
     """
-    classes, seen = int(records.true_labels.max()) + 1, record_views(records.images, views)
+    classes, seen = int(records.true_labels.max()) + 1, record_views(records.images, questions.views)
     for name, predict in parts.classifiers().items():
         check_steady(name, predict, records.images, classes)
     logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
     scores = {name: _score(name, score, records) for name, score in parts.generator_scores.items()}
-    images, soft = _synthetic_set(parts, records, synthetic, seed)
-    if images is not None:
-        scores[NEAREST] = -nearest_two(records.images, images)[0][:, 0]
-        scores[DENSITY] = log_density_ratio(records.images, images)
-        if parts.student is not None:
-            logits[NEIGHBOURS] = answers_at_neighbours(parts.student, records.images, images, classes)
-        if soft is not None:
-            scores[LABEL_MASS] = mass_of_neighbours(records.images, records.labels, images, soft)
-            logits[PROBE] = probe_logits(images, soft, seen, seed)
-    scores |= searched(parts, records, few, derive_seed(seed, "searches"))
-    scores |= _copy_controls(records, members, images, seed)
-    return Answers(
-        logits,
-        {name: s.astype(np.float32) for name, s in scores.items()},
-        {**parts.facts, **_accuracies(logits, records, members)},
+    released = _released(parts, seen, records, questions.synthetic, seed)
+    for name, found in _on_the_release(released, questions.attacks):
+        (logits if found.ndim == 3 else scores)[name] = found.astype(np.float32)
+    scores |= _searched(parts, records, questions, derive_seed(seed, "searches"))
+    scores |= _copy_controls(records, members, None if released is None else released.images, seed)
+    facts = RunFacts(
+        _accuracies(logits, records, members),
+        dict(parts.facts),
+        {name: (model.noise, model.epsilon) for name, model in parts.private.items()},
+        0 if released is None else len(released.every),
+        0 if released is None else len(released.images),
     )
+    return Answers(logits, {name: s.astype(np.float32) for name, s in scores.items()}, facts)
 
 
 def ask_accuracies(parts: Parts, records: Records, members: np.ndarray) -> Answers:
     """Nothing but the accuracy of every classifier, on the same real records as in the facts of `ask`."""
     classes = int(records.true_labels.max()) + 1
     logits = {name: _logits(predict, [records.images], classes) for name, predict in parts.classifiers().items()}
-    return Answers({}, {}, _accuracies(logits, records, members))
+    return Answers({}, {}, RunFacts(_accuracies(logits, records, members)))
 
 
 def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarray:
@@ -141,15 +132,64 @@ def _score(name: str, score: RecordScore, records: Records) -> np.ndarray:
     return values
 
 
-def _synthetic_set(parts: Parts, records: Records, count: int, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """At most `count` released images with their soft labels, or images drawn from the sampler."""
-    if parts.synthetic_images is not None:
-        soft = None if parts.soft_labels is None else np.asarray(parts.soft_labels, np.float64)[:count]
-        return parts.synthetic_images[:count], soft
-    if parts.sampler is None:
-        return None, None
+def _released(parts: Parts, views: list[np.ndarray], records: Records, count: int, seed: int) -> Released | None:
+    """The released set, at most `count` of it drawn at random, or images drawn from the sampler."""
     classes = int(records.true_labels.max()) + 1
-    return parts.sampler(np.arange(count) % classes, derive_seed(seed, "audit-draws")), None
+    if parts.synthetic_images is not None:
+        every, soft = parts.synthetic_images, parts.soft_labels
+        some = slice(None)
+        if len(every) > count:
+            some = np.sort(numpy_rng(seed, "compared images").permutation(len(every))[:count])  # type: ignore[assignment]
+    elif parts.sampler is not None:
+        every, soft, some = parts.sampler(np.arange(count) % classes, derive_seed(seed, "audit-draws")), None, slice(None)
+    else:
+        return None
+    chosen = None if soft is None else np.asarray(soft, np.float64)[some]
+    return Released(every[some], every, chosen, parts.student, views, records.labels, classes, seed)
+
+
+def _on_the_release(released: Released | None, attacks: Sequence[Attack]) -> list[tuple[str, np.ndarray]]:
+    """Name and result of every attack whose needs the release meets."""
+    if released is None:
+        return []
+    there = {
+        Needs.IMAGES: True,
+        Needs.SOFT_LABELS: released.soft_labels is not None,
+        Needs.STUDENT: released.student is not None,
+    }
+    return [(attack.name, attack.score(released)) for attack in attacks if there.get(attack.needs, False)]
+
+
+def searched_rows(records: Records, count: int) -> np.ndarray:
+    """At most `count` rows, sorted: mislabelled canaries and outliers a quarter each where there are so many, and other real
+    records, evenly through each kind. The same for every pipeline; membership plays no part."""
+    kinds = (records.kind == "mislabelled", records.outlier)
+    chosen = [_evenly(np.flatnonzero(kind), count // 4) for kind in kinds]
+    rest = np.flatnonzero(~records.canary & ~records.outlier)
+    return np.sort(np.concatenate([*chosen, _evenly(rest, count - sum(map(len, chosen)))]))
+
+
+def _searched(parts: Parts, records: Records, questions: Questions, seed: int) -> dict[str, np.ndarray]:
+    """Scores float (records,) by name on `searched_rows`, NaN for all other records; nothing where none is searched for."""
+    if not questions.searched:
+        return {}
+    rows, classes = searched_rows(records, questions.searched), int(records.true_labels.max()) + 1
+    images, labels = records.images[rows], records.labels[rows]
+    found = {name: score(images, labels) for name, score in parts.searched_scores.items()}
+    for attack in questions.attacks if parts.student is not None else ():
+        if attack.needs is Needs.SEARCH:
+            found[attack.name] = attack.score(parts.student, images, labels, classes, seed)
+    return {name: _spread(values, rows, len(records)) for name, values in found.items()}
+
+
+def _evenly(rows: np.ndarray, count: int) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
+
+
+def _spread(values: np.ndarray, rows: np.ndarray, records: int) -> np.ndarray:
+    whole = np.full(records, np.nan, np.float32)
+    whole[rows] = values
+    return whole
 
 
 def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | None, seed: int) -> dict[str, np.ndarray]:
@@ -176,8 +216,7 @@ def _one_each(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     return rows if groups is None else rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
 
 
-def _accuracies(logits: dict[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:
+def _accuracies(logits: Mapping[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:
     """Accuracy of every classifier, given logits (records, views, classes), on the real records that it was not given."""
     fresh = ~members & ~records.canary
-    right = {name: found[fresh, 0].argmax(1) == records.true_labels[fresh] for name, found in logits.items()}
-    return {f"{ACCURACY}{name}": float(hits.mean()) for name, hits in right.items()}
+    return {name: float((found[fresh, 0].argmax(1) == records.true_labels[fresh]).mean()) for name, found in logits.items()}

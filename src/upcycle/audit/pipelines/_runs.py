@@ -13,45 +13,48 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from upcycle._files import write_arrays
-from upcycle.audit.attacks import ShadowSet
+from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canaries import Records
-from upcycle.audit.pipelines._code_version import UNKNOWN, code_facts, code_version
+from upcycle.audit.pipelines._code_version import code_version
 from upcycle.audit.pipelines._contract import Pipeline
 from upcycle.audit.pipelines._design import Design
 from upcycle.audit.pipelines._plan import AuditPlan
-from upcycle.audit.pipelines._questions import Answers, ask, ask_accuracies
+from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
 from upcycle.errors import AuditInputError
 
-FORMAT = 2  # of the questions and of the files; another number makes old files strangers
-
-
+FORMAT = 3  # of the questions and of the files; another number makes old files strangers
 Report = Callable[[int, int, float], None]
 """Called with (runs finished, runs in all, seconds of work of the last one)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shadows:
-    """The answers of all pipelines of a design, in its order. `logits` float32 (pipelines, records, views, classes) and
-    `scores` float32 (pipelines, records) by name; `facts` by name, one number per pipeline, also of the code that made it;
-    `seconds` (pipelines,); `without_canaries`: the accuracies among the facts once more, of the first pipelines run again on
-    the records as they are."""
+    """The answers of all pipelines of a design, in its order.
+
+    Attributes:
+        design: records, canaries and coins.
+        logits: float32 (pipelines, records, views, classes) by name.
+        scores: float32 (pipelines, records) by name.
+        facts: of every pipeline.
+        seconds: float64 (pipelines,), of work.
+        code: version of the code that made each pipeline's answers.
+        without_canaries: accuracies by classifier of the first pipelines run again on the records as they are.
+    """
 
     design: Design
     logits: Mapping[str, np.ndarray]
     scores: Mapping[str, np.ndarray]
-    facts: Mapping[str, np.ndarray]
+    facts: Sequence[RunFacts]
     seconds: np.ndarray
-    without_canaries: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def shadow_set(self, name: str) -> ShadowSet:
-        """One classifier's answers, as attacks with shadow models take them."""
-        return ShadowSet(self.logits[name], self.design.members, self.design.records.labels)
+    code: Sequence[str] = ()
+    without_canaries: Sequence[Mapping[str, float]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class _Run:
     plain: bool = False
 
 
-_Task = tuple[Pipeline, _Run, AuditPlan, Path]  # the last one is where the answers are kept
+_Task = tuple[Pipeline, _Run, AuditPlan, tuple[Attack, ...], Path]  # the last one is where the answers are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +79,6 @@ class KeptRun:
     answers: Answers
     seconds: float
     code: str
-
-
-def run_shadows(
-    pipeline: Pipeline, design: Design, plan: AuditPlan, *, cache: Path | None = None, report: Report | None = None
-) -> Shadows:
-    """Run what is not in `cache` yet, one thread per worker, and read all answers.
-
-    Raises AuditInputError for a pipeline without a `key` where a cache is given, and for pipelines that differ in their parts.
-    """
-    with kept_runs(pipeline, cache) as folder:
-        return run_in(folder, pipeline, design, plan, report)
 
 
 @contextmanager
@@ -104,10 +96,13 @@ def kept_runs(pipeline: Pipeline, cache: Path | None) -> Iterator[Path]:
     yield cache
 
 
-def run_paths(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path) -> list[Path]:
+def run_paths(
+    pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, catalogue: Sequence[Attack] = CATALOGUE
+) -> list[Path]:
     """Where the answers of every run are kept, those without canaries last: a hash of records, coin flips, seed, questions and
     the pipeline's key."""
-    asked = [plan.views, plan.synthetic, *([plan.searched] if plan.searched else [])]  # what was kept before stays readable
+    questions = plan.questions(catalogue)
+    asked = [plan.views, plan.synthetic, plan.searched, [attack.name for attack in questions.attacks]]
     base = json.dumps([FORMAT, str(getattr(pipeline, "key", "")), *asked]).encode()
     hashes = {plain: _hash_of(given, base) for given, plain in ((design.records, False), (design.plain, True)) if given}
     paths = []
@@ -141,17 +136,30 @@ def read_answers(path: Path) -> KeptRun | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:  # a damaged file is closed, too
             arrays = {name: saved[name] for name in saved.files}
         facts = json.loads(str(arrays.pop("facts")))
-        seconds, code = float(arrays.pop("seconds")), str(arrays.pop("code", UNKNOWN))
+        seconds, code = float(arrays.pop("seconds")), str(arrays.pop("code"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     logits = {name.removeprefix("logits/"): a for name, a in arrays.items() if name.startswith("logits/")}
     scores = {name.removeprefix("scores/"): a for name, a in arrays.items() if name.startswith("scores/")}
-    return KeptRun(Answers(logits, scores, facts), seconds, code)
+    return KeptRun(Answers(logits, scores, _facts(facts)), seconds, code)
 
 
-def run_in(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, report: Report | None = None) -> Shadows:
-    """`run_shadows` with its runs in the folder `cache`."""
-    paths, tasks = run_paths(pipeline, design, plan, cache), _missing(cache, pipeline, design, plan)
+def _facts(found: dict[str, Any]) -> RunFacts:
+    private = {name: (float(noise), float(epsilon)) for name, (noise, epsilon) in found.pop("private").items()}
+    return RunFacts(**found, private=private)
+
+
+def run_in(
+    cache: Path,
+    pipeline: Pipeline,
+    design: Design,
+    plan: AuditPlan,
+    report: Report | None = None,
+    catalogue: Sequence[Attack] = CATALOGUE,
+) -> Shadows:
+    """Run what is not in the folder `cache` yet, one thread per worker, and read all answers. Raises AuditInputError for
+    pipelines that differ in their parts."""
+    paths, tasks = run_paths(pipeline, design, plan, cache, catalogue), _missing(cache, pipeline, design, plan, catalogue)
     for number, seconds in enumerate(_fan_out(tasks, plan), len(paths) - len(tasks) + 1):
         if report is not None:
             report(number, len(paths), seconds)
@@ -168,13 +176,13 @@ def run_first(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, 
     """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each, as they
     finish. Raises AuditInputError for a pipeline without a `key`."""
     with kept_runs(pipeline, cache) as folder:
-        return list(_fan_out(_missing(folder, pipeline, design, plan)[:count], plan))
+        return list(_fan_out(_missing(folder, pipeline, design, plan, CATALOGUE)[:count], plan))
 
 
-def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan) -> list[_Task]:
+def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, catalogue: Sequence[Attack]) -> list[_Task]:
     """The runs whose answers are not in `cache`, in the order of `run_paths`."""
-    every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache), strict=True)
-    return [(pipeline, run, plan, path) for run, path in every if read_answers(path) is None]
+    every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache, catalogue), strict=True)
+    return [(pipeline, run, plan, tuple(catalogue), path) for run, path in every if read_answers(path) is None]
 
 
 def _fan_out(tasks: Sequence[_Task], plan: AuditPlan) -> Iterator[float]:
@@ -192,33 +200,34 @@ def _fan_out(tasks: Sequence[_Task], plan: AuditPlan) -> Iterator[float]:
         yield from found
 
 
-def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, path: Path) -> float:
+def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, catalogue: tuple[Attack, ...], path: Path) -> float:
     """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
-    start, code = time.monotonic(), code_version()  # read beside the modules that do the work, not when it is over
+    start, code = time.monotonic(), code_version()  # read while the modules that do the work are loaded, not when it is over
     records, members, seed = run.records, run.members, run.seed
     parts = pipeline(*run.given.given(members), seed=seed)
     if run.plain:
         answers = ask_accuracies(parts, records, members)
     else:
-        answers = ask(parts, records, members, views=plan.views, synthetic=plan.synthetic, seed=seed, few=plan.searched)
+        answers = ask(parts, records, members, plan.questions(catalogue), seed=seed)
     seconds = time.monotonic() - start
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
-    about = {"facts": np.array(json.dumps(answers.facts)), "seconds": np.array(seconds), "code": np.array(code)}
+    about = {"facts": np.array(json.dumps(asdict(answers.facts))), "seconds": np.array(seconds), "code": np.array(code)}
     write_arrays(path, {**about, **arrays}, compressed=False)
     return seconds
 
 
 def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
-    found, plain = found[: len(design.members)], [run.answers.facts for run in found[len(design.members) :]]
+    found, plain = found[: len(design.members)], [run.answers.facts.accuracy for run in found[len(design.members) :]]
     whole = [run.answers for run in found]
     first = whole[0]
     for answers in whole:
         if answers.logits.keys() != first.logits.keys() or answers.scores.keys() != first.scores.keys():
             raise AuditInputError(
                 "a pipeline must leave the same parts in every run. Got "
-                f"{sorted({*answers.logits, *answers.scores} ^ {*first.logits, *first.scores})} in some only."
+                f"{sorted({*answers.logits, *answers.scores} ^ {*first.logits, *first.scores})} in some only. Mend it."
             )
-    if other := {name for facts in plain for name in facts.keys() ^ plain[0].keys() | facts.keys() - first.facts.keys()}:
+    known = first.facts.accuracy.keys()
+    if other := {name for accuracies in plain for name in accuracies.keys() ^ plain[0].keys() | accuracies.keys() - known}:
         raise AuditInputError(
             f"a pipeline must leave the same classifiers without canaries. Got {sorted(other)} in some runs only. Mend it."
         )
@@ -226,7 +235,8 @@ def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
         design,
         {name: np.stack([a.logits[name] for a in whole]) for name in first.logits},
         {name: np.stack([a.scores[name] for a in whole]) for name in first.scores},
-        {name: np.array([a.facts[name] for a in whole]) for name in first.facts} | code_facts([run.code for run in found]),
+        [a.facts for a in whole],
         np.array([run.seconds for run in found]),
-        {name: np.array([facts[name] for facts in plain]) for name in (plain[0] if plain else ())},
+        [run.code for run in found],
+        plain,
     )

@@ -1,4 +1,4 @@
-"""The frozen outcome of an audit: rows, controls, verdicts. What leaves as JSON holds nothing about single records."""
+"""The frozen outcome of an audit of scores. What leaves as JSON holds nothing about single records."""
 
 from __future__ import annotations
 
@@ -9,53 +9,43 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle.audit.attacks import AttackCard
-from upcycle.audit.verdict import AuditRow, Control, Endpoint, Verdict, headline
+from upcycle.audit.verdict import Control, Endpoint, Judged, Row, flat_control, flat_row, plain
 
-SCHEMA_VERSION: Final = 2
-
-
+SCHEMA_VERSION: Final = 3
 SCHEMA: Final = f"upcycle-audit/{SCHEMA_VERSION}"
 
 
 @dataclass(frozen=True, eq=False)
-class AuditResult:
-    """What an audit found. `arrays` holds per-record scores and stays with the data; everything else may be shown."""
+class AuditResult(Judged):
+    """What an audit of scores found.
 
-    rows: tuple[AuditRow, ...]
+    Attributes:
+        rows: every attack on every target.
+        controls: the negative ones first.
+        cards: what each attack is.
+        endpoint: the primary one, declared beforehand.
+        folds: of the learned attacks.
+        confidence: level of every interval.
+        seed: of folds and controls.
+        arrays: per-record scores, which stay with the data; everything else may be shown.
+        notes: what was recognised or left out.
+    """
+
+    rows: tuple[Row, ...]
     controls: tuple[Control, ...]
-    verdicts: tuple[Verdict, ...]
     cards: tuple[AttackCard, ...]
     endpoint: Endpoint
     folds: int
     confidence: float
     seed: int
     arrays: Mapping[str, np.ndarray] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
-    @property
-    def headline(self) -> Verdict:
-        """The verdict on the student, or on the first target where there is none."""
-        return headline(self.verdicts)
-
-    @property
-    def verdict(self) -> str:
-        """LEAKS, NO LEAK FOUND, INCONCLUSIVE or INVALID."""
-        return self.headline.verdict
-
-    @property
-    def sentence(self) -> str:
-        """What stands beside the verdict: why, and what the audit could have seen."""
-        return self.headline.sentence
-
-    @property
-    def line(self) -> str:
-        """The verdict in one line: the word, and what the audit could have seen or still needs."""
-        return self.headline.line
-
-    def row(self, target: str, attack: str | None = None) -> AuditRow:
+    def row(self, target: str, attack: str | None = None) -> Row:
         """The row of one attack (None: the primary one) on one target. Raises KeyError."""
         attack = self.endpoint.attack if attack is None else attack
         for row in self.rows:
-            if (row.target, row.attack) == (target, attack):
+            if (row.part.name, row.attack) == (target, attack):
                 return row
         raise KeyError((target, attack))
 
@@ -63,7 +53,6 @@ class AuditResult:
         """JSON-serialisable and free of per-record data, as `audit_schema` describes it; `schema` changes when a field
         changes its meaning."""
         words = {v.target: v.verdict for v in self.verdicts}
-        endpoint = {**asdict(self.endpoint), "chance": self.endpoint.chance, "margin": self.endpoint.margin}
         return {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
@@ -71,13 +60,13 @@ class AuditResult:
             "line": self.line,
             "sentence": self.sentence,
             "primary_endpoint": str(self.endpoint),
-            "endpoint": endpoint,
-            "margin": self.endpoint.margin if self.endpoint.statistic == "AUC" else None,
+            "endpoint": {**asdict(self.endpoint), "chance": self.endpoint.chance, "margin": self.endpoint.margin},
             "plan": {"folds": self.folds, "confidence": self.confidence, "seed": self.seed},
-            "verdicts": [asdict(v) for v in self.verdicts],
-            "rows": [{**asdict(row), "verdict": words[row.target]} for row in self.rows],
-            "controls": [asdict(c) for c in self.controls],
-            "attacks": [asdict(card) for card in self.cards],
+            "verdicts": [plain(v) for v in self.verdicts],
+            "rows": [asdict(flat_row(row, words[row.part.name])) for row in self.rows],
+            "controls": [plain(flat_control(c)) for c in self.controls],
+            "attacks": [plain(card) for card in self.cards],
+            "notes": list(self.notes),
         }
 
     def scores_arrays(self) -> dict[str, np.ndarray]:

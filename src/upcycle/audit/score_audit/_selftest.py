@@ -14,8 +14,9 @@ from upcycle.audit.score_audit._audit import audit_scores
 from upcycle.audit.score_audit._targets import AttackScores, TargetScores
 from upcycle.audit.statistics import (
     Rate,
+    Scores,
     auc,
-    delong_interval,
+    auc_interval,
     epsilon_cap,
     epsilon_simultaneous,
     epsilon_split,
@@ -80,12 +81,12 @@ def _halves(n: int) -> np.ndarray:
 def _perfect_and_null(rng: np.random.Generator) -> Iterator[Check]:
     members = _halves(3000)
     perfect = members + 0.5 * rng.random(6000)
-    yield _close("separable scores: AUC", 1, auc(perfect, members), 0)
+    yield _close("separable scores: AUC", 1, auc(Scores(perfect, members)), 0)
     for fpr in (0.01, 0.001):
-        yield _close(f"separable scores: TPR at {fpr:g} FPR", 1, _value(tpr_at_fpr(perfect, members, fpr)), 0)
-    yield _close("constant scores: AUC", 0.5, auc(np.zeros(6000), members), 0)
-    yield _close("constant scores: TPR at 0.01 FPR", 0, _value(tpr_at_fpr(np.zeros(6000), members, 0.01)), 0)
-    rates = [delong_interval(rng.normal(size=400), _halves(200)) for _ in range(400)]
+        yield _close(f"separable scores: TPR at {fpr:g} FPR", 1, _value(tpr_at_fpr(Scores(perfect, members), fpr)), 0)
+    yield _close("constant scores: AUC", 0.5, auc(Scores(np.zeros(6000), members)), 0)
+    yield _close("constant scores: TPR at 0.01 FPR", 0, _value(tpr_at_fpr(Scores(np.zeros(6000), members), 0.01)), 0)
+    rates = [auc_interval(Scores(rng.normal(size=400), _halves(200))) for _ in range(400)]
     yield _least("ignorant scores: AUC interval holds 0.5", 0.93, float(np.mean([r.low <= 0.5 <= r.high for r in rates])))
 
 
@@ -99,8 +100,8 @@ def _gaussian_shift(_: np.random.Generator) -> Iterator[Check]:
     grid = ndtri((np.arange(20_000) + 0.5) / 20_000)
     for shift, area, tpr in ((0.5, 0.6382, 0.0339), (1.0, 0.7602, 0.0924), (2.0, 0.9214, 0.3721)):
         scores, members = np.concatenate([grid + shift, grid]), _halves(20_000)
-        yield _close(f"Gaussian shift {shift:g}: AUC", area, auc(scores, members), 1e-4)
-        yield _close(f"Gaussian shift {shift:g}: TPR at 0.01 FPR", tpr, _value(tpr_at_fpr(scores, members, 0.01)), 1e-3)
+        yield _close(f"Gaussian shift {shift:g}: AUC", area, auc(Scores(scores, members)), 1e-4)
+        yield _close(f"Gaussian shift {shift:g}: TPR at 0.01 FPR", tpr, _value(tpr_at_fpr(Scores(scores, members), 0.01)), 1e-3)
 
 
 def _mean_release(rng: np.random.Generator) -> Iterator[Check]:
@@ -118,7 +119,7 @@ def mean_release(rng: np.random.Generator, d: int, n: int, releases: int, pool: 
         records = rng.normal(size=(2 * n, d))
         mean = records[:n].mean(axis=0)
         centre = records.mean(axis=0) if pool else np.zeros(d)
-        areas.append(auc((records - centre) @ (mean - centre), _halves(n)))
+        areas.append(auc(Scores((records - centre) @ (mean - centre), _halves(n))))
     return float(np.mean(areas))
 
 
@@ -136,7 +137,7 @@ def _randomised_response(rng: np.random.Generator) -> Iterator[Check]:
         for _ in range(200):
             members = rng.random(1000) < 0.5
             answers = members ^ (rng.random(1000) < 1 / (1 + math.exp(epsilon)))
-            bounds.append(one_run_at_threshold(answers.astype(float), members, 0.5).low)
+            bounds.append(one_run_at_threshold(Scores(answers.astype(float), members), 0.5).low)
         yield _close(f"randomised response, epsilon {epsilon}: mean one-run bound", mean, float(np.mean(bounds)), 0.05)
         yield _least(f"randomised response, epsilon {epsilon}: bound holds", 0.93, float(np.mean(np.array(bounds) <= epsilon)))
 
@@ -144,7 +145,7 @@ def _randomised_response(rng: np.random.Generator) -> Iterator[Check]:
 def _gaussian_mechanism(rng: np.random.Generator) -> Iterator[Check]:
     for mu in (0.5, 1.0, 2.0):
         members = _halves(200_000)
-        got = gaussian_bound(rng.normal(size=400_000) + mu * members, members).mu
+        got = gaussian_bound(Scores(rng.normal(size=400_000) + mu * members, members)).mu
         yield Check(
             f"Gaussian mechanism: mu bound of {mu:g}", f"{0.95 * mu:.3g} to {mu:.3g}", f"{got:.4g}", 0.95 * mu <= got <= mu
         )
@@ -154,8 +155,8 @@ def _null_bounds(rng: np.random.Generator) -> Iterator[Check]:
     members, audits = _halves(500), 200
     slack = 0.05 + 3 * math.sqrt(0.05 * 0.95 / audits)
     scores = [rng.normal(size=1000) for _ in range(audits)]
-    split = np.mean([epsilon_split(s, members, seed=k).low > 0 for k, s in enumerate(scores)])
-    corrected = np.mean([epsilon_simultaneous(s, members).low > 0 for s in scores])
+    split = np.mean([epsilon_split(Scores(s, members), seed=k).low > 0 for k, s in enumerate(scores)])
+    corrected = np.mean([epsilon_simultaneous(Scores(s, members)).low > 0 for s in scores])
     yield _most("ignorant scores: split bound on epsilon above 0", slack, float(split))
     yield _most("ignorant scores: corrected bound on epsilon above 0", slack, float(corrected))
 
@@ -176,10 +177,12 @@ def _overfit(rng: np.random.Generator) -> Iterator[Check]:
     net = MLPClassifier((64,), solver="lbfgs", alpha=0, max_iter=300, random_state=0).fit(images[members], labels[members])
     losses = loss_signal(np.log(np.clip(net.predict_proba(images), 1e-300, 1)), labels)
     yield _close("overfit net on random labels: training accuracy", 1, net.score(images[members], labels[members]), 0)
-    yield _least("overfit net on random labels: AUC of the loss", 0.95, auc(losses, members))
-    yield _close("same with swapped membership: sum of both AUCs", 1, auc(losses, members) + auc(losses, ~members), 1e-9)
+    yield _least("overfit net on random labels: AUC of the loss", 0.95, auc(Scores(losses, members)))
+    yield _close(
+        "same with swapped membership: sum of both AUCs", 1, auc(Scores(losses, members)) + auc(Scores(losses, ~members)), 1e-9
+    )
     fresh = np.tanh(images @ rng.normal(size=(20, 64)) / 4) @ rng.normal(size=(64, 20)) / 8
-    rate = delong_interval(loss_signal(fresh, labels), members)
+    rate = auc_interval(Scores(loss_signal(fresh, labels), members))
     yield Check("net at initialisation: AUC interval holds 0.5", "0.5 inside", str(rate), rate.low <= 0.5 <= rate.high)
 
 

@@ -3,6 +3,7 @@ were made."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -67,6 +68,8 @@ def check_targets(
     n = len(np.asarray(first.members))
     if images is not None and (np.ndim(images) != 4 or len(images) != n):
         problems.append(f"images must have shape ({n}, height, width, channels). Got {np.shape(images)}. Give one per record.")
+    elif images is not None:
+        problems += _image_problems(np.asarray(images), np.asarray(first.members))
     problems += _id_problems(ids, np.asarray(first.members)) + _seen_problems(seen_ids, ids, np.asarray(first.members))
     if problems:
         raise AuditInputError(*problems)
@@ -166,3 +169,18 @@ def _seen_problems(seen: np.ndarray | None, ids: np.ndarray | None, members: np.
         f"non-members must not have been seen in early stopping or any other choice. Got {len(both)} among seen_ids. Choose on "
         "records that are not audited."
     ]
+
+
+def _image_problems(images: np.ndarray, members: np.ndarray) -> list[str]:
+    """Equal images on both sides are one record with two answers to the question whether it was used."""
+    sides: dict[bytes, int] = {}
+    both = 0
+    for image, member in zip(images, members, strict=True):
+        side = 1 << int(bool(member))
+        key = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        both += sides.get(key, 0) | side == 3
+        sides[key] = sides.get(key, 0) | side
+    if not both:
+        return []
+    how = "Remove them, or flip one coin for all copies of an image."
+    return [f"images must be of members or of non-members, not both. Got {both} that equal one on the other side. {how}"]

@@ -1,15 +1,20 @@
-"""ROC and AUC with ties moved as blocks, DeLong's interval and the Mann-Whitney p, by record or by group."""
+"""ROC and AUC with ties moved as blocks; its interval and p-value, of one run by record or by unit, or of several."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from upcycle.audit.statistics._checks import check_scores
-from upcycle.audit.statistics._values import Rate, below, expit, quantile
+from upcycle.audit.statistics._clusters import clustered, effective_number, two_way_error
+from upcycle.audit.statistics._scores import Scores
+from upcycle.audit.statistics._ties import coarse, padded, tail
+from upcycle.audit.statistics._values import Rate, expit, normal_or_t_below, normal_or_t_quantile
 from upcycle.errors import AuditInputError
+
+FEW_PAIRS: Final = 6  # below, a variance between pairs of pipelines is guesswork
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +27,10 @@ class RocCurve:
     thresholds: np.ndarray
 
 
-def roc(scores: np.ndarray, members: np.ndarray) -> RocCurve:
+def roc(s: Scores) -> RocCurve:
     """The ROC with tied scores moved as one block, so that no tie is broken in the attack's favour."""
-    scores, members = check_scores(scores, members)
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], members[order]
+    order = np.argsort(-s.values, kind="stable")
+    ranked, hits = s.values[order], s.members[order]
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     true, false = np.cumsum(hits)[ends], np.cumsum(~hits)[ends]
     return RocCurve(
@@ -36,65 +40,17 @@ def roc(scores: np.ndarray, members: np.ndarray) -> RocCurve:
     )
 
 
-def auc(scores: np.ndarray, members: np.ndarray) -> float:
+def auc(s: Scores) -> float:
     """P(score of a member > score of a non-member) + P(tie) / 2: the Mann-Whitney statistic, O(n log n)."""
-    scores, members = check_scores(scores, members)
-    m, n = int(members.sum()), int((~members).sum())
-    return float((midranks(scores)[members].sum() - m * (m + 1) / 2) / (m * n))
+    m, n = int(s.members.sum()), int((~s.members).sum())
+    return float((midranks(s.values)[s.members].sum() - m * (m + 1) / 2) / (m * n))
 
 
 def midranks(values: np.ndarray) -> np.ndarray:
     """Ranks 1..n (float64), tied values sharing the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse], dtype=np.float64)
+    from scipy.stats import rankdata
 
-
-def delong_interval(
-    scores: np.ndarray, members: np.ndarray, confidence: float = 0.95, groups: np.ndarray | None = None
-) -> Rate:
-    """AUC with DeLong's two-sided interval on the logit scale (DeLong 1988; fast midranks: Sun & Xu 2014).
-
-    With `groups` (n,) the variance is that of group sums (Obuchowski 1997) and Student's t replaces the normal. Where
-    the variance is zero (AUC exactly 0, 1, or 0.5 with constant scores) the interval is exact and conservative:
-    min(members, non-members) disjoint pairs all came out alike, so the share of pairs that do not is below 1 -
-    (alpha/2)^(1/pairs).
-    """
-    scores, members = check_scores(scores, members, least=2)
-    value = auc(scores, members)
-    variance, sides = auc_variance(scores, members, groups)
-    alpha = 1 - confidence
-    if variance < 1e-20:
-        other = 1 - (alpha / 2) ** (1 / sides)
-        half = other / 2 if 0 < value < 1 else other
-        return Rate(value, max(value - half, 0.0), min(value + half, 1.0))
-    z = quantile(1 - alpha / 2, None if groups is None else sides - 1)
-    centre, half = math.log(value / (1 - value)), z * math.sqrt(variance) / (value * (1 - value))
-    return Rate(value, expit(centre - half), expit(centre + half))
-
-
-def auc_p_value(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | None = None) -> float:
-    """One-sided p of "AUC is at most 0.5": Mann-Whitney, normal, with tie and continuity correction; 1 for constant
-    scores.
-
-    With `groups` the standard error grows by the design effect of the grouped DeLong variance and the tail is Student's
-    t.
-    """
-    scores, members = check_scores(scores, members, least=2)
-    m, n = int(members.sum()), int((~members).sum())
-    total = m + n
-    _, counts = np.unique(scores, return_counts=True)
-    ties = float((counts.astype(np.float64) ** 3 - counts).sum())
-    spread = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
-    if spread <= 0:
-        return 1.0
-    excess = (auc(scores, members) - 0.5) * m * n - 0.5
-    if groups is None:
-        return below(-excess / math.sqrt(spread))
-    grouped, sides = auc_variance(scores, members, groups)
-    alone, _ = auc_variance(scores, members, None)
-    effect = max(grouped / alone, 1.0) if alone > 0 else 1.0
-    return below(-excess / math.sqrt(spread * effect), sides - 1)
+    return np.asarray(rankdata(values), dtype=np.float64)
 
 
 def null_deviation(n_members: int, n_non_members: int) -> float:
@@ -102,24 +58,120 @@ def null_deviation(n_members: int, n_non_members: int) -> float:
     return math.sqrt((n_members + n_non_members + 1) / (12 * n_members * n_non_members))
 
 
-def auc_variance(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | None) -> tuple[float, int]:
-    """DeLong's variance of the AUC, and the number of independent units (records or groups) on the smaller side."""
-    joint = midranks(scores)
-    m, n = int(members.sum()), int((~members).sum())
-    above = (joint[members] - midranks(scores[members])) / n
-    under = 1 - (joint[~members] - midranks(scores[~members])) / m
-    if groups is None:
-        return float(above.var(ddof=1) / m + under.var(ddof=1) / n), min(m, n)
-    groups = np.asarray(groups)
-    inside, k = _group_variance(above, groups[members])
-    outside, j = _group_variance(under, groups[~members])
-    return inside + outside, min(k, j)
+def auc_interval(s: Scores, confidence: float = 0.95) -> Rate:
+    """AUC with a two-sided interval on the logit scale (DeLong 1988; fast midranks: Sun & Xu 2014).
+
+    Units of several records: the variance is that of sums over units (Obuchowski 1997), with Student's t of Kish's effective
+    number of units less one. Several runs: two-way clustering over units and pairs of pipelines, with Student's t of the pairs;
+    with fewer than six pairs, scores are ranked within each run, only units count as independent, and the limits are about
+    these very pipelines. Scores of few values: the interval of the scores padded at both ends. Where the variance is zero the
+    interval is exact and conservative: disjoint pairs of a member and a non-member all came out alike, so the share of pairs
+    that do not is below 1 - (alpha/2)^(1/pairs).
+    """
+    z = normal_or_t_quantile(0.5 + confidence / 2, None)
+    if coarse(s) and s.values.min() < s.values.max():
+        found, wide = _spread(s), _interval(_spread(padded(s, z)), confidence)
+        return Rate(found.value, min(wide.low, found.value), max(wide.high, found.value))
+    return _interval(_spread(s), confidence)
 
 
-def _group_variance(parts: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
-    """Variance of the mean of `parts` when only whole groups are independent, and the number of groups."""
-    _, inverse = np.unique(groups, return_inverse=True)
-    sums = np.bincount(inverse, weights=parts - parts.mean())
-    if len(sums) < 2:
-        raise AuditInputError("groups must number at least 2 on each side. Got 1. Give more groups or none.")
-    return float((sums**2).sum() / len(parts) ** 2 * len(sums) / (len(sums) - 1)), len(sums)
+def auc_p_value(s: Scores) -> float:
+    """One-sided p of "AUC is at most 0.5"; 1 for constant scores.
+
+    One run: Mann-Whitney, normal, with tie and continuity correction, widened by the design effect of units, or exact for
+    scores of few values. Several runs: Student's t of `auc_interval`'s standard error.
+    """
+    if s.values.min() == s.values.max():
+        return 1.0
+    if coarse(s):
+        return tail(s, midranks(s.values))
+    spread = _spread(s)
+    if s.single:
+        return _mann_whitney(s, spread)
+    if spread.error < 1e-9:  # perfectly separated scores
+        plain = _interval(spread, 0.95)
+        return (
+            1.0
+            if spread.value <= 0.5
+            else normal_or_t_below((0.5 - spread.value) / max((plain.high - plain.low) / 4, 1e-9), spread.freedom)
+        )
+    return normal_or_t_below((0.5 - spread.value) / spread.error, spread.freedom)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """An AUC, its standard error, the degrees of freedom of that (None: normal), and the disjoint pairs of a member and a
+    non-member that are independent."""
+
+    value: float
+    error: float
+    freedom: float | None
+    disjoint: int
+
+
+def _spread(s: Scores) -> _Spread:
+    m, n = int(s.members.sum()), int((~s.members).sum())
+    if min(s.sides) < 2:
+        raise AuditInputError(
+            f"members and non-members must be two or more records or groups each. Got {s.sides[0]} and {s.sides[1]}. "
+            "Audit more records."
+        )
+    if s.single:
+        above, below = _placements(s)
+        if s.independent:
+            return _Spread(auc(s), math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n), None, min(m, n))
+        variance = clustered((above - above.mean()) / m, s.units[s.members]) + clustered(
+            (below - below.mean()) / n, s.units[~s.members]
+        )
+        effective = min(effective_number(s.units[s.members]), effective_number(s.units[~s.members]))
+        return _Spread(auc(s), math.sqrt(variance), max(effective - 1, 1.0), min(s.sides))
+    few = len(np.unique(s.pairs)) < FEW_PAIRS
+    s = _ranked(s) if few else s
+    parts = np.empty(len(s.values))
+    above, below = _placements(s)
+    parts[s.members], parts[~s.members] = (above - above.mean()) / m, (below - below.mean()) / n
+    error = math.sqrt(clustered(parts, s.units)) if few else two_way_error(s, parts)
+    return _Spread(auc(s), error, len(np.unique(s.units if few else s.pairs)) - 1, min(m, n))
+
+
+def _interval(found: _Spread, confidence: float) -> Rate:
+    value, alpha = found.value, 1 - confidence
+    if found.error < (1e-10 if found.freedom is None else 1e-9):
+        other = 1 - (alpha / 2) ** (1 / found.disjoint)
+        half = other / 2 if 0 < value < 1 else other
+        return Rate(value, max(value - half, 0.0), min(value + half, 1.0))
+    inside = min(max(value, 1e-9), 1 - 1e-9)
+    centre = math.log(inside / (1 - inside))
+    half = normal_or_t_quantile(1 - alpha / 2, found.freedom) * found.error / (inside * (1 - inside))
+    return Rate(value, expit(centre - half), expit(centre + half))
+
+
+def _mann_whitney(s: Scores, grouped: _Spread) -> float:
+    m, n = int(s.members.sum()), int((~s.members).sum())
+    total = m + n
+    _, counts = np.unique(s.values, return_counts=True)
+    ties = float((counts.astype(np.float64) ** 3 - counts).sum())
+    spread = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
+    excess = (grouped.value - 0.5) * m * n - 0.5
+    if s.independent:
+        return normal_or_t_below(-excess / math.sqrt(spread), None)
+    above, below = _placements(s)
+    alone = float(above.var(ddof=1) / m + below.var(ddof=1) / n)
+    effect = max(grouped.error**2 / alone, 1.0) if alone > 0 else 1.0
+    return normal_or_t_below(-excess / math.sqrt(spread * effect), grouped.freedom)
+
+
+def _placements(s: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """DeLong's components: for each member the share of non-members below it, for each non-member that of members above it."""
+    joint, m, n = midranks(s.values), int(s.members.sum()), int((~s.members).sum())
+    above = (joint[s.members] - midranks(s.inside)) / n
+    return above, 1 - (joint[~s.members] - midranks(s.outside)) / m
+
+
+def _ranked(s: Scores) -> Scores:
+    """The same with scores as shares of their own run below, so that runs do not differ in level."""
+    scores = np.empty(len(s.values))
+    for run in np.unique(s.runs):
+        mine = s.runs == run
+        scores[mine] = (midranks(s.values[mine]) - 0.5) / mine.sum()
+    return s.having(scores)

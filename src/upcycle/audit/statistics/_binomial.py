@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from upcycle.audit.statistics._values import Interval, quantile
+from upcycle.audit.statistics._values import Interval, normal_or_t_quantile
 from upcycle.errors import AuditInputError
 
 
@@ -73,7 +73,7 @@ def _correlation(both: int, only_a: int, only_b: int, none: int) -> float:
 
 
 def _wilson(p: float, n: int, confidence: float) -> tuple[float, float]:
-    z = quantile(0.5 + confidence / 2)
+    z = normal_or_t_quantile(0.5 + confidence / 2, None)
     centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max((centre - half) / (1 + z * z / n), 0.0), min((centre + half) / (1 + z * z / n), 1.0)
 

@@ -1,8 +1,8 @@
 """Lower bounds on epsilon that stay valid after the threshold was chosen: exact binomials with a split or a corrected
 threshold (Nasr et al. 2021, arXiv:2101.04535), and Gaussian differential privacy (Dong et al. 2019, arXiv:1905.02383).
 
-Records are taken as independent given the model; `_one_run` needs no such assumption. With groups the unit is the group:
-its records' scores are averaged, and the bound speaks about removing a whole group.
+Records are taken as independent given the model; `_one_run` needs no such assumption. Where units hold several records, their
+scores are averaged, and the bound speaks about removing a whole unit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit.statistics._binomial import lower_limit, upper_limit
-from upcycle.audit.statistics._checks import check_scores
+from upcycle.audit.statistics._clusters import effective_trials
+from upcycle.audit.statistics._scores import Scores
+from upcycle.audit.statistics._tpr import tpr_at_fpr
+from upcycle.audit.statistics._values import NotResolvable
 from upcycle.errors import AuditInputError
 
 THRESHOLDS: Final = 16
@@ -60,21 +63,17 @@ def epsilon_cap(members: int, non_members: int, *, confidence: float = 0.95, del
     return epsilon_from_counts(members, members, 0, non_members, confidence=confidence, delta=delta)
 
 
-def epsilon_split(
-    scores: np.ndarray,
-    members: np.ndarray,
-    *,
-    seed: int,
-    confidence: float = 0.95,
-    delta: float = 0.0,
-    groups: np.ndarray | None = None,
-) -> EpsilonBound:
-    """The bound at the threshold that is best on a random half of both sides, read off the other half."""
-    inside, outside = _sides(scores, members, groups, 4)
+def epsilon_split(s: Scores, *, seed: int, confidence: float = 0.95, delta: float = 0.0) -> EpsilonBound:
+    """The bound at the threshold that is best on a random half of both sides, read off the other half.
+
+    A threshold lies half-way between a non-member's score and the next larger one of that half, so that a gap between members
+    and non-members is not given away.
+    """
+    inside, outside = _sides(s, 4)
     rng = np.random.default_rng([seed, *b"split"])
     inside, outside = rng.permutation(inside), rng.permutation(outside)
     m, n = len(inside) // 2, len(outside) // 2
-    grid = _thresholds(outside[:n])
+    grid = _between(_thresholds(outside[:n]), np.concatenate([inside[:m], outside[:n]]))
     tail = (1 - confidence) / 2
     best = int(np.argmax(_bounds(_above(inside[:m], grid), m, _above(outside[:n], grid), n, tail, delta)))
     found, false = int((inside[m:] > grid[best]).sum()), int((outside[n:] > grid[best]).sum())
@@ -83,21 +82,14 @@ def epsilon_split(
     return EpsilonBound("split", low, epsilon_cap(*sizes, confidence=confidence, delta=delta), confidence, delta)
 
 
-def epsilon_simultaneous(
-    scores: np.ndarray,
-    members: np.ndarray,
-    *,
-    confidence: float = 0.95,
-    delta: float = 0.0,
-    groups: np.ndarray | None = None,
-) -> EpsilonBound:
+def epsilon_simultaneous(s: Scores, *, confidence: float = 0.95, delta: float = 0.0) -> EpsilonBound:
     """The best bound over at most 16 thresholds, with Bonferroni's correction for all of them.
 
     The thresholds are order statistics of the non-members at ranks fixed by their number alone; given those the members
     above are binomial, and the true FPR above an order statistic is Beta: both limits stay exact after the choice. A
     grid over all observed scores, or over the corners of the observed ROC, would not have that.
     """
-    inside, outside = _sides(scores, members, groups, 2)
+    inside, outside = _sides(s, 2)
     m, n = len(inside), len(outside)
     grid = _thresholds(outside)
     each = 1 - (1 - confidence) / THRESHOLDS
@@ -105,14 +97,12 @@ def epsilon_simultaneous(
     return EpsilonBound("simultaneous", float(bounds.max()), epsilon_cap(m, n, confidence=each, delta=delta), confidence, delta)
 
 
-def gaussian_bound(
-    scores: np.ndarray, members: np.ndarray, *, confidence: float = 0.95, groups: np.ndarray | None = None
-) -> GaussianBound:
+def gaussian_bound(s: Scores, *, confidence: float = 0.95) -> GaussianBound:
     """mu low = max over the same corrected thresholds of z(TPR low) - z(FPR high), at least 0 (Nasr et al. 2023,
     arXiv:2302.07956)."""
     from scipy.special import ndtri
 
-    inside, outside = _sides(scores, members, groups, 2)
+    inside, outside = _sides(s, 2)
     m, n = len(inside), len(outside)
     tail = (1 - confidence) / (2 * THRESHOLDS)
     tpr, fpr = _limits(_above(inside, _thresholds(outside)), m, _ranks(n), n, tail)
@@ -142,38 +132,46 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
     return math.exp(first) * -math.expm1(min(epsilon + float(log_ndtr(-mu / 2 - epsilon / mu)) - first, 0.0))
 
 
-def epsilon_credible(found: int, members: int, false: int, non_members: int, *, confidence: float = 0.95) -> float:
-    """The lower end of the one-sided credible interval of log(TPR / FPR) under Jeffreys priors (after Zanella-Beguelin
-    et al. 2022, arXiv:2206.05199). For information beside a bound, never in its place."""
-    from scipy.optimize import brentq
-    from scipy.special import betaincc, betaincinv
+def pooled_epsilon(s: Scores, fpr: float, confidence: float = 0.95) -> EpsilonBound:
+    """log(TPR low / fpr) at delta 0, at least 0, from several runs: the mechanism is not epsilon-DP for any epsilon below it.
 
-    shares = (np.arange(4000) + 0.5) / 4000
-    fpr = betaincinv(false + 0.5, non_members - false + 0.5, shares)
-
-    def surely(epsilon: float) -> float:
-        tpr = np.minimum(fpr * math.exp(epsilon), 1.0)
-        return float(betaincc(found + 0.5, members - found + 0.5, tpr).mean()) - confidence
-
-    return float(brentq(surely, 0.0, 50.0)) if surely(0.0) > 0 else 0.0
-
-
-def by_group(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """One mean score and one flag per group; the records themselves without groups."""
-    if groups is None:
-        return scores, members
-    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    share = np.bincount(inverse, weights=members) / sizes
-    mixed = int(((share > 0) & (share < 1)).sum())
-    if mixed:
-        raise AuditInputError(f"groups must lie wholly on one side. Got {mixed} on both. Flip the coin per group.")
-    return np.bincount(inverse, weights=scores) / sizes, share == 1
+    `tpr_at_fpr` counts members above a non-member order statistic whose true false positive rate is at most `fpr`, not `fpr`
+    among the non-members at hand: the error of that choice and the members' binomial each take (1 - confidence) / 4, so the
+    bound errs with at most (1 - confidence) / 2. `cap`: what finding every member would have given, with scores that depend on
+    each other as these do; 0 where these effective non-members cannot show a rate of `fpr`.
+    """
+    error, nothing = (1 - confidence) / 4, EpsilonBound("pooled", 0.0, 0.0, confidence, 0.0)
+    found = tpr_at_fpr(s, fpr, confidence)
+    if isinstance(found, NotResolvable):
+        return nothing
+    members, outside = effective_trials(s, fpr)
+    if (1 - fpr) ** int(outside) > error:
+        return nothing
+    low, cap = (math.log(max(rate, fpr) / fpr) for rate in (found.low, lower_limit(members, members, error)))
+    return EpsilonBound("pooled", low, cap, confidence, 0.0)
 
 
-def _sides(scores: np.ndarray, members: np.ndarray, groups: np.ndarray | None, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of members and of non-members, by group where there are groups."""
-    scores, members = by_group(*check_scores(scores, members, least=least), groups)
-    scores, members = check_scores(scores, members, least=least)
+def epsilon_bound(s: Scores, fpr: float, *, seed: int, confidence: float = 0.95) -> EpsilonBound:
+    """`epsilon_split` of one run; `pooled_epsilon` of several."""
+    return epsilon_split(s, seed=seed, confidence=confidence) if s.single else pooled_epsilon(s, fpr, confidence)
+
+
+def by_unit(s: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """One mean score float64 and one flag bool per unit of a single run."""
+    if s.independent:
+        return s.values, s.members
+    sizes = np.bincount(s.units)
+    return np.bincount(s.units, weights=s.values) / sizes, np.bincount(s.units, weights=s.members) > 0
+
+
+def _sides(s: Scores, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of members and of non-members, by unit."""
+    scores, members = by_unit(s)
+    if min(members.sum(), (~members).sum()) < least:
+        raise AuditInputError(
+            f"members must hold at least {least} records or groups on each side. Got {members.sum()} members and "
+            f"{(~members).sum()} non-members. Hold more records out."
+        )
     return scores[members], scores[~members]
 
 
@@ -185,6 +183,13 @@ def _ranks(n: int) -> np.ndarray:
 def _thresholds(outside: np.ndarray) -> np.ndarray:
     """The non-member scores above which lie `_ranks` of the others."""
     return np.asarray(np.sort(outside)[::-1][_ranks(len(outside))])
+
+
+def _between(thresholds: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Every threshold moved half-way towards the next larger of the `known` scores, where there is one."""
+    known = np.unique(known)
+    place = np.searchsorted(known, thresholds, side="right")
+    return np.where(place < len(known), (thresholds + known[np.minimum(place, len(known) - 1)]) / 2, thresholds)
 
 
 def _above(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

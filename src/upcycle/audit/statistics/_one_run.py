@@ -8,47 +8,38 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from upcycle.audit.statistics._checks import check_scores
-from upcycle.audit.statistics._epsilon import EpsilonBound, GaussianBound, by_group
+from upcycle.audit.statistics._epsilon import EpsilonBound, GaussianBound, by_unit
+from upcycle.audit.statistics._scores import Scores
+from upcycle.audit.statistics._search import last_true
 from upcycle.audit.statistics._values import expit
 from upcycle.errors import AuditInputError
 
 
 def one_run_bound(
-    scores: np.ndarray,
-    members: np.ndarray,
+    s: Scores,
     *,
     guesses: int | Sequence[int] | None = None,
     seed: int = 0,
     confidence: float = 0.95,
     delta: float = 0.0,
-    groups: np.ndarray | None = None,
 ) -> EpsilonBound:
     """The largest epsilon that the number of right guesses rules out.
 
     The auditor guesses "member" for the highest and "non-member" for the lowest scores, `guesses` in all (None: every
     record), and abstains between. The number is fixed beforehand; of several numbers the best bound counts, each with
-    its share of the error. Ties are broken by a coin that never saw membership. With `groups` one flip and one mean score
-    per group. Raises AuditInputError where membership cannot have come from fair flips.
+    its share of the error. Ties are broken by a coin that never saw membership. A unit of several records has one flip and
+    one mean score. Raises AuditInputError where membership cannot have come from fair flips.
     """
-    right, counts, m = _guess(scores, members, guesses, seed, groups)
+    right, counts, m = _guess(s, guesses, seed)
     each = 1 - (1 - confidence) / len(counts)
     low = max(one_run_epsilon(m, k, hits, confidence=each, delta=delta) for k, hits in zip(counts, right, strict=True))
     cap = max(one_run_epsilon(m, k, k, confidence=each, delta=delta) for k in counts)
     return EpsilonBound("one run", low, cap, confidence, delta)
 
 
-def one_run_at_threshold(
-    scores: np.ndarray,
-    members: np.ndarray,
-    threshold: float,
-    *,
-    confidence: float = 0.95,
-    delta: float = 0.0,
-    groups: np.ndarray | None = None,
-) -> EpsilonBound:
+def one_run_at_threshold(s: Scores, threshold: float, *, confidence: float = 0.95, delta: float = 0.0) -> EpsilonBound:
     """The bound where every record is guessed: "member" above a `threshold` known beforehand, "non-member" elsewhere."""
-    scores, members = by_group(*check_scores(scores, members), groups)
+    scores, members = by_unit(s)
     m, right = len(scores), int(((scores > threshold) == members).sum())
     _check_coin(int(members.sum()), m)
     low, cap = (one_run_epsilon(m, m, hits, confidence=confidence, delta=delta) for hits in (right, m))
@@ -56,16 +47,10 @@ def one_run_at_threshold(
 
 
 def one_run_gaussian(
-    scores: np.ndarray,
-    members: np.ndarray,
-    *,
-    guesses: int | Sequence[int] | None = None,
-    seed: int = 0,
-    confidence: float = 0.95,
-    groups: np.ndarray | None = None,
+    s: Scores, *, guesses: int | Sequence[int] | None = None, seed: int = 0, confidence: float = 0.95
 ) -> GaussianBound:
     """The largest mu for which mu-GDP is ruled out by the guesses of `one_run_bound`."""
-    right, counts, m = _guess(scores, members, guesses, seed, groups)
+    right, counts, m = _guess(s, guesses, seed)
     error = (1 - confidence) / len(counts)
     mu = max(one_run_mu(m, k, hits, confidence=1 - error) for k, hits in zip(counts, right, strict=True))
     return GaussianBound(mu, confidence)
@@ -112,24 +97,14 @@ def _refutes_gaussian(mu: float, canaries: int, guesses: int, right: int, error:
     return hit + miss > guesses / canaries
 
 
-def _largest(refuted: Callable[[float], bool], tolerance: float = 1e-7) -> float:
-    """The largest value that is refuted, if refutation is monotone: doubling, then bisection; 0 where 0 is not."""
-    if not refuted(0.0):
-        return 0.0
-    low, high = 0.0, 1.0
-    while refuted(high) and high < 64:
-        low, high = high, 2 * high
-    while high - low > tolerance:
-        middle = (low + high) / 2
-        low, high = (middle, high) if refuted(middle) else (low, middle)
-    return low
+def _largest(refuted: Callable[[float], bool]) -> float:
+    """The largest value in 0..64 that is refuted, if refutation is monotone; 0 where 0 is not."""
+    return last_true(refuted, 0.0, 64.0, 1e-7) if refuted(0.0) else 0.0
 
 
-def _guess(
-    scores: np.ndarray, members: np.ndarray, guesses: int | Sequence[int] | None, seed: int, groups: np.ndarray | None
-) -> tuple[list[int], list[int], int]:
+def _guess(s: Scores, guesses: int | Sequence[int] | None, seed: int) -> tuple[list[int], list[int], int]:
     """Right guesses for each number of guesses, those numbers, and the number of coins."""
-    scores, members = by_group(*check_scores(scores, members), groups)
+    scores, members = by_unit(s)
     m = len(scores)
     counts = [m] if guesses is None else [guesses] if isinstance(guesses, int) else list(guesses)
     if not counts or not all(1 <= k <= m for k in counts):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upcycle.audit.statistics._bootstrap import check_pipelines
 from upcycle.errors import AuditInputError
 
 
@@ -43,7 +42,7 @@ def record_risk(posterior: np.ndarray, members: np.ndarray, confidence: float = 
     """
     from scipy.special import stdtrit
 
-    posterior, members = check_pipelines(posterior, members)
+    posterior, members = _check_pipelines(posterior, members)
     if posterior.min() < 0 or posterior.max() > 1:
         raise AuditInputError("posterior must be in 0..1. Got values outside. Give probabilities of membership.")
     count, prior, weight = members.sum(axis=0), float(members.mean()), 4.0
@@ -62,3 +61,29 @@ def aop(accuracy: float, auc: float) -> float:
     """Accuracy Over Privacy with lambda = 2: accuracy / (2 max(auc, 0.5))^2, in the unit of `accuracy`. For comparison,
     never a verdict."""
     return accuracy / (2 * max(auc, 0.5)) ** 2
+
+
+def _check_pipelines(scores: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(float64 scores, bool members), both (pipelines, records); raises AuditInputError with every problem, among them a
+    pipeline that was given all records and a record on which all pipelines agree."""
+    scores, members = np.asarray(scores), np.asarray(members)
+    if scores.ndim != 2 or scores.shape != members.shape or len(scores) < 2:
+        raise AuditInputError(
+            f"scores and members must have one shape (pipelines, records) with two or more pipelines. Got {scores.shape} "
+            f"and {members.shape}. Give one row per pipeline."
+        )
+    if scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
+        raise AuditInputError(f"scores must be finite numbers. Got {scores.dtype} with others. Find the records that overflow.")
+    if members.dtype.kind not in "biu" or not np.isin(members, (0, 1)).all():
+        raise AuditInputError(f"members must be booleans. Got {members.dtype}. Give True for records the pipeline was given.")
+    members = members.astype(bool)
+    problems = []
+    if (full := int(members.all(axis=1).sum())) > 0:
+        problems.append(
+            f"a pipeline must leave records out. Got {full} given all of them. Flip a coin per record and pipeline."
+        )
+    if (empty := int((~members).all(axis=1).sum())) > 0:
+        problems.append(f"a pipeline must be given records. Got {empty} given none. Flip a coin per record and pipeline.")
+    if problems:
+        raise AuditInputError(*problems)
+    return scores.astype(np.float64), members

@@ -1,4 +1,5 @@
-"""The true positive rate at a low false positive rate: resolvable or refused, exact limits, by record or by group."""
+"""The true positive rate at a low false positive rate: resolvable or refused, limits that hold after the choice of the
+threshold."""
 
 from __future__ import annotations
 
@@ -9,26 +10,16 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit.statistics._binomial import lower_limit, upper_limit
-from upcycle.audit.statistics._checks import check_scores
+from upcycle.audit.statistics._clusters import effective_trials
+from upcycle.audit.statistics._scores import Scores
+from upcycle.audit.statistics._search import last_true
 from upcycle.audit.statistics._values import NotResolvable, Rate
-from upcycle.errors import AuditInputError
 
 LEAST_FALSE_POSITIVES: Final = 3.0
+_SMALLEST: Final = math.log(1e-12)  # p-value that limits are searched for
 
 
-@dataclass(frozen=True)
-class SplitRates:
-    """Both rates at a threshold that neither was used to choose: a record is called a member where score >
-    `threshold`."""
-
-    threshold: float
-    tpr: Rate
-    fpr: Rate
-
-
-def tpr_at_fpr(
-    scores: np.ndarray, members: np.ndarray, fpr: float, confidence: float = 0.95, groups: np.ndarray | None = None
-) -> Rate | NotResolvable:
+def tpr_at_fpr(s: Scores, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
     """Share of members found at a false positive rate of `fpr`; NotResolvable below three expected false positives.
 
     `value`: the largest TPR whose empirical, block-tied FPR is <= fpr. `low`, `high` hold for the TPR at the *true*
@@ -38,46 +29,32 @@ def tpr_at_fpr(
     (error alpha/4). So each limit alone errs with at most (1 - confidence) / 2, and `low` > fpr is evidence of a leak.
     Thresholds depend on non-members only, hence the binomial over the members is exact.
 
-    With `groups` (n,) counts shrink to Kish's effective number of groups (`effective_number`), as if the records of a
-    group always fell on the same side of a threshold: safe whatever their correlation, and three false positives must
-    then come from three groups.
+    Where entries depend on each other, counts shrink to `effective_trials`. In one run three false positives must come from
+    three units. Limits of a single pair of pipelines are about that pair.
     """
-    scores, members = check_scores(scores, members)
-    outside, inside = np.sort(scores[~members])[::-1], scores[members]
-    n, m = len(outside), len(inside)
-    n_free, m_free = _free(groups, members)
-    if n_free * fpr < LEAST_FALSE_POSITIVES - 1e-9:
-        unit = "non-members" if groups is None else "independent groups of non-members"
-        return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9), unit)
-    tail = (1 - confidence) / 4
-    strict, loose = order_statistics(n, n_free, fpr, tail)
-
-    def found(position: int) -> int:
-        """Members above the position-th largest non-member; all of them past the last."""
-        return m if position > n else int((inside > outside[position - 1]).sum())
-
-    low = lower_limit(found(strict) * m_free / m, m_free, tail) if strict else 0.0
-    high = upper_limit(found(loose) * m_free / m, m_free, tail)
-    return Rate(found(math.floor(n * fpr + 1e-9) + 1) / m, low, high)
+    ranked = _Ranked.of(s, fpr)
+    return ranked if isinstance(ranked, NotResolvable) else ranked.rate(confidence)
 
 
-def tpr_p_value(scores: np.ndarray, members: np.ndarray, fpr: float, groups: np.ndarray | None = None) -> float:
+def tpr_p_value(s: Scores, fpr: float) -> float:
     """p of "members are found at `fpr` no more often than non-members"; 1 where `fpr` is not resolvable.
 
-    Without groups it is exact: were membership exchangeable, the number of members ahead of a given non-member order
-    statistic would be negative hypergeometric. With groups it is the smallest error at which the group-aware lower
-    limit exceeds `fpr`.
+    Of independent entries it is exact: were membership exchangeable, the number of members ahead of a given non-member order
+    statistic would be negative hypergeometric. Otherwise it is the smallest error at which the lower limit exceeds `fpr`.
     """
-    scores, members = check_scores(scores, members)
-    if groups is not None:
-        return _p_by_limits(scores, members, fpr, groups)
-    outside, m = np.sort(scores[~members])[::-1], int(members.sum())
-    n = len(outside)
-    if n * fpr < LEAST_FALSE_POSITIVES - 1e-9:
+    ranked = _Ranked.of(s, fpr)
+    if isinstance(ranked, NotResolvable):
         return 1.0
-    position = math.floor(n * fpr + 1e-9) + 1
-    ahead = int((scores[members] > outside[position - 1]).sum())
-    return tail_ahead(ahead, m, position, n)
+    if s.independent:
+        position = math.floor(len(ranked.outside) * fpr + 1e-9) + 1
+        return tail_ahead(ranked.found(position), len(ranked.inside), position, len(ranked.outside))
+
+    def hidden(log_error: float) -> bool:
+        return ranked.rate(1 - 2 * math.exp(log_error)).low <= fpr
+
+    if hidden(math.log(0.5)):
+        return 1.0
+    return math.exp(last_true(hidden, _SMALLEST, math.log(0.5), 1e-6))
 
 
 def tail_ahead(ahead: int, members: int, position: int, non_members: int) -> float:
@@ -92,49 +69,6 @@ def tail_ahead(ahead: int, members: int, position: int, non_members: int) -> flo
     rest = non_members - position + 1
     law = np.exp(choose + betaln(k + position, members - k + rest) - betaln(position, rest))
     return min(float(law.sum()), 1.0)
-
-
-def split_rates(scores: np.ndarray, members: np.ndarray, fpr: float, *, seed: int, confidence: float = 0.95) -> SplitRates:
-    """Threshold from a random half of the non-members at `fpr`, both rates from everybody else.
-
-    Each limit is one-sided Clopper-Pearson with error (1 - confidence) / 2. Raises AuditInputError where the
-    calibration half expects fewer than three false positives.
-    """
-    scores, members = check_scores(scores, members)
-    outside = np.random.default_rng([seed, *b"split"]).permutation(scores[~members])
-    half = len(outside) // 2
-    if half * fpr < LEAST_FALSE_POSITIVES - 1e-9:
-        needed = 2 * math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9)
-        raise AuditInputError(
-            f"non-members must number at least {needed} for a split threshold at {fpr:g}. Got {len(outside)}. "
-            "Hold more records out or use a larger rate."
-        )
-    chosen, judged = np.sort(outside[:half])[::-1], outside[half:]
-    threshold = float(chosen[math.floor(half * fpr + 1e-9)])
-    tail = (1 - confidence) / 2
-    return SplitRates(threshold, _rate(scores[members] > threshold, tail), _rate(judged > threshold, tail))
-
-
-def effective_number(groups: np.ndarray) -> float:
-    """Kish's effective number of groups n^2 / (sum of squared sizes): the number of groups where all are equally
-    large."""
-    _, sizes = np.unique(groups, return_counts=True)
-    return float(len(groups) ** 2 / (sizes.astype(np.float64) ** 2).sum())
-
-
-def _rate(hits: np.ndarray, tail: float) -> Rate:
-    count, n = int(hits.sum()), len(hits)
-    return Rate(count / n, lower_limit(count, n, tail), upper_limit(count, n, tail))
-
-
-def _free(groups: np.ndarray | None, members: np.ndarray) -> tuple[float, float]:
-    """Effective numbers of independent non-members and members."""
-    if groups is None:
-        return float((~members).sum()), float(members.sum())
-    groups = np.asarray(groups)
-    if groups.shape != members.shape:
-        raise AuditInputError(f"groups must have shape {members.shape}. Got {groups.shape}. Give one group per record.")
-    return effective_number(groups[~members]), effective_number(groups[members])
 
 
 def order_statistics(n: int, free: float, fpr: float, error: float) -> tuple[int, int]:
@@ -154,17 +88,47 @@ def order_statistics(n: int, free: float, fpr: float, error: float) -> tuple[int
     return strict, loose
 
 
-def _p_by_limits(scores: np.ndarray, members: np.ndarray, fpr: float, groups: np.ndarray) -> float:
-    """The smallest one-sided error whose lower limit exceeds `fpr`, by bisection on its logarithm; 1 where none does."""
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Scores of non-members, descending, and of members; the effective number of each; and whether they come of one run."""
 
-    def shows(error: float) -> bool:
-        rate = tpr_at_fpr(scores, members, fpr, 1 - 2 * error, groups)
-        return isinstance(rate, Rate) and rate.low > fpr
+    outside: np.ndarray
+    inside: np.ndarray
+    effective: tuple[float, float]
+    single: bool
+    fpr: float
 
-    low, high = math.log(1e-12), math.log(0.5)
-    if not shows(math.exp(high)):
-        return 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if shows(math.exp(middle)) else (middle, high)
-    return math.exp(high)
+    @classmethod
+    def of(cls, s: Scores, fpr: float) -> _Ranked | NotResolvable:
+        outside, needed = np.sort(s.outside)[::-1], math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9)
+        if len(outside) * fpr < LEAST_FALSE_POSITIVES - 1e-9:
+            return NotResolvable(fpr, needed, "non-members" if s.independent or not s.single else _GROUPS)
+        members, free = effective_trials(s, fpr)
+        if s.single and free * fpr < LEAST_FALSE_POSITIVES - 1e-9:
+            return NotResolvable(fpr, needed, _GROUPS)
+        return cls(outside, s.inside, (members, free), s.single, fpr)
+
+    def found(self, position: int) -> int:
+        """Members above the position-th largest non-member; all of them past the last."""
+        return len(self.inside) if position > len(self.outside) else int((self.inside > self.outside[position - 1]).sum())
+
+    def rate(self, confidence: float) -> Rate:
+        n, m, error = len(self.outside), len(self.inside), (1 - confidence) / 4
+        strict, loose = self._positions(error)
+        trials = self.effective[0]
+        low = lower_limit(self.found(strict) / m * trials, trials, error) if strict else 0.0
+        at = self.found(math.floor(n * self.fpr + 1e-9) + 1)
+        return Rate(at / m, low, upper_limit(self.found(loose) / m * trials, trials, error))
+
+    def _positions(self, error: float) -> tuple[int, int]:
+        n, free = len(self.outside), self.effective[1]
+        if self.single:
+            return order_statistics(n, free, self.fpr, error)
+        from scipy.special import bdtr
+
+        size = max(int(free), 1)
+        at_most = bdtr(np.arange(size + 1), size, self.fpr)
+        return math.floor((at_most <= error).sum() / size * n), math.ceil(((at_most < 1 - error).sum() + 1) / size * n)
+
+
+_GROUPS: Final = "independent groups of non-members"

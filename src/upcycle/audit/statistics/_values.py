@@ -1,4 +1,4 @@
-"""Quantiles and tails of the normal and of Student's t, and the value types that carry limits."""
+"""The value types that carry limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class NotResolvable:
-    """A rate that so few non-members cannot show: fewer than three expected false positives."""
+    """A rate that these non-members cannot show: fewer than three expected false positives."""
 
     fpr: float
     needs_non_members: int
@@ -38,20 +38,20 @@ class NotResolvable:
         return f"needs {self.needs_non_members} {self.unit}"
 
 
-def quantile(probability: float, degrees: int | None = None) -> float:
-    """Quantile of the standard normal, or of Student's t."""
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(probability) if degrees is None else stdtrit(degrees, probability))
-
-
-def below(z: float, degrees: int | None = None) -> float:
-    """P(Z <= z) of the standard normal, or of Student's t."""
-    from scipy.special import ndtr, stdtr
-
-    return float(ndtr(z) if degrees is None else stdtr(degrees, z))
-
-
 def expit(x: float) -> float:
     """1 / (1 + exp(-x)) without overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def normal_or_t_quantile(probability: float, freedom: float | None) -> float:
+    """Quantile of Student's t with `freedom` degrees, or of the standard normal for None."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(probability) if freedom is None else stdtrit(freedom, probability))
+
+
+def normal_or_t_below(value: float, freedom: float | None) -> float:
+    """P(X <= value) of Student's t with `freedom` degrees, or of the standard normal for None."""
+    from scipy.special import ndtr, stdtr
+
+    return float(ndtr(value) if freedom is None else stdtr(freedom, value))

@@ -1,16 +1,46 @@
-"""The words, rows, controls and endpoints that the audit of scores and the audit of pipelines share."""
+"""What the audits of scores and of pipelines share: parts, rows, controls, one rule, and one judge."""
 
-from upcycle.audit.verdict._endpoint import Endpoint, Statistic, leak_level
-from upcycle.audit.verdict._row import AuditRow, Control
-from upcycle.audit.verdict._word import Verdict, Word, headline
+from upcycle.audit.verdict._controls import halves, negative, shuffled
+from upcycle.audit.verdict._flat import ControlDocument, RowDocument, flat_control, flat_row, plain
+from upcycle.audit.verdict._judge import Evidence, judge
+from upcycle.audit.verdict._part import Part, Role
+from upcycle.audit.verdict._row import Control, ExactTest, Row, Wanted
+from upcycle.audit.verdict._rows import ONE, TOGETHER, TWICE, Attacked, adjust, make_row
+from upcycle.audit.verdict._rule import CHANCE, FPR, LOW_FPR, MARGINS, Endpoint, Rule, Statistic
+from upcycle.audit.verdict._word import Judged, Verdict, Word, headline
 
 __all__ = [
-    "AuditRow",
+    "CHANCE",
+    "FPR",
+    "LOW_FPR",
+    "MARGINS",
+    "ONE",
+    "TOGETHER",
+    "TWICE",
+    "Attacked",
     "Control",
+    "ControlDocument",
     "Endpoint",
+    "Evidence",
+    "ExactTest",
+    "Judged",
+    "Part",
+    "Role",
+    "Row",
+    "RowDocument",
+    "Rule",
     "Statistic",
     "Verdict",
+    "Wanted",
     "Word",
+    "adjust",
+    "flat_control",
+    "flat_row",
+    "halves",
     "headline",
-    "leak_level",
+    "judge",
+    "make_row",
+    "negative",
+    "plain",
+    "shuffled",
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 
 from upcycle._small_cell import SMALL_CELL
-from upcycle.audit import accuracy_interval
+from upcycle.audit.statistics import accuracy_interval
 
 UNEVEN: Final = 1.5  # times as many test images of the largest class as of the smallest
 _BY_CLASSIFIER: Final = ("balanced_accuracy", "worst_class", "never_answered")

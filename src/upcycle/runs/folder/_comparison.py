@@ -66,7 +66,7 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
 def _pair(a: RunFacts, b: RunFacts) -> Pair | None:
     if "student" not in a.accuracy or "student" not in b.accuracy or _test_images(a) != _test_images(b):
         return None
-    from upcycle.audit import paired_difference_interval
+    from upcycle.audit.statistics import paired_difference_interval
 
     right = [_right(run) for run in (a, b)]
     low, high = paired_difference_interval(right[1], right[0], a.confidence)

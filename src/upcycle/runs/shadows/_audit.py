@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from upcycle._files import forced_hash, read_json, read_record, write_arrays, write_json, write_record, write_text
-from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit, make_design, plan_for
+from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit, plan_for
+from upcycle.audit.pipelines import make_design
 from upcycle.data import ImageSet, Store
 from upcycle.dp import DpSettings, need_extra
 from upcycle.errors import DamagedFileError

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 
-from upcycle.audit import AuditPlan, Design, run_paths
-from upcycle.audit.attacks import shadow_attacks
+from upcycle.audit import AuditPlan
 from upcycle.audit.pipeline_audit import seconds_of_attacks
-from upcycle.audit.pipelines import Answers, ask, read_answers, run_first
+from upcycle.audit.pipelines import Answers, Design, ask, read_answers, run_first, run_paths
 from upcycle.runs.shadows._pipeline import ShadowPipeline
 
 Say = Callable[[str], None]
@@ -65,7 +64,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
         say("measuring what a pipeline costs on this machine")
         each, answers = _from_short_ones(pipeline, design, plan, workers)
     answers = answers or _first_kept(paths)
-    attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan, shadow_attacks())
+    attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan)
     return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
 
 
@@ -121,5 +120,5 @@ def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPla
     trained = time.monotonic()
     if not asks:
         return _Timed(trained - start)
-    answers = ask(parts, design.records, members, views=plan.views, synthetic=plan.synthetic, seed=0, few=plan.searched)
+    answers = ask(parts, design.records, members, plan.questions(), seed=0)
     return _Timed(trained - start, time.monotonic() - trained, answers)

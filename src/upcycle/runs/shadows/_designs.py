@@ -13,7 +13,7 @@ from typing import Final, final
 import numpy as np
 
 from upcycle._settings import with_settings
-from upcycle.audit import Parts
+from upcycle.audit import Parts, PrivateModel
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings
@@ -90,16 +90,14 @@ class DesignsPipeline:
         control = benches[self.control]
         variants = {name: as_predict(benches[name].classifier("student")) for name in others}
         facts = {f"seconds of {name}": spent for name, spent in seconds.items()}
-        if self.dp is not None:
-            nets, epsilons = private_classifiers(control, members, self.dp)
-            variants |= {name: as_predict(net) for name, net in nets.items()}
-            facts |= epsilons
+        private = {} if self.dp is None else private_classifiers(control, members, self.dp)
         return Parts(
             student=as_predict(benches[first].classifier("student")),
             teacher=as_predict(control.teachers()[0]),
             baseline=as_predict(control.classifier("baseline")),
             variants=variants,
             facts=facts,
+            private={name: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for name, m in private.items()},
         )
 
 

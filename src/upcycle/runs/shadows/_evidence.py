@@ -8,7 +8,8 @@ from typing import Final
 from joblib import cpu_count
 
 from upcycle._files import read_record, write_record
-from upcycle.audit import AuditInputError, AuditPlan, make_design, plan_for
+from upcycle.audit import AuditInputError, AuditPlan, plan_for
+from upcycle.audit.pipelines import make_design
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store
 from upcycle.errors import RunFolderError

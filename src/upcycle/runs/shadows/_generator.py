@@ -9,7 +9,18 @@ from typing import Final
 import numpy as np
 import torch
 
-from upcycle.audit import Inversion, RecordScore, denoiser_norm, discriminator_logit, latent_inversion, t_error
+from upcycle.audit.attacks import (
+    DENOISER_NORM,
+    DISCRIMINATOR,
+    INVERSION,
+    T_ERROR,
+    Inversion,
+    RecordScore,
+    denoiser_norm,
+    discriminator_logit,
+    latent_inversion,
+    t_error,
+)
 from upcycle.generators import EdmGenerator, GanGenerator, MixGenerator, Snapshot, StoredGenerator
 from upcycle.nets import to_input
 from upcycle.recycle import Sampler
@@ -44,7 +55,7 @@ def _white_box(generator: object, snapshot: Snapshot | None) -> dict[str, Record
     if score is None or not isinstance(generator, GanGenerator):
         return {}
     scale = partial(_scaled, generator)
-    return {"discriminator logit": lambda images, labels: discriminator_logit(score, scale(images), labels)}
+    return {DISCRIMINATOR.name: lambda images, labels: discriminator_logit(score, scale(images), labels)}
 
 
 def _by_denoiser(generator: EdmGenerator, snapshot: Snapshot | None) -> dict[str, RecordScore]:
@@ -56,7 +67,7 @@ def _by_denoiser(generator: EdmGenerator, snapshot: Snapshot | None) -> dict[str
     def error(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return t_error(denoise, scale(np.array(images)), labels, steps=4)
 
-    return {"denoiser norm": norm, "t-error": error}
+    return {DENOISER_NORM.name: norm, T_ERROR.name: error}
 
 
 def _searching(generator: object, snapshot: Snapshot | None) -> dict[str, RecordScore]:
@@ -64,9 +75,7 @@ def _searching(generator: object, snapshot: Snapshot | None) -> dict[str, Record
         return {}  # an image of the diffusion model is many passes: to go back through them costs more than it tells
     render, latents, scale = generator.renderer(snapshot), (generator.config.latent,), partial(_scaled, generator)
     return {
-        "latent inversion": lambda images, labels: latent_inversion(
-            render, scale(images), labels, latents=latents, search=_SEARCH
-        )
+        INVERSION.name: lambda images, labels: latent_inversion(render, scale(images), labels, latents=latents, search=_SEARCH)
     }
 
 

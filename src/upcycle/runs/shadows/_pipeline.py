@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from upcycle._machine import tune_process
-from upcycle.audit import Parts, Predict
+from upcycle.audit import Parts, PrivateModel
+from upcycle.audit.attacks import Predict
 from upcycle.config import Config, EdmConfig
 from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
@@ -24,7 +25,7 @@ from upcycle.nets import predict_logits
 from upcycle.recycle import Bank, CommitteeLabels, HardLabels, Labeller, bank_size, image_budget, train_student
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
-from upcycle.runs.shadows._dp import private_classifiers
+from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
 from upcycle.runs.stages import Bench, Budget, Facts, Plan, Stage, networks_of, training_road
 from upcycle.runs.watch import SilentDisplay
@@ -93,7 +94,7 @@ class ShadowPipeline:
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
             parts = _parts(bench.tuned(), facts, self.variants)
-            return parts if self.dp is None else _with_private(parts, *private_classifiers(bench, members, self.dp))
+            return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
     def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A bench of its own for one call, with all budgets."""
@@ -179,9 +180,8 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     )
 
 
-def _with_private(parts: Parts, nets: Mapping[str, nn.Module], epsilons: Mapping[str, float]) -> Parts:
-    private = {name: as_predict(net) for name, net in nets.items()}
-    return replace(parts, variants={**parts.variants, **private}, facts={**parts.facts, **epsilons})
+def _with_private(parts: Parts, found: Mapping[str, PrivateNet]) -> Parts:
+    return replace(parts, private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
 
 
 def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from upcycle._files import write_json
-from upcycle.audit import find_copies, memorisation, nearest_two
+from upcycle.audit.copies import find_copies, memorisation, nearest_two
 from upcycle.data import Store, sealed
 from upcycle.release import (
     write_synthetic,

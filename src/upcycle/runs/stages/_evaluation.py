@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from upcycle._files import write_arrays
-from upcycle.audit import accuracy_interval, paired_difference_interval
+from upcycle.audit.statistics import accuracy_interval, paired_difference_interval
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
 from upcycle.runs.folder import ByClass, by_class

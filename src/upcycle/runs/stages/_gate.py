@@ -9,7 +9,7 @@ import torch
 
 from upcycle._files import write_json
 from upcycle._random import derive_seed, numpy_rng
-from upcycle.audit import GateReport, judge_snapshots, passing
+from upcycle.audit.copies import GateReport, judge_snapshots, passing
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.generators import Generator, Snapshot

@@ -14,7 +14,7 @@ import numpy as np
 from upcycle._files import sweep
 from upcycle._machine import choose_device, tune_process
 from upcycle._private import closed_to_others, open_to_readers
-from upcycle.audit import MIN_RECORDS
+from upcycle.audit.score_audit import MIN_RECORDS
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, write_store
 from upcycle.errors import DamagedFileError, DataError, RunFolderError

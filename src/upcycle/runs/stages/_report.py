@@ -86,16 +86,18 @@ def energy_used(stages: Mapping[str, StageRecord], watts: float) -> Energy:
 
 def _roc(saved: Mapping[str, np.ndarray], confidence: float) -> dict[str, tuple[np.ndarray, ...]]:
     """Curve of the primary attack on every target with the limits of its band."""
-    from upcycle.audit import roc
+    from upcycle.audit.attacks import LOSS
+    from upcycle.audit.statistics import Scores, roc
     from upcycle.report import roc_band
 
     members = saved["members"].astype(bool)
     inside, outside = int(members.sum()), int((~members).sum())
     found: dict[str, tuple[np.ndarray, ...]] = {}
     for name in saved:
-        if name.endswith("/loss threshold"):
-            curve = roc(saved[name], members)
-            found[name.split("/")[0]] = (
+        target, _, attack = name.rpartition("/")
+        if attack == LOSS.name:
+            curve = roc(Scores(saved[name], members))
+            found[target] = (
                 curve.fpr,
                 curve.tpr,
                 *roc_band(curve.fpr, curve.tpr, inside, outside, confidence),

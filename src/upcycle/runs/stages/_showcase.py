@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from upcycle._random import derive_seed, numpy_rng
-from upcycle.audit import nearest_two
+from upcycle.audit.copies import nearest_two
 from upcycle.data import Store
 from upcycle.generators import Interpolates
 from upcycle.recycle import Sampler

@@ -8,20 +8,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tests.audit.pipelines.test_canaries import pool as images
-from upcycle.audit.pipeline_audit._owners import ONE, TOGETHER, TWICE, epsilon_unit
-from upcycle.audit.pipelines import CanaryCounts, make_design, plan_for
 from upcycle.audit.statistics import (
-    FPR,
     EpsilonBound,
-    Pool,
     Rate,
+    Scores,
     clopper_pearson,
     effective_trials,
-    pool,
     pooled_epsilon,
-    pooled_tpr,
+    tpr_at_fpr,
 )
+from upcycle.audit.verdict import FPR
 
 AUDITS = 120
 
@@ -32,13 +28,13 @@ def coins(rng: np.random.Generator, pipelines: int, records: int) -> np.ndarray:
     return np.stack([half ^ flip for half in halves for flip in (False, True)])[:pipelines]
 
 
-def pooled(scores: np.ndarray, members: np.ndarray) -> Pool:
-    pipelines, records = members.shape
-    return pool(scores, members, np.arange(records), np.arange(pipelines) // 2, np.ones(records, bool))
+def pooled(scores: np.ndarray, members: np.ndarray) -> Scores:
+    records = members.shape[1]
+    return Scores.pooled(scores, members, np.arange(records), np.ones(records, bool))
 
 
-def bound(p: Pool) -> EpsilonBound:
-    return pooled_epsilon(p, pooled_tpr(p, FPR))
+def bound(p: Scores) -> EpsilonBound:
+    return pooled_epsilon(p, FPR)
 
 
 def noise(rng: np.random.Generator, members: np.ndarray, law: str, height: float) -> np.ndarray:
@@ -65,9 +61,9 @@ def test_bound_exceeds_the_true_epsilon_in_one_audit_of_twenty_at_most(
         for _ in range(AUDITS):
             members = coins(rng, pipelines, records)
             p = pooled(noise(rng, members, law, height), members)
-            found = pooled_tpr(p, FPR)
+            found = tpr_at_fpr(p, FPR)
             assert isinstance(found, Rate)
-            lows.append(pooled_epsilon(p, found).low)
+            lows.append(bound(p).low)
             plain.append(math.log(max(found.value, 1e-9) / FPR))
         assert np.sum(np.array(lows) > truth + 1e-9) <= 14
         if height == 0:
@@ -109,18 +105,3 @@ def test_too_few_non_members_for_the_rate_can_show_no_epsilon_however_clear_the_
         found = bound(pooled(members + np.random.default_rng(3).random(members.shape) / 2, members))
         assert ((found.low, found.cap) == (0, 0)) != shown
         assert not shown or found.low == found.cap > 4
-
-
-def test_epsilon_of_copies_and_of_patients_is_said_to_be_theirs() -> None:
-    plan = plan_for("standard", pipelines=4, canaries=CanaryCounts(20, 0, 10), seed=1)
-    for groups, single, twice in ((None, ONE, TWICE), (np.arange(300) // 3, TOGETHER, TOGETHER), (np.arange(300), ONE, TWICE)):
-        design = make_design(images(300, groups=groups), plan)
-        kind = design.records.kind
-        assert epsilon_unit(design.records, design.units, kind == "") == single
-        assert epsilon_unit(design.records, design.units, kind == "mislabelled") == single
-        assert epsilon_unit(design.records, design.units, kind == "repeated") == twice
-    copied = images(300)
-    copied.images[1] = copied.images[0]
-    design = make_design(copied, plan_for("standard", pipelines=4, canaries=CanaryCounts(), seed=1))
-    assert epsilon_unit(design.records, design.units, np.arange(300) < 2) == TOGETHER
-    assert epsilon_unit(design.records, design.units, np.arange(300) >= 2) == ONE
