@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upcycle.cli._options import json_option, print_json
+from upcycle.cli._say import say
 
 if TYPE_CHECKING:
     from upcycle.release import Predictions
@@ -33,7 +34,7 @@ def predict(release: Path, files: tuple[Path, ...], as_csv: bool, as_json: bool)
         print_json(found.to_json())
         return
     for line in _table(found) if as_csv else found.lines():
-        click.echo(line)
+        say(line)
 
 
 def _table(found: Predictions) -> list[str]:
