@@ -51,9 +51,9 @@ class _Part:
 
 def by_folders(root: Path, findings: Findings) -> Layout:
     """One folder per class; or such folders below train, val and test; or train, val and test folders below each class."""
-    walk = Walk(root)
+    walk, before = Walk(root), len(findings.problems)
     tops = _tops(walk, findings)
-    if findings.problems and not tops:
+    if len(findings.problems) > before and not tops:
         walk.report(findings)
         raise DataError(*findings.problems)
     parts = [_Part(split, class_text(name), f"{top}/{name}") for top, split in tops.items() for name in walk.folders(top)]
