@@ -100,8 +100,9 @@ def _columns(table: Table, findings: Findings) -> _Columns:
 
 
 def _split_by_cells(table: Table, used: set[str | None]) -> str | None:
-    """The one column of another name whose cells all are names of splits."""
-    found = [c for c in table.header if c not in used and any(table.cells(c)) and all(split_of(x) for x in table.cells(c) if x)]
+    """The one column of another name most of whose cells are names of splits; a mistyped one among them is refused later."""
+    cells = {column: [cell for cell in table.cells(column) if cell] for column in table.header if column not in used}
+    found = [c for c, given in cells.items() if given and 2 * sum(split_of(cell) is not None for cell in given) > len(given)]
     return found[0] if len(found) == 1 else None
 
 
