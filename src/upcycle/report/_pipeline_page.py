@@ -228,7 +228,7 @@ def _others(audit: Mapping[str, Any]) -> list[_Fact]:
         "such records by luck alone": exposed.get("by_luck"),
         "share of all excess risk in the top 1 % of records": exposed.get("top_share"),
     }
-    private = {f"epsilon of {name}": model["epsilon"] for name, model in _mapping(facts, "private").items()}
+    private = {f"epsilon of {name}": model["epsilon"] for name, model in _mapping(facts, "by_dp_sgd").items()}
     found = {**_mapping(facts, "reported"), **private, **{k: v for k, v in counted.items() if v is not None}}
     return [_Fact(str(k), plain(v)) for k, v in found.items() if "seed" not in str(k)]
 

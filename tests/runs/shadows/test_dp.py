@@ -41,7 +41,7 @@ def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipel
     names = [f"DP-SGD, noise {noise}" for noise in ("0.1", "2")]
     assert set(names) <= {row.part.name for row in found.rows if row.population == "canary"}
     assert set(names) <= {verdict.target for verdict in found.verdicts}
-    assert found.facts.private[names[0]].epsilon > found.facts.private[names[1]].epsilon > 0
+    assert found.facts.by_dp_sgd[names[0]].epsilon > found.facts.by_dp_sgd[names[1]].epsilon > 0
     assert found.to_json()["dp_comparator"]["model"] in names
     assert plain.to_json()["dp_comparator"] is None
     for row in plain.select(target="student"):

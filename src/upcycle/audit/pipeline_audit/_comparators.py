@@ -38,13 +38,13 @@ def dp_comparator(rows: Sequence[Row], facts: AuditFacts, pipelines: int) -> DpC
 
     The accuracy interval is Clopper-Pearson's over the real records that some pipeline left out, each counted once.
     """
-    known = {name: facts.accuracy[name] for name in facts.private if name in facts.accuracy}
+    known = {name: facts.accuracy[name] for name in facts.by_dp_sgd if name in facts.accuracy}
     if not known or "student" not in facts.accuracy:
         return None
     student = facts.accuracy["student"]
     nearest = min(known, key=lambda name: abs(known[name] - student))
     judged = round(facts.real * (1.0 if pipelines > 1 else 0.5))
-    limits, private = clopper_pearson(round(student * judged), judged), facts.private[nearest]
+    limits, private = clopper_pearson(round(student * judged), judged), facts.by_dp_sgd[nearest]
     comparable = limits.low <= known[nearest] <= limits.high
     theirs, ours = _canaries(rows, nearest), _canaries(rows, "student")
     near = "Within" if comparable else "No DP-SGD model came within"

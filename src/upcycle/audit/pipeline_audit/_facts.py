@@ -31,7 +31,7 @@ class AuditFacts:
         accuracy: of every classifier, a fraction of the real records that its pipeline was not given.
         code: version of the code that ran pipelines, and the share of them that it ran.
         reported: what the pipeline reported.
-        private: classifiers by DP-SGD by name.
+        by_dp_sgd: classifiers by DP-SGD, by name.
         exposed: records that the student gives away; None where the pipelines are too few to tell.
     """
 
@@ -41,7 +41,7 @@ class AuditFacts:
     accuracy: Mapping[str, float]
     code: Mapping[str, float]
     reported: Mapping[str, float]
-    private: Mapping[str, PrivateFacts]
+    by_dp_sgd: Mapping[str, PrivateFacts]
     exposed: Exposure | None = None
 
     @property
