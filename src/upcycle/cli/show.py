@@ -59,6 +59,7 @@ def _verdict(run: RunFacts) -> Iterator[str]:
         yield _line("verdict", "not audited yet")
         return
     yield _line("verdict", run.verdict)
+    yield from (_line(label, text) for label, text in run.words.items())
     yield from _wrapped(run.sentence or "")
 
 

@@ -6,6 +6,7 @@ from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._metrics import Scores, roc_band, scores
 from upcycle.report._pipeline_page import render_pipeline_audit
 from upcycle.report._run_page import render, write_reports
+from upcycle.report._words import Words, words
 
 __all__ = [
     "Energy",
@@ -13,10 +14,12 @@ __all__ = [
     "Neighbours",
     "Scores",
     "Sheet",
+    "Words",
     "render",
     "render_comparison",
     "render_pipeline_audit",
     "roc_band",
     "scores",
+    "words",
     "write_reports",
 ]

@@ -29,6 +29,7 @@ from upcycle.report._page import environment
 from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
 from upcycle.report._pipeline_page import shadow_part
 from upcycle.report._summary import cards, confidence, percent, verdict
+from upcycle.report._words import words
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
             level=percent(level),
             cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
             verdict=found,
+            words=words(shown.audit, shown.pipelines, "RUN").lines() if shown.audit else [],
             rows=rows,
             shadows=shadow_part(shown.pipelines),
             student=leaks.get("student"),

@@ -20,6 +20,7 @@ from upcycle.runs.folder import (
     check_release,
     check_run,
     content_key,
+    pipeline_facts,
     read_record,
     run_stage,
     stage_records,
@@ -147,7 +148,7 @@ def summary_of(bench: Bench, until: str) -> Summary:
     assert evaluation is not None, "evaluation comes before the report"
     audit = audit_of(folder.private)
     lines = (
-        *headline(evaluation.facts, audit),
+        *headline(evaluation.facts, audit, pipeline_facts(folder.private), str(folder.root)),
         f"reports           {folder.report} (internal, do not share)",
         f"                  {shareable_report(bench)} (shareable)",
     )

@@ -102,6 +102,7 @@ class RunFacts:
     by_class: Annotated[ByClass | None, "what stands next to an accuracy: largest class, balanced accuracy, worst class"]
     verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
     sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
+    words: Annotated[dict[str, str], "the verdict for people: why, what it could have seen, the next command"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
     copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]
     reports: Annotated[
@@ -182,6 +183,7 @@ def _read(run: RunFolder) -> RunFacts:
         by_class=ByClass.from_json(evaluation.get("by_class")),
         verdict=audit.get("verdict"),
         sentence=audit.get("sentence"),
+        words=_words(audit, root),
         leakage=_leakage(audit),
         copies=_copies(run) if "copies" in records else None,
         reports={name: str(path) for name, path in _reports(run).items() if path.exists()},
@@ -237,6 +239,12 @@ def stage_records(private: Path) -> dict[str, StageRecord]:
     ordered = sorted(names, key=lambda name: place.get(re.sub(r"-\d+$", "", name), len(place)))
     found = {name: read_record(private / name) for name in ordered}
     return {name: record for name, record in found.items() if record is not None}
+
+
+def _words(audit: Mapping[str, Any], root: Path) -> dict[str, str]:
+    from upcycle.report import words
+
+    return dict(words(audit, pipeline_facts(root / "private"), str(root)).lines()) if audit else {}
 
 
 def _leakage(audit: Mapping[str, Any]) -> dict[str, Leak]:

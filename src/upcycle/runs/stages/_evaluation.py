@@ -48,7 +48,9 @@ def _logits(bench: Bench, stage: str, data: ImageSet) -> np.ndarray:
     return predict_logits(bench.classifier(stage), images, bench.device).numpy()
 
 
-def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
+def headline(
+    evaluation: dict[str, Any], audit: dict[str, Any], pipelines: dict[str, Any] | None = None, run: str = "RUN"
+) -> list[str]:
     """The numbers a run ends with, each with its interval."""
     student, baseline = evaluation["accuracy"]["student"], evaluation["accuracy"]["baseline"]
     gap = evaluation["gap_points"]
@@ -56,6 +58,8 @@ def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
         f"student accuracy  {_share(student)}   baseline {_share(baseline)}",
         f"gap               {gap[0]:+.2f} points [{gap[1]:+.2f}, {gap[2]:+.2f}] on {evaluation['test_images']:,} test images",
     ]
+    from upcycle.report import words
+
     of_classes = ByClass.from_json(evaluation.get("by_class"))
     lines += [] if of_classes is None else [f"{label:17} {text}" for label, text in of_classes.lines()]
     leaks = {row["target"]: row for row in audit["rows"] if row.get("primary")}
@@ -63,7 +67,8 @@ def headline(evaluation: dict[str, Any], audit: dict[str, Any]) -> list[str]:
     return [
         *lines,
         f"leakage           {'   '.join(shown)}",
-        f"verdict           {audit['verdict']}: {audit['sentence']}",
+        f"verdict           {audit['verdict']}",
+        *(f"{label:17} {text}" for label, text in words(audit, pipelines, run).lines()),
     ]
 
 

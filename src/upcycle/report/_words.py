@@ -1,0 +1,131 @@
+"""A verdict in three lines for somebody who does not know the terms: why, what would have been seen, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+_RECORDS: Final[Mapping[str, str]] = {
+    "clean": "ordinary records",
+    "outlier": "unusual records",
+    "next layer": "fairly unusual records",
+    "patient": "patients",
+    "canary": "planted records with a wrong label",
+    "canary, patch": "planted records with a patch",
+    "canary, repeated": "planted records given twice with a wrong label",
+    "canary, odd": "planted odd images",
+    "canary, near pair": "planted near copies with two labels",
+    "canary, patient patch": "patients with a planted patch",
+}
+_CERTAIN: Final = 0.04  # adjusted p below which a row shows a leak
+_PAIR: Final = "one used and one not,"
+_STANDARD: Final = 34  # pipelines of a standard audit, two of them without canaries
+
+
+@dataclass(frozen=True)
+class Words:
+    """Three sentences; `grade` of LEAKS is small, moderate or large, and empty otherwise."""
+
+    why: str
+    could_have_seen: str
+    next_step: str
+    grade: str = ""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text."""
+        why = f"{self.grade}: {self.why}" if self.grade else self.why
+        return [("why", why), ("could have seen", self.could_have_seen), ("next", self.next_step)]
+
+
+def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: str, workers: int = 2) -> Words:
+    """The verdict on the student of the audit's JSON and that of its shadow pipelines; `run`: the folder named in commands."""
+    word, rows = str(audit.get("verdict", "INVALID")), _of_student([audit, *([pipelines] if pipelines else [])])
+    seen = _seen(pipelines or audit)
+    if word == "LEAKS":
+        worst = _worst(rows)
+        if worst is None:
+            return Words("the planted labels show in its answers.", seen, _after_leak(run), "small but certain")
+        return Words(_told(worst), seen, _after_leak(run), _grade(worst))
+    if word == "NO LEAK FOUND":
+        return Words(_limit(rows), seen, f"decide whether to share it: upcycle release {run} (a minute)")
+    if word == "INVALID":
+        return Words("a check of the audit itself failed, so its numbers say nothing.", seen, _internal(run))
+    return Words(_open(rows), seen, _more(pipelines, run, workers))
+
+
+def _of_student(audits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for audit in audits for row in audit.get("rows") or () if row.get("target") == "student"]
+
+
+def _worst(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The row that shows the largest leak for certain."""
+    shown = [row for row in rows if min(p for p in (row.get("p_holm"), row.get("tpr_p_holm"), 1.0) if p is not None) < _CERTAIN]
+    return max(shown, key=lambda row: (row.get("tpr_at_1pct_low") or 0.0, row["auc_low"]), default=None)
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """How many of a hundred at one false alarm in a hundred; without that, of two records the right one."""
+    records = _RECORDS.get(str(row.get("population")), "records")
+    if row.get("tpr_at_1pct") is None:
+        share, low, high = (100 * float(row[name]) for name in ("auc", "auc_low", "auc_high"))
+        return f"of two {records}, {_PAIR} an attack picks the used one {share:.0f} times in 100 ({low:.0f} to {high:.0f})."
+    share, low, high = (100 * float(row[name]) for name in ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high"))
+    return (
+        f"of 100 {records} that were used, an attack finds {share:.0f} ({low:.0f} to {high:.0f}) at one false alarm in a "
+        "hundred; guessing finds 1."
+    )
+
+
+def _grade(row: Mapping[str, Any]) -> str:
+    rate, area = float(row.get("tpr_at_1pct_low") or 0.0), float(row["auc_low"])
+    if rate >= 0.1 or area >= 0.75:
+        return "large"
+    return "moderate" if rate >= 0.03 or area >= 0.6 else "small but certain"
+
+
+def _limit(rows: Sequence[Mapping[str, Any]]) -> str:
+    primary = next((row for row in reversed(rows) if row.get("primary")), None)
+    if primary is None:
+        return "no attack tells who was used."
+    records = _RECORDS.get(str(primary.get("population")), "records")
+    if primary.get("tpr_at_1pct_high") is None or primary.get("population") == "clean":
+        most = 100 * float(primary["auc_high"])
+        return f"of two {records}, {_PAIR} no attack picks the used one more than {most:.0f} times in 100."
+    most = 100 * float(primary["tpr_at_1pct_high"])
+    return f"of 100 {records} that were used, no attack finds more than {most:.0f} at one false alarm in a hundred."
+
+
+def _open(rows: Sequence[Mapping[str, Any]]) -> str:
+    primary = next((row for row in reversed(rows) if row.get("primary")), None)
+    if primary is None:
+        return "the student was not attacked."
+    low, high = 100 * float(primary["auc_low"]), 100 * float(primary["auc_high"])
+    picks = f"an attack picks the used one of two records {low:.0f} to {high:.0f} times in 100"
+    return f"{picks}: neither clearly guessing (50) nor clearly more."
+
+
+def _seen(audit: Mapping[str, Any]) -> str:
+    """What the same attack finds in the model that was made to remember, or in the teacher."""
+    for target in ("positive control", "teacher"):
+        row = next((row for row in audit.get("rows") or () if row.get("target") == target and row.get("primary")), None)
+        if row is not None:
+            kind = "a model made to remember" if target == "positive control" else "the teacher"
+            return f"in {kind}, {_told(row)}"
+    return "unknown: no model that remembers was attacked."
+
+
+def _more(pipelines: Mapping[str, Any] | None, run: str, workers: int) -> str:
+    each = (pipelines or {}).get("facts", {}).get("seconds_per_pipeline")
+    budget = "full" if pipelines and pipelines.get("plan", {}).get("budget") == "standard" else "standard"
+    count = _STANDARD if budget == "standard" else 2 * _STANDARD - 2
+    minutes = f"about {count * each / workers / 60:.0f} min" if each else "it says its minutes before it starts"
+    return f"upcycle audit {run} --budget {budget} ({minutes}); more records help too."
+
+
+def _after_leak(run: str) -> str:
+    return f"do not share it. To learn whom it is about, {_internal(run)}; --set cleaning.folds=3 trains without odd labels"
+
+
+def _internal(run: str) -> str:
+    return f"read {run}/private/report.html"

@@ -1,0 +1,59 @@
+"""The three lines under a verdict: plain, graded, and with a command that works."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from upcycle.report import words
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    base = {
+        **{"target": "student", "population": "clean", "attack": "loss threshold", "primary": True, "p_holm": 1.0},
+        **{"auc": 0.51, "auc_low": 0.48, "auc_high": 0.54, "tpr_p_holm": None},
+        **{"tpr_at_1pct": None, "tpr_at_1pct_low": None, "tpr_at_1pct_high": None},
+    }
+    return {**base, **changes}
+
+
+def audit(word: str, *rows: dict[str, Any]) -> dict[str, Any]:
+    return {"verdict": word, "rows": list(rows)}
+
+
+@pytest.mark.parametrize(
+    ("rate", "area", "grade"),
+    [((0.02, 0.012, 0.03), 0.53, "small but certain"), ((0.07, 0.05, 0.1), 0.62, "moderate"), ((0.6, 0.2, 0.8), 0.97, "large")],
+)
+def test_a_leak_is_graded_by_how_many_of_a_hundred_are_found(rate: tuple[float, float, float], area: float, grade: str) -> None:
+    value, low, high = rate
+    found = row(population="canary", p_holm=0.001, auc=area, auc_low=area - 0.01, auc_high=area + 0.01)
+    found |= {"tpr_at_1pct": value, "tpr_at_1pct_low": low, "tpr_at_1pct_high": high}
+    said = words(audit("LEAKS", row(), found), None, "run")
+    assert said.grade == grade
+    assert f"of 100 planted records with a wrong label that were used, an attack finds {100 * value:.0f}" in said.why
+    assert said.lines()[0][1].startswith(grade)
+
+
+def test_an_open_verdict_names_the_next_command_with_its_minutes() -> None:
+    pipelines = {**audit("INCONCLUSIVE", row()), "facts": {"seconds_per_pipeline": 30.0}, "plan": {"budget": "quick"}}
+    said = words(audit("INCONCLUSIVE", row()), pipelines, "my/run")
+    assert "upcycle audit my/run --budget standard (about 8 min)" in said.next_step
+    assert "48 to 54 times in 100" in said.why
+    assert "says its minutes" in words(audit("INCONCLUSIVE", row()), None, "r").next_step
+
+
+def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> None:
+    control = row(target="positive control", tpr_at_1pct=0.95, tpr_at_1pct_low=0.9, tpr_at_1pct_high=0.99, population="canary")
+    said = words(audit("NO LEAK FOUND", row(), row(target="teacher"), control), None, "r")
+    assert said.could_have_seen.startswith("in a model made to remember, of 100 planted records")
+    assert "no attack picks the used one more than 54 times in 100" in said.why
+    assert words(audit("INVALID", row()), None, "r").could_have_seen.startswith("unknown")
+
+
+def test_no_line_uses_a_term_without_its_sentence() -> None:
+    for word in ("LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"):
+        text = " ".join(text for _, text in words(audit(word, row(p_holm=0.001)), None, "r").lines())
+        assert not re.findall(r"\b(AUC|TPR|FPR|T1|margin|population|clean)\b", text)
