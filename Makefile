@@ -20,7 +20,7 @@ QUICK := tests/audit/statistics tests/audit/documents tests/test_config.py tests
 	tests/data/readers/test_folder.py tests/data/readers/test_reader.py
 QUICK_VENV := $(if $(wildcard $(VENV)/.dev),$(VENV),$(VENV)-quick)
 
-.PHONY: demo test quick matrix check format docs clean
+.PHONY: demo test quick matrix check format docs lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/upcycle demo
@@ -47,23 +47,41 @@ docs: $(VENV)/.installed
 	$(BIN)/python scripts/render_docs.py
 
 # Torch comes first and alone, so that nothing that follows can replace it. TORCH=... chooses another build or a local wheel.
+# Everything else is what requirements.lock and requirements-dev.lock name, by version and hash, and nothing is taken in its place without
+# being asked for: CONSTRAINTS=FILE takes other versions (/dev/null: the newest), TORCH='torch>=2.6' another torch.
+OTHERWISE := (echo 'Got no $(TORCH), or not the locked versions: see above. To take others: make ... TORCH="torch>=2.6" CONSTRAINTS=/dev/null' >&2; exit 1)
+PIP := $(BIN)/python -m pip install --quiet
+ifeq ($(CONSTRAINTS),constraints.txt)
+install = $(PIP) --require-hashes --no-deps --requirement $(1)
+EDITABLE := --no-deps --no-build-isolation --editable .
+else
+install = $(PIP) --constraint $(CONSTRAINTS) $(2)
+EDITABLE := --constraint $(CONSTRAINTS) --editable .
+endif
+
 $(VENV)/.torch:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python must be 3.11 or later. Got " + sys.version.split()[0] + ". Set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet '$(TORCH)' || \
-		(echo '$(TORCH) is not to be had here: taking another torch' && $(BIN)/python -m pip install --quiet 'torch>=2.6')
+	test '$(CONSTRAINTS)' = constraints.txt || $(PIP) --upgrade pip
+	$(PIP) '$(TORCH)' || $(OTHERWISE)
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable . || \
-		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --editable .)
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml $(CONSTRAINTS) requirements.lock
+	$(call install,requirements.lock,--group build) || $(OTHERWISE)
+	$(PIP) $(EDITABLE) || $(OTHERWISE)
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --group dev || \
-		(echo 'the pinned versions are not to be had here: taking others' && $(BIN)/python -m pip install --quiet --group dev)
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.lock
+	$(call install,requirements-dev.lock,--group dev) || $(OTHERWISE)
 	touch $@
+
+# The locks, from the bounds of pyproject.toml and the versions of constraints.txt. Needs uv. Torch and what it alone needs stay out.
+lock:
+	uv pip compile pyproject.toml --group build -c constraints.txt $(LOCKED) | $(PYTHON) scripts/requirements.py without-gpu > requirements.lock
+	uv pip compile pyproject.toml --all-extras --group dev --group build -c constraints.txt -c requirements.lock $(LOCKED) | \
+		$(PYTHON) scripts/requirements.py without-gpu > requirements-dev.lock
+
+LOCKED := --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet
 
 # What upcycle needs apart from torch and the packages that pull it in, and pytest.
 $(QUICK_VENV)/.quick: pyproject.toml $(CONSTRAINTS)

@@ -2,6 +2,7 @@
 
 python scripts/requirements.py lowest          # every direct dependency at its lower bound, as a constraints file
 python scripts/requirements.py without-torch   # what `make quick` installs
+python scripts/requirements.py without-gpu     # a lock file from standard input, for `make lock`
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ def lowest(requirements: Iterable[str]) -> list[str]:
     return sorted(pinned, key=str.lower)
 
 
+def without_gpu(lock: str) -> list[str]:
+    """The blocks of a lock file but torch, which is chosen apart, and what only its builds for GPUs need."""
+    blocks = re.split(r"\n(?=\S)", lock.strip())
+    return [block for block in blocks if not re.match(r"(torch|triton|nvidia-|cuda-)", block)]
+
+
 def main(wanted: str) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     core, development = declared["project"]["dependencies"], declared["dependency-groups"]["dev"]
@@ -42,8 +49,10 @@ def main(wanted: str) -> None:
     elif wanted == "without-torch":
         tools = [one for one in development if name_of(one) in TOOLS]
         print(*(name_of(one) for one in [*core, *tools] if name_of(one) not in WITHOUT))
+    elif wanted == "without-gpu":
+        print("\n".join(without_gpu(sys.stdin.read())))
     else:
-        raise SystemExit(f"list must be lowest or without-torch. Got {wanted!r}.")
+        raise SystemExit(f"list must be lowest, without-torch or without-gpu. Got {wanted!r}.")
 
 
 if __name__ == "__main__":

@@ -183,3 +183,17 @@ def test_class_names_make_harmless_folder_names(name: str, label: int) -> None:
     assert folder.startswith(f"{label:03d}") and set(folder) <= set(
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
     )
+
+
+def test_a_collapsed_generator_is_named_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    one = np.zeros((8, 8, 1), np.uint8)
+    collapsed = made_of(draw=lambda labels, numbers: np.stack([one + (number % 3) for number in numbers.astype(np.uint8)]))
+    with pytest.raises(ReleaseError, match="Got 3 different ones among 60: the generator has collapsed"):
+        write_release(tmp_path / "release", collapsed, ReleaseOptions(images=60))
+    assert not (tmp_path / "release").exists()
+
+
+def test_a_class_that_the_teacher_never_sees_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    blind = made_of(soft_labels=lambda images: np.tile([0.6, 0.3, 0.1], (len(images), 1)))
+    write_release(tmp_path / "release", blind, ReleaseOptions(images=90))
+    assert "none of the 30 synthetic images of class right" in caplog.text and "class left" not in caplog.text

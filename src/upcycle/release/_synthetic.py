@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from upcycle.release._sinks import Batch, Layout, open_sink
 
 CHUNK: Final = 512
 _GOLDEN = 0.6180339887498949
+_JUDGED = 20  # images from which on something is said of them
+_LOG = logging.getLogger("upcycle")
 _PATIENCE = 4  # draws per image wanted, before a generator that copies is given up
 
 
@@ -39,7 +42,9 @@ def class_sequence(first: int, count: int, shares: np.ndarray) -> np.ndarray:
 
 def batches(material: Material, count: int, left_out: Callable[[int], None] = lambda _: None) -> Iterator[Batch]:
     """The first `count` images of the set, in batches. A draw that is byte for byte a private image is drawn again; `left_out`
-    is told how many were. Raises ReleaseError where that happens so often that the generator must be a copier."""
+    is told how many were. Raises ReleaseError where that happens so often that the generator must be a copier, and where most
+    images are the same ones; a class of which the teacher sees no image is named in a log line."""
+    seen = _Seen(len(material.shares))
     number = count  # where further draws for images that must not leave are taken from
     for first in range(0, count, CHUNK):
         labels = class_sequence(first, min(CHUNK, count - first), material.shares)
@@ -54,7 +59,36 @@ def batches(material: Material, count: int, left_out: Callable[[int], None] = la
             images = images.copy()
             images[copies] = material.draw(labels[copies], np.arange(number, number + len(copies)))
             number += len(copies)
-        yield Batch(first, images, labels, material.soft_labels(images).astype(np.float16))
+        soft = material.soft_labels(images).astype(np.float16)
+        seen.add(images, labels, soft)
+        yield Batch(first, images, labels, soft)
+    seen.check(material.names)
+
+
+class _Seen:
+    """What a collapsed generator shows: few different images, and classes that are not recognised."""
+
+    def __init__(self, classes: int) -> None:
+        self._hashes = set[bytes]()
+        self._asked, self._right = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+
+    def add(self, images: np.ndarray, labels: np.ndarray, soft: np.ndarray) -> None:
+        self._hashes.update(map(image_hash, images))
+        classes = len(self._asked)
+        self._asked += np.bincount(labels, minlength=classes)
+        self._right += np.bincount(labels[soft.argmax(1) == labels], minlength=classes)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise ReleaseError where more than half of the images repeat others."""
+        count, different = int(self._asked.sum()), len(self._hashes)
+        if count >= _JUDGED and different < count / 2:
+            raise ReleaseError(
+                f"synthetic images must differ. Got {different:,} different ones among {count:,}: the generator "
+                "has collapsed. Train it with a lower generator.lr in a new run folder, or release with --images 0."
+            )
+        for name, asked, right in zip(names, self._asked, self._right, strict=False):
+            if asked >= _JUDGED and not right:
+                _LOG.warning("the teacher takes none of the %s synthetic images of class %s for that class", asked, name)
 
 
 def _copies(images: np.ndarray, private: frozenset[bytes]) -> np.ndarray:

@@ -34,8 +34,10 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     low, high = paired_difference_interval(right["student"], right["baseline"], confidence)
     validation, names = store.validation(), tuple(map(str, store.meta.class_names))
     looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
+    answered = {name: len(np.unique(values.argmax(1))) for name, values in logits.items()}
     return {
         "test_images": len(test),
+        "classes_answered": answered,
         "accuracy": accuracies,
         "gap_points": [float(gap), 100 * low, 100 * high],
         "by_class": by_class(logits, test.labels, names, confidence).to_json(),
@@ -62,6 +64,8 @@ def headline(
 
     of_classes = ByClass.from_json(evaluation.get("by_class"))
     lines += [] if of_classes is None else [f"{label:17} {text}" for label, text in of_classes.lines()]
+    if evaluation.get("classes_answered", {}).get("student") == 1:
+        lines.append("warning           the student gives every image the same class: it is of no use, whatever the audit says")
     leaks = {row["target"]: row for row in audit["rows"] if row.get("primary")}
     shown = [f"{name} AUC {_auc(leaks[name])}" for name in ("student", "teacher") if name in leaks]
     return [
