@@ -178,10 +178,6 @@ def _class_problems(
     if len(class_names) < 2:
         yield f"data must have at least two classes. Got only {class_names[0]!r}. Add another class."
         return
-    if len(counts) > len(class_names):
-        got = f"{len(class_names)} for labels up to {labels.max()}"
-        yield f"class names must be one for each label. Got {got}. Name every class."
-        return
     if numbered and len(class_names) > max(len(labels) // 2, 2):
         got = f"values up to {labels.max()} for {len(labels)} images"
         yield f"labels must be 0 to the number of classes minus one. Got {got}. Renumber them."

@@ -338,9 +338,7 @@ def _table_mistakes(random: Random, mixture: Mixture, root: Path, header: list[s
         mixture.refuse("no class for")
     if mixture.items[-1].split and chance(random, 8):
         rows[1][2] = random.choice(["tset", "evaluation", "fold 2"])
-        mixture.refuse(
-            f"Got {rows[1][2]}|not read: part of" if header[2] != "part of" else "part of|named file and class|columns"
-        )
+        mixture.refuse(f"Got {rows[1][2]}")
     if chance(random, 6):
         (root / "gone.png").symlink_to(root / "nowhere")
         mixture.refuse("gone.png .a link to nothing")

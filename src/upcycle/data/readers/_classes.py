@@ -66,6 +66,7 @@ def by_name(
     """
     own = [split for split in splits if split.class_names is not None]
     if not own:
+        _check_count(splits, class_names, findings)
         return list(splits), None if class_names is None else tuple(class_names)
     if len(own) < len(splits) and class_names is None:
         bare = [split.name for split in splits if split.class_names is None]
@@ -79,6 +80,14 @@ def by_name(
         replace(s, labels=_renumbered(s, names, every, findings), class_names=None)
         for s, names in zip(splits, lists, strict=True)
     ], every
+
+
+def _check_count(splits: Sequence[RawSplit], class_names: Sequence[str] | None, findings: Findings) -> None:
+    whole = [labels for split in splits if (labels := np.asarray(split.labels)).dtype.kind in "iu" and labels.size]
+    highest = max((int(labels.max()) for labels in whole), default=0)
+    if class_names and highest >= len(class_names):
+        got = f"{len(class_names)} for labels up to {highest}"
+        findings.problem("class names", "one for each label", got, "Name every class.")
 
 
 def _renumbered(split: RawSplit, names: Sequence[str], every: Sequence[str], findings: Findings) -> np.ndarray:
