@@ -70,15 +70,15 @@ def json_page() -> str:
 
 _JSON_HEAD = """`--json` prints one object on standard output and nothing else. A run then shows its progress on standard error.
 Errors go there too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes
-when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison`, `release`, `predictions`). No value
-is about a single record.
+when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison`, `release`,
+`predictions`). No value is about a single record.
 
 | command | kind |
 | --- | --- |
 | `check` | [check](#check) |
 | `run`, `demo`, `train-teacher`, `train-generator`, `distil`, `audit`, `report`, `show` | [run](#run) |
 | `compare` | [comparison](#comparison) |
-| `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (draws that were private), `exports`, `missing` |
+| `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (private draws), `exports`, `missing` |
 | `predict` | predictions: `class_names`, `predictions` (`name`, `label`, `class`, `probabilities` of every image) |
 
 The file `release/audit.json` of a run contains the whole audit, with every attack and control. It has its own
