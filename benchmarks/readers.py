@@ -109,6 +109,10 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=28)
     options = parser.parse_args()
     warnings.simplefilter("error")
+    if "hugging_face" in options.readers:
+        import datasets
+
+        datasets.disable_progress_bars()
     for reader in options.readers if options.mixtures else []:
         write("readers.json", [mixtures(reader, round(options.mixtures * SHARES[reader]))], same=("what", "reader"))
     if options.images:
