@@ -9,6 +9,7 @@ from upcycle._telemetry import silence
 
 if TYPE_CHECKING:
     from upcycle._api import Upcycler
+    from upcycle._bounded import Limits
     from upcycle.config import Config
     from upcycle.data import RawImages, RawSplit, Source, from_torch, register_reader
     from upcycle.errors import UpcycleError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Config": "upcycle.config",
+    "Limits": "upcycle._bounded",
     "RawImages": "upcycle.data",
     "RawSplit": "upcycle.data",
     "ReleaseOptions": "upcycle.release",
@@ -34,6 +36,7 @@ _PUBLIC = {
 
 __all__ = [
     "Config",
+    "Limits",
     "RawImages",
     "RawSplit",
     "ReleaseOptions",
