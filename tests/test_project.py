@@ -41,10 +41,22 @@ def test_what_make_quick_installs_has_no_torch() -> None:
     assert {"numpy", "scipy", "pytest", "hypothesis"} <= set(found) and "torch" not in found
 
 
+def test_the_locks_hold_every_declared_dependency() -> None:
+    """Nothing but the locks is installed: what they miss ends the first command with an ImportError."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for lock, wanted in (
+        ("requirements.lock", PROJECT["dependencies"]),
+        ("requirements-dev.lock", declared["dependency-groups"]["dev"]),
+    ):
+        locked = {name.lower() for name in re.findall(r"(?m)^([\w.-]+)==", (ROOT / lock).read_text(encoding="utf-8"))}
+        names = {re.split(r"[><=;\[ ]", one)[0].lower() for one in wanted} - {"torch"}
+        assert names <= locked, f"{lock} lacks {sorted(names - locked)}: run make lock"
+
+
 def test_a_list_nobody_knows_is_one_line() -> None:
     command = [sys.executable, "scripts/requirements.py", "oldest"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and result.stderr == "list must be lowest or without-torch. Got 'oldest'.\n"
+    assert result.returncode == 1 and result.stderr == "list must be lowest, without-torch or without-gpu. Got 'oldest'.\n"
 
 
 def test_the_citation_names_the_newest_closed_version_and_the_package_is_past_it() -> None:
