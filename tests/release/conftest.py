@@ -13,7 +13,7 @@ import torch
 
 from upcycle.config import ClassifierConfig
 from upcycle.nets import classifier_factory
-from upcycle.release import Material
+from upcycle.release import Material, ReleaseOptions
 
 CLASSES = 3
 AUDIT = {
@@ -56,6 +56,11 @@ def made_of(*, size: int = 8, channels: int = 1, **changes: Any) -> Material:
         "evaluation": {"test_images": 300, "accuracy": {"student": [0.9, 0.87, 0.93], "baseline": [0.91, 0.88, 0.94]}},
     }
     return Material(**{**values, **changes})
+
+
+def light(**asked: Any) -> ReleaseOptions:
+    """Options without the programs, which take seconds: for tests that look at something else."""
+    return ReleaseOptions(**{"onnx": False, "torch_export": False, **asked})
 
 
 def contents(folder: Path) -> dict[str, bytes]:

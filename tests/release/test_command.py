@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.release.conftest import contents, made_of
+from tests.release.conftest import contents, light, made_of
 from tests.run_folders import sign_again
 from upcycle.errors import ReleaseError, RunFolderError
 from upcycle.release import ReleaseOptions, load_student, write_release
@@ -85,7 +85,7 @@ def test_refusal_is_one_line_and_code_2_and_changes_nothing(word: str, run: Path
 
 def test_accepted_risk_lets_it_out_and_is_printed(run: Path) -> None:
     verdict_becomes(run, "LEAKS")
-    released = release_run(run, ReleaseOptions(images=10, accept_risk="a test"))
+    released = release_run(run, light(images=10, accept_risk="a test"))
     assert "Risk accepted: a test" in released.lines()[0]
     assert json.loads((run / "release" / "audit.json").read_text())["accepted_risk"] == "a test"
 
@@ -94,26 +94,26 @@ def test_run_without_an_audit_is_refused_unless_the_risk_is_taken(run: Path) -> 
     for stage in JUDGING:  # as if it had been stopped in its audit
         (run / "private" / stage / "manifest.json").unlink()
     with pytest.raises(ReleaseError, match="Got none"):
-        release_run(run, ReleaseOptions(images=10))
-    release_run(run, ReleaseOptions(images=10, accept_risk="early"))
+        release_run(run, light(images=10))
+    release_run(run, light(images=10, accept_risk="early"))
     assert "No audit was made" in (run / "release" / "MODEL_CARD.md").read_text()
 
 
 def test_release_without_images_has_no_data_card(run: Path) -> None:
-    release_run(run, ReleaseOptions(images=0))
+    release_run(run, light(images=0))
     names = {path.name for path in (run / "release").iterdir()}
     assert not names & {"synthetic", "DATA_CARD.md", "croissant.json"} and "MODEL_CARD.md" in names
 
 
 def test_no_released_image_was_in_the_students_bank(run: Path) -> None:
-    release_run(run, ReleaseOptions(images=300))
+    release_run(run, light(images=300))
     released = np.load(run / "release" / "synthetic" / "synthetic.npz", allow_pickle=False)["train_images"]
     bank = np.load(run / "private" / "student" / "bank" / "images.npy", allow_pickle=False)
     assert not {image.tobytes() for image in released} & {image.tobytes() for image in bank}
 
 
 def test_members_prior_follows_the_members(run: Path) -> None:
-    release_run(run, ReleaseOptions(images=400, prior="members"))
+    release_run(run, light(images=400, prior="members"))
     labels = np.load(run / "release" / "synthetic" / "synthetic.npz", allow_pickle=False)["train_labels"].ravel()
     counts = np.asarray(json.loads((run / "private" / "generator" / "class_counts.json").read_text()))
     assert np.abs(np.bincount(labels, minlength=10) - 400 * counts / counts.sum()).max() < 6
@@ -131,25 +131,25 @@ def test_folder_that_is_no_run_or_has_no_student_is_said(run: Path, tmp_path: Pa
 
 def test_somebody_elses_file_in_the_release_is_not_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "release"
-    write_release(folder, made_of(), ReleaseOptions(images=0))
+    write_release(folder, made_of(), light(images=0))
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ReleaseError, match=r"notes\.txt"):
-        write_release(folder, made_of(), ReleaseOptions(images=0))
+        write_release(folder, made_of(), light(images=0))
     assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_release_stopped_half_way_leaves_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "release"
-    write_release(folder, made_of(), ReleaseOptions(images=4))
+    write_release(folder, made_of(), light(images=4))
     before = contents(folder)
 
     def stop(drawn: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_release(folder, made_of(), ReleaseOptions(images=9), report=stop)
+        write_release(folder, made_of(), light(images=9), report=stop)
     assert contents(folder) == before
-    write_release(folder, made_of(), ReleaseOptions(images=9))
+    write_release(folder, made_of(), light(images=9))
     assert [path.name for path in tmp_path.iterdir()] == ["release"] and sums_hold(folder)
 
 
@@ -170,7 +170,7 @@ def test_leaking_run_ends_with_nothing_released_and_a_private_report(run: Path, 
 def test_croissant_is_valid_and_its_records_open(run: Path) -> None:
     mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is a development tool and is not installed")
     pytest.importorskip("pyarrow", reason="extra parquet is not installed")
-    release_run(run, ReleaseOptions(images=30, formats=("npz", "folders", "webdataset", "parquet"), licence="MIT"))
+    release_run(run, light(images=30, formats=("npz", "folders", "webdataset", "parquet"), licence="MIT"))
     dataset = mlcroissant.Dataset(jsonld=str(run / "release" / "croissant.json"))
     assert not dataset.metadata.ctx.issues.errors
     rows = [row for _, row in zip(range(30), dataset.records("parquet_records"), strict=False)]

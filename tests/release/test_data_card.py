@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.release.conftest import made_of
-from upcycle.release import ReleaseOptions, write_release
+from tests.release.conftest import light, made_of
+from upcycle.release import write_release
 
 OLD = {"images": 500, "identical": 0, "replicated": 0.0, "closer": 0.517, "closer_low": 0.49, "closer_high": 0.54}
 KNOWN = {"closer_null_low": 0.46, "closer_null_high": 0.541, "closer_p_value": 0.217, "near": 0.071, "near_expected": 0.049}
@@ -16,7 +16,7 @@ SMALL = {**KNOWN, "near": None, "near_expected": None}
 
 
 def _card(copies: dict[str, Any] | None, folder: Path) -> str:
-    write_release(folder / "release", made_of(copies=copies), ReleaseOptions(images=6))
+    write_release(folder / "release", made_of(copies=copies), light(images=6))
     return (folder / "release" / "DATA_CARD.md").read_text(encoding="utf-8")
 
 
@@ -43,9 +43,9 @@ def test_what_was_not_measured_is_left_out(copies: dict[str, Any] | None, tmp_pa
 
 def test_card_says_at_what_temperature_the_soft_labels_are(tmp_path: Path) -> None:
     """Whoever takes flattened labels for probabilities trains a student that is sure of nothing."""
-    write_release(tmp_path / "warm", made_of(temperature=4.0), ReleaseOptions(images=6))
+    write_release(tmp_path / "warm", made_of(temperature=4.0), light(images=6))
     card = (tmp_path / "warm" / "DATA_CARD.md").read_text(encoding="utf-8")
     assert "divide your logits by 4 inside the softmax" in card and "multiply the loss by 16" in card
     assert "temperature 4" in (tmp_path / "warm" / "croissant.json").read_text(encoding="utf-8")
-    write_release(tmp_path / "plain", made_of(), ReleaseOptions(images=6))
+    write_release(tmp_path / "plain", made_of(), light(images=6))
     assert "temperature" not in (tmp_path / "plain" / "DATA_CARD.md").read_text(encoding="utf-8")

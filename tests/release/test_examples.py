@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.release.conftest import light
 from upcycle.release import ReleaseOptions
 from upcycle.runs import release_run
 
@@ -61,7 +62,7 @@ def test_onnx_example_answers_an_image_file(run: Path, tmp_path: Path) -> None:
 
 
 def test_released_set_trains_a_classifier_in_plain_scikit_learn(run: Path) -> None:
-    release_run(run, ReleaseOptions(images=1_000))
+    release_run(run, light(images=1_000))
     path = run / "release" / "synthetic" / "synthetic.npz"
     result = alone(EXAMPLES / "train_on_release.py", path, blocked=("torch", "upcycle"))
     assert result.returncode == 0, result.stderr

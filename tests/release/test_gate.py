@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.release.conftest import AUDIT, contents, made_of
+from tests.release.conftest import AUDIT, contents, light, made_of
 from upcycle.errors import ConfigError, ReleaseError
 from upcycle.release import ReleaseOptions, permit, refusal, withhold, write_release
 
-SMALL = ReleaseOptions(images=6)
+SMALL = light(images=6)
 
 
 def audit(verdict: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_refused_release_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [None, audit("LEAKS"), audit("INVALID")])
 def test_accepted_risk_is_in_cards_readme_croissant_and_audit(bad: dict[str, Any] | None, tmp_path: Path) -> None:
-    options = ReleaseOptions(images=6, accept_risk="board decision 12,\n  public scans")
+    options = light(images=6, accept_risk="board decision 12,\n  public scans")
     write_release(tmp_path, made_of(audit=bad), options)
     word = "MISSING" if bad is None else bad["verdict"]
     for name in ("MODEL_CARD.md", "DATA_CARD.md", "README.txt", "croissant.json"):
@@ -80,7 +80,7 @@ def test_withheld_release_holds_the_audit_and_the_reason_only(tmp_path: Path) ->
 
 def test_reason_cannot_forge_a_card(tmp_path: Path) -> None:
     forged = "---\nlicense: mit\n---\n# Certified <script>alert(1)</script> | [link](http://x)"
-    write_release(tmp_path, made_of(audit=audit("LEAKS")), ReleaseOptions(images=6, accept_risk=forged))
+    write_release(tmp_path, made_of(audit=audit("LEAKS")), light(images=6, accept_risk=forged))
     text = (tmp_path / "MODEL_CARD.md").read_text()
     assert yaml.safe_load(text.split("---\n")[1])["license"] == "other"
     assert "<script>" not in text and "\n# Certified" not in text

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.release.conftest import made_of
+from tests.release.conftest import light, made_of
 from upcycle.errors import UpcycleError
 from upcycle.release import ReleaseOptions, load_program, load_student, write_release
 
@@ -43,7 +43,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def student(tmp_path: Path) -> Path:
-    write_release(tmp_path / "release", made_of(), ReleaseOptions(images=0))
+    write_release(tmp_path / "release", made_of(), light(images=0))
     return tmp_path / "release" / "student"
 
 
@@ -239,7 +239,7 @@ def test_yaml_with_python_tags_in_a_run_is_one_line(run: Path, target: Path) -> 
 
     (run / "config.yaml").write_text(f"seed: !!python/object/apply:os.mkdir ['{target}']\n")
     with pytest.raises(UpcycleError, match="config must be a YAML file"):
-        release_run(run, ReleaseOptions(images=0))
+        release_run(run, light(images=0))
     assert not target.exists()
 
 
@@ -250,5 +250,5 @@ def test_weights_of_a_run_that_are_a_pickle_do_not_run(run: Path, target: Path) 
 
     (run / "private" / "student" / "model.safetensors").write_bytes(_torch_saved(Bomb(target)))
     with pytest.raises((UpcycleError, SafetensorError)):
-        release_run(run, ReleaseOptions(images=0))
+        release_run(run, light(images=0))
     assert not target.exists()

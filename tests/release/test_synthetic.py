@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.release.conftest import CLASSES, contents, drawn, made_of, soft
+from tests.release.conftest import CLASSES, contents, drawn, light, made_of, soft
 from upcycle.config import DataConfig
 from upcycle.data import read
 from upcycle.errors import ReleaseError
-from upcycle.release import FORMATS, ReleaseOptions, image_hash, write_release, write_synthetic
+from upcycle.release import FORMATS, image_hash, write_release, write_synthetic
 from upcycle.release._sinks import Batch, Layout, class_folder, open_sink
 from upcycle.release._synthetic import batches, class_sequence
 
@@ -121,7 +121,7 @@ def test_shards_cut_where_they_are_full(form: str, tmp_path: Path) -> None:
 
 
 def test_same_release_again_is_the_same_bytes(tmp_path: Path) -> None:
-    options = ReleaseOptions(images=40, formats=FORMATS)
+    options = light(images=40, formats=FORMATS)
     for name in ("one", "two"):
         write_release(tmp_path / name, made_of(), options)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -157,7 +157,7 @@ def test_generator_that_only_copies_is_refused(tmp_path: Path) -> None:
     copy = np.full((8, 8, 1), 7, np.uint8)
     copier = made_of(draw=lambda labels, numbers: np.stack([copy] * len(labels)), private_hashes=frozenset([image_hash(copy)]))
     with pytest.raises(ReleaseError, match="repeats its training images"):
-        write_release(tmp_path / "release", copier, ReleaseOptions(images=20))
+        write_release(tmp_path / "release", copier, light(images=20))
     assert not (tmp_path / "release").exists()
 
 
@@ -189,11 +189,11 @@ def test_a_collapsed_generator_is_named_and_nothing_of_it_is_left(tmp_path: Path
     one = np.zeros((8, 8, 1), np.uint8)
     collapsed = made_of(draw=lambda labels, numbers: np.stack([one + (number % 3) for number in numbers.astype(np.uint8)]))
     with pytest.raises(ReleaseError, match="Got 3 different ones among 60: the generator has collapsed"):
-        write_release(tmp_path / "release", collapsed, ReleaseOptions(images=60))
+        write_release(tmp_path / "release", collapsed, light(images=60))
     assert not (tmp_path / "release").exists()
 
 
 def test_a_class_that_the_teacher_never_sees_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     blind = made_of(soft_labels=lambda images: np.tile([0.6, 0.3, 0.1], (len(images), 1)))
-    write_release(tmp_path / "release", blind, ReleaseOptions(images=90))
+    write_release(tmp_path / "release", blind, light(images=90))
     assert "none of the 30 synthetic images of class right" in caplog.text and "class left" not in caplog.text
