@@ -53,6 +53,11 @@ def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> No
     assert words(audit("INVALID", row()), None, "r").could_have_seen.startswith("unknown")
 
 
+def test_a_row_without_limits_is_passed_over() -> None:
+    odd = {"verdict": "LEAKS", "rows": [{"target": "student", "primary": True}, "row", {"target": "teacher", "auc": None}]}
+    assert words(odd, None, "r").could_have_seen.startswith("unknown")
+
+
 def test_no_line_uses_a_term_without_its_sentence() -> None:
     for word in ("LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"):
         text = " ".join(text for _, text in words(audit(word, row(p_holm=0.001)), None, "r").lines())

@@ -70,7 +70,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
             level=percent(level),
             cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
             verdict=found,
-            words=words(shown.audit, shown.pipelines, "RUN").lines() if shown.audit else [],
+            words=words(shown.audit, shown.pipelines, "RUN").lines()[: 3 if internal else 2] if shown.audit else [],
             rows=rows,
             shadows=shadow_part(shown.pipelines),
             student=leaks.get("student"),

@@ -55,7 +55,13 @@ def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: st
 
 
 def _of_student(audits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [row for audit in audits for row in audit.get("rows") or () if row.get("target") == "student"]
+    return [row for audit in audits for row in _rows(audit) if row.get("target") == "student"]
+
+
+def _rows(audit: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Its rows that have an area with limits; a page is made of any JSON."""
+    found = [row for row in audit.get("rows") or () if isinstance(row, Mapping)]
+    return [row for row in found if all(isinstance(row.get(name), int | float) for name in ("auc", "auc_low", "auc_high"))]
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -108,7 +114,7 @@ def _open(rows: Sequence[Mapping[str, Any]]) -> str:
 def _seen(audit: Mapping[str, Any]) -> str:
     """What the same attack finds in the model that was made to remember, or in the teacher."""
     for target in ("positive control", "teacher"):
-        row = next((row for row in audit.get("rows") or () if row.get("target") == target and row.get("primary")), None)
+        row = next((row for row in _rows(audit) if row.get("target") == target and row.get("primary")), None)
         if row is not None:
             kind = "a model made to remember" if target == "positive control" else "the teacher"
             return f"in {kind}, {_told(row)}"
