@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import logging
@@ -67,8 +68,13 @@ class Checkpoint:
         """Where the last sound state lies."""
         return None if self._path is None else self._path.with_name(f"{self._path.stem}.good{self._path.suffix}")
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self._path is not None and self._path.exists()
+
     def remove(self) -> None:
-        for path in (self._path, self.good):
+        for path in (self.good, self._path):
             if path is not None:
                 path.unlink(missing_ok=True)
 
@@ -175,12 +181,11 @@ class Good:
 
     def __init__(self, checkpoint: Checkpoint, parts: Mapping[str, Stateful], *, every: int) -> None:
         self._file, self._parts, self._every, self._kept = checkpoint.good, parts, every, dict[str, Any]()
-        self.seen = 0
-        try:
-            self.seen = int(self.state()["images_seen"]) if self._file is not None and self._file.exists() else -1
-        except DamagedFileError:
-            self.seen = -1
-        if self.seen < 0:
+        self.seen = -1
+        if checkpoint.begun and self._file is not None and self._file.exists():
+            with contextlib.suppress(DamagedFileError):
+                self.seen = int(self.state()["images_seen"])
+        if self.seen < 0:  # also where a fit begins again from nothing, whatever an earlier one left
             self._keep(0)
 
     def offer(self, seen: int) -> None:
