@@ -114,7 +114,7 @@ def test_release_of_a_run_with_own_parts_is_one_line_of_python(made: tuple[Upcyc
     assert facts["network"] == "Sequential" and not {"width", "blocks"} & set(facts), "nothing that is not that network's"
     assert "model.pt2" in released.exports
     images, _ = blobs(20, seed=6)
-    again = load_student(out, network=network)
+    again = load_student(out / "release", network=network)
     assert again.predict(images) == pytest.approx(made[0].predict_proba(images), abs=1e-5)
 
 

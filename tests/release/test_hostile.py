@@ -105,6 +105,10 @@ def test_hostile_weights_are_refused_in_one_line(kind: str, student: Path, targe
         ({"channels": None}, "channels"),
         ({"width": 4096, "blocks": 64}, "must hold the network"),
         ({"network": "os.system"}, "network must be residual-classifier"),
+        ({"class_names": ["one"]}, "class_names in .* must be one for every class"),
+        ({"preprocess": {"channels": 1, "side": 10**4000}}, "preprocess.side must be"),
+        ({"preprocess": [1]}, "preprocess must be"),
+        ({"preprocess": {"channels": 3, "side": 8}}, "must make what the network takes"),
     ],
 )
 def test_hostile_facts_are_refused_before_memory_is_asked_for(change: dict[str, Any], said: str, student: Path) -> None:

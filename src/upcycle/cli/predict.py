@@ -29,7 +29,8 @@ def predict(release: Path, files: tuple[Path, ...], as_csv: bool, as_json: bool)
     """
     from upcycle.release import load_student
 
-    found = load_student(release).predictions(files)
+    inside = release / "release"  # of a run
+    found = load_student(inside if inside.is_dir() else release).predictions(files)
     if as_json:
         print_json(found.to_json())
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from upcycle._bounded import shortened
 from upcycle.data.readers import as_grey, as_rgb, fitted, in_8_bits, shows_grey
 from upcycle.errors import DataError
 
@@ -183,4 +184,4 @@ def _tupled(found: object) -> object:
 def _problem(found: Any) -> str:
     name = ".".join(["preprocess", *map(str, found["loc"])])
     allowed = str(found["msg"]).removeprefix("Input should be ")
-    return f"{name} must be {allowed}. Got {str(found['input'])[:80]!r}. Get the release again, or release the run again."
+    return f"{name} must be {allowed}. Got {shortened(found['input'])}. Get the release again, or release the run again."

@@ -131,7 +131,7 @@ def write_facts(facts: Mapping[str, Any], folder: Path) -> None:
 
 
 def load_student(folder: str | Path, *, network: ClassifierFactory | None = None) -> Student:
-    """The released classifier in `folder`: a release, its `student` folder, or the run that has it.
+    """The released classifier in `folder`, which is a release (release/ of a run) or its `student` folder.
 
     It needs no private file. A student with a network of the user's own needs its `network` factory again. Raises UpcycleError
     where there is no student, where a file is damaged or hostile, or where the network does not fit the weights.
@@ -149,13 +149,21 @@ def load_student(folder: str | Path, *, network: ClassifierFactory | None = None
     _check_weights(source / WEIGHTS, net)
     net.load_state_dict(load_file(source / WEIGHTS), assign=True)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    block = Preprocess.from_json(found["preprocess"]) if "preprocess" in found else None
+    block = _block(found["preprocess"], facts) if "preprocess" in found else None
     return Student(net, block, tuple(facts.class_names) or tuple(map(str, range(facts.classes)))).eval()
+
+
+def _block(found: object, facts: Sizes) -> Preprocess:
+    block = Preprocess.from_json(found)
+    if (block.channels, block.side) != (facts.channels, facts.size):
+        got = f"{block.channels} channels of {block.side} pixels for {facts.channels} of {facts.size}"
+        raise UpcycleError(f"preprocess in {FACTS} must make what the network takes. Got {got}. Get the release again.")
+    return block
 
 
 def student_folder(folder: Path) -> Path:
     """Where the student is in `folder`. Raises UpcycleError where there is none."""
-    for found in (folder, folder / "student", folder / "release" / "student"):
+    for found in (folder, folder / "student"):
         if (found / FACTS).is_file():
             return found
     raise UpcycleError(f"folder must be a release, or release/student of a run. Got {folder}. Check the path.")
@@ -176,9 +184,13 @@ def _facts(found: dict[str, Any], path: Path, kind: type[_Facts]) -> _Facts:
         got = f"{found.get('network')!r}"[:80]
         raise UpcycleError(f"network must be {RESIDUAL} or given. Got {got}. Call load_student(folder, network=your factory).")
     try:
-        return kind.model_validate(found)
+        facts = kind.model_validate(found)
     except ValidationError as error:
         raise UpcycleError(*[_problem(path, problem) for problem in error.errors()]) from error
+    if facts.class_names and len(facts.class_names) != facts.classes:
+        got = f"{len(facts.class_names)} for {facts.classes} classes"
+        raise UpcycleError(f"class_names in {path} must be one for every class. Got {got}. Get the release again.")
+    return facts
 
 
 def _problem(path: Path, problem: Any) -> str:

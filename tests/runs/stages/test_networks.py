@@ -56,7 +56,7 @@ def test_the_teacher_keeps_its_own_size_and_the_release_names_the_students(run: 
     released, images = load_student(out / "release" / "student"), torch.from_numpy(blobs(20, seed=3)[0][..., None])
     found = predict_logits(released, images, torch.device("cpu")).softmax(1)
     np.testing.assert_allclose(found, model.predict_proba(images.numpy()), atol=1e-5)
-    assert size(released) == size(model.student_) == (4, 1)
+    assert size(released.net) == size(model.student_) == (4, 1)
 
 
 def test_the_plan_counts_both_networks_and_measures_both(run: tuple[Path, Upcycler]) -> None:
