@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from benchmarks.reliability._soak import soak
 from benchmarks.reliability._stop import stops
 from benchmarks.reliability._tiny import RICH, STANDARD, warm, write_data
 
-Rows = list[dict[str, Any]]
+Rows = Iterable[dict[str, Any]]
 FEW = 12  # points of a harness without --full
 
 
 def _each(harness: Callable[..., dict[str, Any]], data: Path, folder: Path, most: int | None) -> Rows:
-    return [harness(case, data, folder / case.name, most) for case in (STANDARD, RICH)]
+    return (harness(case, data, folder / case.name, most) for case in (STANDARD, RICH))
 
 
 HARNESSES: dict[str, Callable[[Path, Path, int | None], Rows]] = {

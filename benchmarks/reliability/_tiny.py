@@ -90,6 +90,7 @@ def warm() -> None:
         getattr(runs, name)
     for module in ("generators._stored", "generators._edm"):
         import_module(f"upcycle.{module}").SAMPLE_BATCH = 64
+    import_module("upcycle.runs.stages._gate")._SYNTHETIC = 32
     for module, name, quick in _QUICK:
         getattr(import_module(f"upcycle.{module}"), name).__code__ = quick.__code__
 

@@ -13,6 +13,7 @@ from tests.run_folders import BASELINE, STUDENT, write_run
 from upcycle._files import sha256, write_record
 from upcycle.errors import RunFolderError
 from upcycle.runs.folder._facts import Measured, read_run
+from upcycle.runs.folder._stages import read_record
 
 
 def test_numbers_are_those_the_run_wrote(tmp_path: Path) -> None:
@@ -94,3 +95,15 @@ def test_reading_a_run_does_not_load_torch() -> None:
     script = "import sys; from upcycle.runs import read_run, compare_runs; print({'torch', 'sklearn'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("stage", ["data", "plan", "audit"])
+def test_a_lost_manifest_before_a_finished_stage_is_named_and_not_taken_for_a_stage_to_come(tmp_path: Path, stage: str) -> None:
+    root = write_run(tmp_path / "run")
+    report = root / "private" / "report" / "manifest.json"
+    left = {"audit": read_record(root / "private" / "audit").left}  # type: ignore[union-attr]
+    write_record(report, {"key": "k", "seconds": 0, "facts": {}, "files": {}, "inputs": {"plan": "x", **left}})
+    read_run(root)
+    (root / "private" / stage / "manifest.json").unlink()
+    with pytest.raises(RunFolderError, match=rf"{stage}/manifest\.json must be as upcycle wrote it\. Got none"):
+        read_run(root)

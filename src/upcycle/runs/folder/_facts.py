@@ -216,11 +216,23 @@ def _reports(run: RunFolder) -> dict[str, Path]:
 def check_shown(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
     """Raise DamagedFileError unless whatever is shown of a run is what its stages left: reports, files of the numbers, the
     student that was audited, and the release."""
+    _check_chain(run, records)
     for name in SHOWN:
         if name in records:
             records[name].verify(run.private / name)
     if "report" in records and "release" in records:
         check_release(run, records)
+
+
+def _check_chain(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
+    """Raise DamagedFileError where the manifest of a stage that a later one was made from is lost, or is another one."""
+    needed = {name: left for record in records.values() for name, left in record.inputs.items() if name != "plan"}
+    for name in dict.fromkeys([*(("data", "plan") if records else ()), *needed]):
+        manifest = run.private / name / MANIFEST
+        if name not in records:
+            raise DamagedFileError(manifest, "none, although a later stage has finished")
+        if name in needed and records[name].left != needed[name]:
+            raise DamagedFileError(manifest, "one that a later stage was not made from")
 
 
 def check_release(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
