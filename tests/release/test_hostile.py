@@ -242,7 +242,7 @@ def test_yaml_with_python_tags_in_a_run_is_one_line(run: Path, target: Path) -> 
     from upcycle.runs import release_run
 
     (run / "config.yaml").write_text(f"seed: !!python/object/apply:os.mkdir ['{target}']\n")
-    with pytest.raises(UpcycleError, match="config must be a YAML file"):
+    with pytest.raises(UpcycleError, match=r"config\.yaml must be as upcycle wrote it"):
         release_run(run, light(images=0))
     assert not target.exists()
 
