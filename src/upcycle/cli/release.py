@@ -11,7 +11,7 @@ import click
 
 from upcycle.cli._options import json_option, print_json
 from upcycle.cli._say import say
-from upcycle.errors import ReleaseError
+from upcycle.errors import UpcycleError, printable
 
 
 @click.command()
@@ -46,16 +46,16 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
 
 
 def _ask(run: Path, yes: bool) -> None:
-    """Nothing, where the student answers every class or somebody wants to release it all the same."""
+    """Ask before a student leaves that never answers some class; where nobody can be asked, say it."""
     from upcycle.runs import read_run
 
-    found = read_run(run).by_class
-    never = [] if found is None else list(found.never_answered.get("student", ()))
-    if not never or yes:
-        return
-    said = f"the student never answers {', '.join(never)}"
-    if not sys.stdin.isatty():
-        raise ReleaseError(
-            f"a student that leaves without a question must answer every class. Got: {said}. Give --yes to release it."
-        )
-    click.confirm(f"{said}. Release it?", abort=True)
+    with contextlib.suppress(UpcycleError):  # what is wrong with the folder is said by the release itself
+        found = read_run(run).by_class
+        never = [] if found is None else list(found.never_answered.get("student", ()))
+        if not never or yes:
+            return
+        said = f"the student never answers {printable(', '.join(never))}"
+        if sys.stdin.isatty():
+            click.confirm(f"{said}. Release it?", abort=True)
+        else:
+            say(f"warning: {said}", err=True)
