@@ -85,6 +85,7 @@ def test_a_damaged_note_of_the_holder_does_not_lock_the_folder_for_good(tmp_path
 
 def test_a_process_that_lost_its_folder_while_it_slept_stops(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), only_one(tmp_path, lease=LEASE):
-        elsewhere(tmp_path)
-        time.sleep(5)
+        for beat in range(400):  # the other one gives signs of life, too
+            elsewhere(tmp_path, beat)
+            time.sleep(0.05)
     assert read_holder(tmp_path) is not None, "the note of the one that took over must stay"

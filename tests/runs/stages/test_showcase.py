@@ -88,12 +88,9 @@ def test_most_exposed_records_are_members_with_their_own_image(tmp_path: Path) -
     store = Store(tmp_path / "store")
     records, flags = np.array([4, 2, 9, 0, 1]), np.array([True, True, True, False, False])
     risk = np.array([0.2, 0.9, 0.5, 0.95, 0.6])
-    scores = tmp_path / "scores.npz"
-    np.savez(scores, **{"records": records, "members": flags, "student/risk": risk})
-    found = exposed_records(store, scores)
+    found = exposed_records(store, {"records": records, "members": flags, "student/risk": risk})
     assert [row["record"] for row in found] == ["member 2", "member 9", "member 4"]
     assert [row["of those not used, rated as high"] for row in found] == ["50.0%", "100.0%", "100.0%"]
     for row, number in zip(found, (2, 9, 4), strict=True):
         assert np.array_equal(row["image"], store.members().images[number])
-    np.savez(scores, records=records, members=flags)
-    assert exposed_records(store, scores) == []
+    assert exposed_records(store, {"records": records, "members": flags}) == []
