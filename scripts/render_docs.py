@@ -21,6 +21,7 @@ from upcycle.cli import cli
 from upcycle.config import FAMILIES, Config
 from upcycle.data import CheckReport
 from upcycle.runs import Comparison, GapSummary, Leak, Measured, Pair, RunFacts, settings_line, table
+from upcycle.runs.folder import ByClass
 
 ROOT = Path(__file__).parent.parent
 DOCS, RESULTS = ROOT / "docs", ROOT / "benchmarks" / "results"
@@ -114,6 +115,7 @@ _JSON = (
     ),
     ("Measured", Measured, "A number with its interval."),
     ("Leak", Leak, "The audit of one target."),
+    ("ByClass", ByClass, "What stands next to the accuracies on the test images."),
     ("comparison", Comparison, "Several runs. In JSON each run is an object as above."),
     ("Pair", Pair, "Two students on the same test images."),
 )
