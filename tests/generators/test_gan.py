@@ -213,7 +213,7 @@ def test_two_patterns_are_learnt_in_seconds() -> None:
 
 def test_gan_takes_no_notice_of_the_sampler_of_the_other_family() -> None:
     shape = ImageShape(1, 8, 2)
-    assert isinstance(make_generator(shape, GanConfig(), SamplerConfig(ema_std=0.3)), GanGenerator)
+    assert isinstance(make_generator(shape, GanConfig(), SamplerConfig(ema_std=0.25)), GanGenerator)
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_BIG.model_copy(update={"pack": 2})])

@@ -147,7 +147,7 @@ def test_images_between_classes_are_refused_before_work_where_the_generator_cann
     config = SMOKE.model_copy(update={"bank": BankConfig(between=0.2), "generator": GanConfig(), "student": hard})
     with pytest.raises(ConfigError) as found:
         make_plan(config, ImageShape(1, 8, 2), 100, torch.device("cpu"), networks_of(config))
-    assert "bank.between must be 0 for a gan generator. Got 0.2" in str(found.value)
+    assert "bank.between must be 0 for a generator that draws nothing between two images. Got 0.2" in str(found.value)
     assert "bank.between must be 0 with hard labels. Got 0.2" in str(found.value)
 
 

@@ -18,6 +18,7 @@ from upcycle.errors import ConfigError
 from upcycle.generators import Snapshot
 from upcycle.runs import run_dataset
 from upcycle.runs.stages._gate import warnings
+from upcycle.runs.stages._networks import Networks, networks_of
 from upcycle.runs.stages._tuning import choices_of
 
 TINY = (
@@ -104,6 +105,10 @@ class _Unmeasured:
     """As much of a bench as the choices are read from."""
 
     config: Config
+
+    @property
+    def networks(self) -> Networks:
+        return networks_of(self.config)
 
     def passed_snapshots(self) -> list[Snapshot]:
         return [Snapshot(100, Path())]

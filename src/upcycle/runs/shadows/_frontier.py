@@ -151,16 +151,18 @@ _TPR: Final = ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high")
 
 
 def _accuracy(facts: Mapping[str, Any], target: str) -> float | None:
-    return facts.get(f"accuracy of {target}")
+    accuracy: float | None = facts["accuracy"].get(target)
+    return accuracy
 
 
 def _minutes(facts: Mapping[str, Any], model: str) -> float | None:
-    seconds = facts.get(f"seconds of {model}")
+    seconds = facts["reported"].get(f"seconds of {model}")
     return None if seconds is None else round(seconds / 60, 3)
 
 
 def _epsilon(facts: Mapping[str, Any], model: str) -> float | None:
-    return facts.get(f"epsilon of {model}")
+    epsilon: float | None = facts["reported"].get(f"epsilon of {model}")
+    return epsilon
 
 
 def page_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
