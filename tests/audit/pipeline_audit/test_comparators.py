@@ -69,6 +69,6 @@ def test_rows_columns_and_verdicts_come_from_the_same_audit(found: PipelineAudit
 
 
 def test_without_dp_models_or_a_student_there_is_no_comparison(found: PipelineAudit) -> None:
-    assert dp_comparator(found.rows, replace(found.facts, private={}), 8) is None
+    assert dp_comparator(found.rows, replace(found.facts, by_dp_sgd={}), 8) is None
     known = {k: v for k, v in found.facts.accuracy.items() if k != "student"}
     assert dp_comparator(found.rows, replace(found.facts, accuracy=known), 8) is None
