@@ -55,7 +55,7 @@ def main() -> None:
     for name, model in models.items():
         result = audit(model)
         row = result.row("student")
-        print(f"{name}: {result.verdict}, attack AUC {row.auc:.3f} [{row.auc_low:.3f}, {row.auc_high:.3f}]")
+        print(f"{name}: {result.verdict}, attack AUC {row.auc}")
         print(f"  {result.sentence}\n")
 
 

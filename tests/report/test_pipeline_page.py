@@ -103,7 +103,7 @@ def test_forest_shows_every_model_on_every_kind_of_canary_with_chance_and_margin
     for model in ("teacher", "baseline", "student", "student, hard labels"):
         for kind in ("mislabelled canaries", "canaries with a patch", "repeated canaries"):
             assert f"{model}: {kind}" in figure, (model, kind)
-    assert ">chance<" in figure and ">margin<" in figure and "3 %" in figure
+    assert ">chance<" in figure and ">margin<" in figure
     assert re.search(r"aria-label=\"[^\"]*teacher, mislabelled canaries: [\d.]+%, [\d.]+% to", figure)
 
 
@@ -311,7 +311,7 @@ def test_part_that_another_version_leaves_out_costs_its_section_and_not_the_page
 
 @pytest.mark.parametrize("other", [{}, {"schema": "upcycle-audit/2"}, {"schema": "upcycle-pipeline-audit/9"}, []])
 def test_json_of_another_kind_is_refused_in_one_line(other: Any) -> None:
-    with pytest.raises(DataError, match=r"^audit must be JSON of schema upcycle-pipeline-audit/1\. Got .*\. Give it .*\.$"):
+    with pytest.raises(DataError, match=r"^audit must be JSON of schema upcycle-pipeline-audit/2\. Got .*\. Give it .*\.$"):
         render_pipeline_audit(other)
 
 

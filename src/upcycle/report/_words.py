@@ -41,6 +41,12 @@ class Words:
 def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: str, workers: int = 2) -> Words:
     """The verdict on the student of the audit's JSON and that of its shadow pipelines; `run`: the folder named in commands."""
     word, rows = str(audit.get("verdict", "INVALID")), _of_student([audit, *([pipelines] if pipelines else [])])
+    if word == "INVALID":
+        return Words(
+            "a check of the audit itself failed, so its numbers say nothing.",
+            "unknown: its numbers say nothing.",
+            _internal(run),
+        )
     seen = _seen(pipelines or audit)
     if word == "LEAKS":
         worst = _worst(rows)
@@ -49,8 +55,6 @@ def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: st
         return Words(_told(worst), seen, _after_leak(run), _grade(worst))
     if word == "NO LEAK FOUND":
         return Words(_limit(rows), seen, f"decide whether to share it: upcycle release {run} (a minute)")
-    if word == "INVALID":
-        return Words("a check of the audit itself failed, so its numbers say nothing.", seen, _internal(run))
     return Words(_open(rows), seen, _more(pipelines, run, workers))
 
 

@@ -111,7 +111,7 @@ def test_images_that_are_members_to_the_bit_leak_by_their_number_though_few() ->
         def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
             parts = super().__call__(images, labels, seed=seed)
             assert parts.synthetic_images is not None
-            return replace(parts, synthetic_images=np.concatenate([parts.synthetic_images, images[:5]]))
+            return replace(parts, synthetic_images=np.concatenate([parts.synthetic_images, images[:5]]), soft_labels=None)
 
     found = audit(Leaky(0.0, 4), pool(600), replace(PLAN, pipelines=8))
     assert found.copies is not None
@@ -223,7 +223,7 @@ def test_members_from_another_scanner_make_the_audit_invalid(monkeypatch: pytest
         return design
 
     monkeypatch.setattr(module, "make_design", biased)
-    found = audit(Constant(), data, plan_for("quick", n_jobs=1, seed=1))
+    found = audit(Memory(0.0, 4), data, plan_for("quick", n_jobs=1, seed=1))
     assert found.verdict == "INVALID"
     assert found.exit_code == 3
     assert "blind" in found.sentence

@@ -82,7 +82,7 @@ class Attack:
         score: the function.
         fewest: pipelines below which it cannot be run.
         most: pipelines above which it is not run, because shadow pipelines tell more; None: no limit.
-        views: queries per record that it takes at least.
+        views: queries per record that it takes at least on one pipeline.
     """
 
     card: AttackCard
@@ -102,4 +102,4 @@ class Attack:
 
     def fits(self, pipelines: int, views: int) -> bool:
         """Can it be run in an audit of this many pipelines and views?"""
-        return self.fewest <= pipelines <= (self.most or pipelines) and views >= self.views
+        return self.fewest <= pipelines <= (self.most or pipelines) and (pipelines > 1 or views >= self.views)

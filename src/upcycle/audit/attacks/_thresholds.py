@@ -57,5 +57,5 @@ LABELS: Final = Attack(
     ),
     Needs.CLASSIFIER,
     _votes,
-    views=2,  # on one view it is the gap attack
+    views=2,  # on one view it is the gap attack, which runs on one pipeline
 )
