@@ -177,7 +177,7 @@ class SamplerConfig(Section):
     )
     spread: float = Field(1.0, gt=0, description="standard deviation of the initial noise, relative to sigma_max")
     ema_std: float = Field(
-        0.05, gt=0, lt=WIDEST, description="width of the generator's average; one not in generator.ema_stds is rebuilt"
+        0.05, gt=0, lt=0.5, description="width of the generator's average; one not in generator.ema_stds is rebuilt"
     )
     snapshot: int = Field(0, ge=0, description="draw from the snapshot nearest to this many images seen; 0 = the last")
     threshold: float | None = Field(

@@ -17,6 +17,7 @@ from upcycle.release._sinks import Batch, Layout, open_sink
 
 CHUNK: Final = 512
 _GOLDEN = 0.6180339887498949
+_LOOKED_AT = 10_000  # images of which the hashes are kept
 _JUDGED = 20  # images from which on something is said of them
 _LOG = logging.getLogger("upcycle")
 _PATIENCE = 4  # draws per image wanted, before a generator that copies is given up
@@ -73,15 +74,15 @@ class _Seen:
         self._asked, self._right = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
 
     def add(self, images: np.ndarray, labels: np.ndarray, soft: np.ndarray) -> None:
-        self._hashes.update(map(image_hash, images))
-        classes = len(self._asked)
+        classes, looked_at = len(self._asked), int(self._asked.sum())
+        self._hashes.update(map(image_hash, images[: max(_LOOKED_AT - looked_at, 0)]))
         self._asked += np.bincount(labels, minlength=classes)
         self._right += np.bincount(labels[soft.argmax(1) == labels], minlength=classes)
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise ReleaseError where more than half of the images repeat others."""
-        count, different = int(self._asked.sum()), len(self._hashes)
-        if count >= _JUDGED and different < count / 2:
+        """Raise ReleaseError where hardly two images differ: one or two of each class, or one in fifty."""
+        count, different = min(int(self._asked.sum()), _LOOKED_AT), len(self._hashes)
+        if count >= max(_JUDGED, 4 * len(self._asked)) and different <= max(2 * len(self._asked), count / 50):
             raise ReleaseError(
                 f"synthetic images must differ. Got {different:,} different ones among {count:,}: the generator "
                 "has collapsed. Train it with a lower generator.lr in a new run folder, or release with --images 0."
