@@ -176,8 +176,13 @@ def test_croissant_is_valid_and_its_records_open(run: Path) -> None:
     rows = [row for _, row in zip(range(30), dataset.records("parquet_records"), strict=False)]
     assert [int(row["parquet_records/label"]) for row in rows] == [k % 10 for k in range(30)]
     assert rows[0]["parquet_records/image"].size == (8, 8)
-    arrays = next(found for found in dataset.metadata.record_sets if found.name == "npz_records").fields
-    assert [field.name.split("/")[1] for field in arrays] == ["image", "label", "soft_labels"]
+    described = json.loads((run / "release" / "croissant.json").read_text())["recordSet"]
+    arrays = next(found for found in described if found["@id"] == "npz_records")["field"]
+    assert [(field["dataType"], field["arrayShape"]) for field in arrays] == [
+        ("cr:UInt8", "8,8"),
+        ("cr:Int64", "1"),
+        ("cr:Float16", "10"),
+    ]
     assert [row["classes/number"] for row in dataset.records("classes")] == list(range(10))
     files = [row["folders_records/label"] for row in dataset.records("folders_records")]
     assert all(isinstance(label, int) for label in files)

@@ -19,7 +19,7 @@ from tests.release.conftest import made_of
 from upcycle._bounded import Limits
 from upcycle.errors import UpcycleError
 from upcycle.release import ReleaseOptions, load_program, write_release
-from upcycle.release._exports import Comparer, write_program
+from upcycle.release._exports import Comparer, exported, write_program
 
 Change = Callable[[Any], None]
 
@@ -197,7 +197,7 @@ class Rich(nn.Module):
 def test_networks_of_ones_own_answer_as_torch_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = Rich().eval()
-    compared = write_program(net, (1, 8, 8), tmp_path, Comparer(net, (1, 8, 8)))
+    compared = write_program(exported(net, (1, 8, 8)), {}, tmp_path, Comparer(net, (1, 8, 8)))
     assert compared.max_abs_difference < 1e-5 < compared.largest_logit
     answer = load_program(tmp_path / "model.pt2")
     assert answer(torch.zeros((5, 1, 8, 8), dtype=torch.uint8)).shape == (5, 3)

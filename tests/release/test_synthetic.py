@@ -163,7 +163,13 @@ def test_generator_that_only_copies_is_refused(tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     block = drawn(np.zeros(512, np.int64), np.arange(512), size=32)
-    material = made_of(size=32, draw=lambda labels, numbers: block[: len(labels)])
+
+    def draw(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        images = block[: len(labels)].copy()
+        images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256  # no two alike
+        return images
+
+    material = made_of(size=32, draw=draw)
 
     def peak(count: int) -> int:
         tracemalloc.start()
