@@ -50,7 +50,7 @@ def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> No
     said = words(audit("NO LEAK FOUND", row(), row(target="teacher"), control), None, "r")
     assert said.could_have_seen.startswith("in a model made to remember, of 100 planted records")
     assert "no attack picks the used one more than 54 times in 100" in said.why
-    assert words(audit("INVALID", row()), None, "r").could_have_seen.startswith("unknown")
+    assert "times in 100" not in str(words(audit("INVALID", row(), row(target="teacher")), None, "r"))
 
 
 def test_a_row_without_limits_is_passed_over() -> None:

@@ -51,6 +51,12 @@ def run_options(command: Command) -> Command:
         click.option("--config", type=click.Path(path_type=Path), help="YAML file of settings."),
         click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting; repeatable."),
         click.option("--groups", type=click.Path(path_type=Path), help="CSV of image and patient; keeps patients together."),
+        click.option(
+            "--evidence",
+            type=click.Choice(["auto", "none", "quick", "standard", "full"]),
+            help="Shadow pipelines with canaries before the release: 1 (quick), 32 or 64; auto: as many as take at most as "
+            "long as the training took.  [default: auto]",
+        ),
         view_options,
     ]
     for option in reversed(options):

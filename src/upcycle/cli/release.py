@@ -30,7 +30,9 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
 
     Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
     """
-    _ask(run, yes)
+    never = _never_answered(run)
+    if never and not yes and sys.stdin.isatty():
+        click.confirm(f"{never}. Release it?", abort=True)
     from upcycle.release import ReleaseOptions
     from upcycle.runs import release_run
     from upcycle.runs.watch import make_display
@@ -38,6 +40,8 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
     options = ReleaseOptions(formats=formats or ("npz",), **chosen)  # type: ignore[arg-type]  # checked there
     with contextlib.closing(make_display(sys.stderr if as_json else sys.stdout)) as display:
         released = release_run(run, options, display=display)
+    if never:
+        say(f"warning: {never}", err=True)
     if as_json:
         print_json(released.to_json())
         return
@@ -45,17 +49,12 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
         say(line)
 
 
-def _ask(run: Path, yes: bool) -> None:
-    """Ask before a student leaves that never answers some class; where nobody can be asked, say it."""
+def _never_answered(run: Path) -> str:
+    """What is said of a student that never answers some class; "" of any other, and of a folder that `release` will refuse."""
     from upcycle.runs import read_run
 
-    with contextlib.suppress(UpcycleError):  # what is wrong with the folder is said by the release itself
+    with contextlib.suppress(UpcycleError):
         found = read_run(run).by_class
-        never = [] if found is None else list(found.never_answered.get("student", ()))
-        if not never or yes:
-            return
-        said = f"the student never answers {printable(', '.join(never))}"
-        if sys.stdin.isatty():
-            click.confirm(f"{said}. Release it?", abort=True)
-        else:
-            say(f"warning: {said}", err=True)
+        if found is not None and (never := found.never_answered.get("student", ())):
+            return f"the student never answers {printable(', '.join(never))}"
+    return ""

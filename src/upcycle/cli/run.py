@@ -11,12 +11,6 @@ from upcycle.cli._options import run_options, run_until
 
 @click.command()
 @run_options
-@click.option(
-    "--evidence",
-    type=click.Choice(["auto", "none", "quick", "standard", "full"]),
-    help="Shadow pipelines with canaries before the release: 1 (quick), 32 or 64; auto: as many as take at most as long as the "
-    "training took.  [default: auto]",
-)
 def run(**options: Any) -> None:
     """Make an audited student from private images.
 

@@ -101,7 +101,7 @@ def test_a_run_is_audited_and_says_its_cost_first_and_what_it_took_last(
     assert re.fullmatch(r"audit quick: 1 pipelines \(0 done\), 1 at a time, \d+ s each: about [\d.]+ min", said[1])
     assert said[2].startswith("pipeline 1 of 1")
     assert "expected" in said[-1]
-    targets = {row.target for row in found.rows}
+    targets = {row.part.name for row in found.rows}
     assert {"teacher", "baseline", "student", "student, hard labels", "student, temperature 4"} <= targets
     assert {"synthetic set", "generator"} <= targets
     assert {row.threat_model for row in found.rows} >= {"T0", "T1", "T1+", "T2", "T3", "T4", "T5"}
@@ -185,7 +185,7 @@ def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_b
 def test_a_failed_control_ends_with_exit_code_3(
     audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = replace(audited[0], verdicts=(replace(audited[0].verdicts[0], verdict="INVALID"),))
+    broken = replace(audited[0], verdicts=tuple(replace(word, verdict="INVALID") for word in audited[0].verdicts))
     monkeypatch.setattr(module, "audit_pool", lambda *_: broken)
     done = CliRunner().invoke(cli, ["audit", str(finished), "--budget", "quick"], catch_exceptions=False)
     assert done.exit_code == 3

@@ -95,7 +95,13 @@ def _small_choices(config: Config, classifiers: float, generator: float) -> dict
 def _telling(config: Config) -> dict[str, Any]:
     """Every setting that results follow from but for rounding (threads, precision); a later one only where it is not at its
     default, so that what was kept before it came stays readable."""
-    without = {"seed", "threads", "precision", "privacy"}  # what a level of privacy changes is told setting by setting
+    without = {
+        "seed",
+        "threads",
+        "precision",
+        "evidence",
+        "privacy",
+    }  # what a level of privacy changes is told setting by setting
     found = json.loads(config.model_dump_json(exclude=without))
     found["preset"] = "shadow"  # which one the settings started from changes nothing
     for section, name in (setting.split(".") for setting in _LATER):
