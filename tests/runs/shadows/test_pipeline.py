@@ -51,9 +51,9 @@ EVERYTHING = (
 FILTER = ("sampler.threshold=0", "sampler.redraws=3")
 SCALE, SEED = 0.02, 11
 KEYS = {
-    "quick": "066d2673e95dec1f518b9cf1",
-    "standard": "bb1e3e28dd22e984aa8a999b",
-    "smoke": "7aa851f90d3df2ced4cdcb82",
+    "quick": "21dc07bfa727563b7b4e49f0",
+    "standard": "8ea11685b79c07d6c41a64be",
+    "smoke": "b2e754f1dde2bd877720a272",
 }
 
 
