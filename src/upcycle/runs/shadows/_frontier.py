@@ -161,8 +161,8 @@ def _minutes(facts: Mapping[str, Any], model: str) -> float | None:
 
 
 def _epsilon(facts: Mapping[str, Any], model: str) -> float | None:
-    epsilon: float | None = facts["reported"].get(f"epsilon of {model}")
-    return epsilon
+    found = facts["by_dp_sgd"].get(model)
+    return None if found is None else float(found["epsilon"])
 
 
 def page_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
