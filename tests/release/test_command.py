@@ -32,6 +32,8 @@ def verdict_becomes(run: Path, word: str) -> None:
     path = run / "private" / "audit" / "audit.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": word}))
     sign_again(path.parent)
+    for written in path.parent.iterdir():
+        written.chmod(0o600)  # as upcycle writes them
 
 
 def sums_hold(folder: Path) -> bool:

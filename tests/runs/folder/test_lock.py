@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import signal
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -83,6 +85,15 @@ def test_a_damaged_note_of_the_holder_does_not_lock_the_folder_for_good(tmp_path
     assert not (tmp_path / HOLDER).exists()
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Started in the background, tests ignore SIGINT, and an interruption would not arrive."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_a_process_that_lost_its_folder_while_it_slept_stops(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), only_one(tmp_path, lease=LEASE):
         for beat in range(400):  # the other one gives signs of life, too

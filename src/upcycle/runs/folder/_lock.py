@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import secrets
+import signal
 import threading
 import time
 import warnings
@@ -130,9 +131,11 @@ def _beat(root: Path, holder: Holder, done: threading.Event, every: float) -> No
 
 
 def _interrupt_main() -> None:
+    """Stop as Ctrl-C would; under `nohup`, where Ctrl-C is ignored and the process would go on, as a request to end."""
     import _thread
 
-    _thread.interrupt_main()
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    _thread.interrupt_main(signal.SIGTERM if ignored else signal.SIGINT)
 
 
 def _write(root: Path, holder: Holder) -> None:
