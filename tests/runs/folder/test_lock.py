@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
