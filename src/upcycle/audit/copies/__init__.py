@@ -4,17 +4,3 @@ from upcycle.audit.copies._copies import CopyReport, find_copies
 from upcycle.audit.copies._gate import Gate, GateReport, judge_snapshots, passing
 from upcycle.audit.copies._memorisation import Memorisation, memorisation
 from upcycle.audit.copies._nearest import near_copies, nearest, nearest_two
-
-__all__ = [
-    "CopyReport",
-    "Gate",
-    "GateReport",
-    "Memorisation",
-    "find_copies",
-    "judge_snapshots",
-    "memorisation",
-    "near_copies",
-    "nearest",
-    "nearest_two",
-    "passing",
-]

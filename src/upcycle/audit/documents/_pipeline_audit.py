@@ -102,8 +102,3 @@ def pipeline_schema() -> dict[str, Any]:
 def check_pipeline_audit(document: Mapping[str, Any], *, public: bool = False) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not `PipelineAudit.to_json(public=public)` of this version."""
     read(PublicPipelines if public else Pipelines, document)
-
-
-def read_pipelines(document: Mapping[str, Any]) -> PublicPipelines:
-    """An audit by shadow pipelines, private or public. Raises pydantic.ValidationError."""
-    return read(Pipelines if "seed" in document.get("plan", {}) else PublicPipelines, document)

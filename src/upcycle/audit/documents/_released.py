@@ -36,10 +36,3 @@ def released_schema() -> dict[str, Any]:
 def check_released_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not the audit.json of a release by this version."""
     read(ReleasedAudit, document)
-
-
-def read_led(document: Mapping[str, Any]) -> ReleasedAudit:
-    """The audit of a run, led by the merged verdict where there is one, private or released. Raises
-    pydantic.ValidationError."""
-    plan = {key: value for key, value in document.get("plan", {}).items() if key != "seed"}
-    return read(ReleasedAudit, {**document, "plan": plan})

@@ -65,8 +65,3 @@ def audit_schema() -> dict[str, Any]:
 def check_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not an audit.json of this version."""
     read(ScoreAudit, document)
-
-
-def read_audit(document: Mapping[str, Any]) -> ScoreAudit:
-    """An audit of scores. Raises pydantic.ValidationError."""
-    return read(ScoreAudit, document)

@@ -11,24 +11,3 @@ from upcycle.audit.pipeline_audit._label_test import LabelTest, label_test
 from upcycle.audit.pipeline_audit._owners import SetShare
 from upcycle.audit.pipeline_audit._result import KEPT_INSIDE, SCHEMA, PipelineAudit
 from upcycle.audit.pipeline_audit._rows import populations
-
-__all__ = [
-    "KEPT_INSIDE",
-    "SCHEMA",
-    "AuditFacts",
-    "CanaryBound",
-    "CanaryCost",
-    "CopyTest",
-    "DpComparator",
-    "Exposure",
-    "LabelTest",
-    "PipelineAudit",
-    "PrivateFacts",
-    "SetShare",
-    "audit",
-    "dp_comparator",
-    "judge_shadows",
-    "label_test",
-    "populations",
-    "seconds_of_attacks",
-]

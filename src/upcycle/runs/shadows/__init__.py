@@ -8,24 +8,3 @@ from upcycle.runs.shadows._evidence import evidence_stage
 from upcycle.runs.shadows._frontier import BUNDLES, FrontierPlan, frontier, rows_of
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
 from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, with_threads
-
-__all__ = [
-    "BUNDLES",
-    "PAGE",
-    "Design",
-    "DesignsPipeline",
-    "FrontierPlan",
-    "Given",
-    "ShadowPipeline",
-    "audit_pool",
-    "audit_run",
-    "evidence_stage",
-    "frontier",
-    "generator_scores",
-    "private_classifiers",
-    "publish",
-    "rows_of",
-    "searched_scores",
-    "shadow_config",
-    "with_threads",
-]

@@ -3,14 +3,3 @@
 from upcycle.runs.watch._display import Display, PlainDisplay, SilentDisplay, make_display
 from upcycle.runs.watch._tensorboard import TensorBoardDisplay
 from upcycle.runs.watch._thumbnails import can_show, first_of_each_class, thumbnail_rows
-
-__all__ = [
-    "Display",
-    "PlainDisplay",
-    "SilentDisplay",
-    "TensorBoardDisplay",
-    "can_show",
-    "first_of_each_class",
-    "make_display",
-    "thumbnail_rows",
-]
