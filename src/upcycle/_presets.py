@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from upcycle._config_errors import near
+from upcycle._section import near
 from upcycle.config import (
     FAMILIES,
     AuditConfig,

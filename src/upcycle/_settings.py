@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from upcycle._bounded import DEFAULT, Aliased, parse_yaml, shortened
-from upcycle._config_errors import near, unknown
 from upcycle._presets import PRIVACY, nested
+from upcycle._section import near, unknown
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 

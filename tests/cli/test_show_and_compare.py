@@ -13,8 +13,7 @@ from click.testing import CliRunner, Result
 from tests.conftest import blobs
 from tests.run_folders import write_run
 from upcycle.cli._group import cli, main
-from upcycle.cli._page import page_rows
-from upcycle.cli.compare import _blocks, table
+from upcycle.cli.compare import _blocks, page_rows, table
 from upcycle.runs import compare_runs
 
 

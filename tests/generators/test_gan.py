@@ -12,8 +12,17 @@ from upcycle._random import indexed_normal
 from upcycle._training import Checkpoint, silent
 from upcycle.config import BigGanConfig, GanConfig, SamplerConfig
 from upcycle.generators import GanGenerator, ImageShape, check_generator, make_generator
-from upcycle.generators._adversarial import LeCam, diversity_penalty, gradient_penalty, hinge_discriminator, hinge_generator
-from upcycle.generators._gan import _Fit, average_decay, build_generator, rate_factor
+from upcycle.generators._gan import (
+    LeCam,
+    _Fit,
+    average_decay,
+    build_generator,
+    diversity_penalty,
+    gradient_penalty,
+    hinge_discriminator,
+    hinge_generator,
+    rate_factor,
+)
 from upcycle.generators._stored import in_batches
 from upcycle.nets import StateEma
 

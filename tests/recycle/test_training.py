@@ -34,7 +34,7 @@ from upcycle.recycle import (
 )
 from upcycle.recycle import _classify as classify_module
 from upcycle.recycle import _student as student_module
-from upcycle.recycle._optimiser import image_budget, rate
+from upcycle.recycle._classify import image_budget, rate
 
 CONFIG = ClassifierConfig(width=8, blocks=1, batch=32, min_images=1, validate_every=0.25)
 RECIPE = Recipe(classifier_factory(CONFIG), 2, CONFIG, budget=960)

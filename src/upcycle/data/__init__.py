@@ -5,9 +5,8 @@ from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._inputs import Inputs, Prepared, checked, prepare_images
 from upcycle.data._preprocess import Preprocess
 from upcycle.data._read import from_arrays, read, survey
-from upcycle.data._seal import sealed
 from upcycle.data._split import cut, draw_members, units
-from upcycle.data._store import Store, StoreMeta, read_meta, write_store
+from upcycle.data._store import Store, StoreMeta, read_meta, sealed, write_store
 from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, image_hashes, printable, register_reader
 
 __all__ = [

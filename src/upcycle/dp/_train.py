@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,9 +19,32 @@ from torch.nn import functional as F
 from upcycle._random import derive_seed, numpy_rng, torch_rng
 from upcycle._training import Checkpoint, fit, set_rate
 from upcycle.data import ImageSet
-from upcycle.dp._account import epsilon, need_extra
+from upcycle.errors import ConfigError
 from upcycle.nets import augment, group_norm_factory, to_input
 from upcycle.recycle import Recipe, rate
+
+_MODULES: Final = ("opacus", "dp_accounting")
+
+
+def epsilon(noise: float, sampling_rate: float, steps: int, delta: float) -> float:
+    """Epsilon at `delta` of `steps` steps that each take every record with probability `sampling_rate` and add Gaussian noise
+    of `noise` times the clip norm; neighbours differ by one record added or removed. Raises ConfigError without [dp]."""
+    need_extra()
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it reports every order of the Renyi divergence that it leaves out
+    accounting = import_module("dp_accounting")
+    rdp = import_module("dp_accounting.rdp")
+    step = accounting.PoissonSampledDpEvent(sampling_rate, accounting.GaussianDpEvent(noise))
+    return float(rdp.RdpAccountant().compose(step, steps).get_epsilon(delta))
+
+
+def need_extra() -> tuple[ModuleType, ...]:
+    """Opacus and dp-accounting. Raises ConfigError that names the extra where one is missing."""
+    try:
+        return tuple(import_module(name) for name in _MODULES)
+    except ImportError as error:
+        raise ConfigError(
+            f"DP-SGD must have the package {error.name}. Got none installed. Install upcycle[dp], or leave the comparator out."
+        ) from None
 
 
 @dataclass(frozen=True)

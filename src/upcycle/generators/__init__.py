@@ -4,9 +4,8 @@ from upcycle.generators._check import check_generator
 from upcycle.generators._contract import Generator, ImageShape, Interpolates, Snapshot, nearest_snapshot
 from upcycle.generators._edm import EdmGenerator, can_rebuild
 from upcycle.generators._gan import GanGenerator
-from upcycle.generators._make import make_generator, training_bytes
+from upcycle.generators._make import GeneratorFactory, OwnGenerator, make_generator, training_bytes
 from upcycle.generators._mix import MixGenerator, folds_generator, members_of
-from upcycle.generators._own import GeneratorFactory, OwnGenerator
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, StoredGenerator, in_batches
 

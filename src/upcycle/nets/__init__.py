@@ -1,6 +1,6 @@
 """Networks: the residual classifier family, the small U-Net, two GANs, and views of images."""
 
-from upcycle.nets._augment import Augmentation, augment, to_input
+from upcycle.nets._augment import Augmentation, augment, diff_augment, to_input
 from upcycle.nets._biggan import BigGanDiscriminator, BigGanGenerator
 from upcycle.nets._classifier import (
     ClassifierFactory,
@@ -13,7 +13,6 @@ from upcycle.nets._classifier import (
 )
 from upcycle.nets._conditional import ConditionalNorm, ProjectionHead, SelfAttention, plain_state
 from upcycle.nets._convgan import ConvDiscriminator, ConvGenerator
-from upcycle.nets._diffaugment import diff_augment
 from upcycle.nets._ema import PowerEma, StateEma, gamma_of_std, power_beta, rebuilding
 from upcycle.nets._precision import mixed
 from upcycle.nets._unet import UNet

@@ -1,7 +1,8 @@
-"""Training a classifier on private images: the teacher, and the baseline that the student has to beat."""
+"""Training a classifier on private images: the teacher, and the baseline that the student has to beat. Optimiser and rates."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,31 @@ from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.nets import Augmentation, ClassifierFactory, augment, mixed, predict_logits, to_input
-from upcycle.recycle._optimiser import image_budget, rate, sgd
+
+
+def sgd(net: nn.Module, config: ClassifierConfig) -> torch.optim.SGD:
+    """SGD without weight decay on biases and normalisation, which it would only shrink."""
+    parameters = list(net.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+
+
+def rate(config: ClassifierConfig, images_seen: int, budget: int) -> float:
+    """Learning rate after `images_seen` of `budget` images."""
+    share = images_seen / budget
+    if share < config.warmup:
+        return config.lr * (share + config.batch / budget) / (config.warmup + config.batch / budget)
+    if config.milestones:
+        return config.lr * 0.1 ** sum(share >= milestone for milestone in config.milestones)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (share - config.warmup) / (1 - config.warmup)))
+
+
+def image_budget(config: ClassifierConfig, members: int) -> int:
+    """Images a classifier sees: `epochs` passes, within [min_images, max_images]."""
+    return int(min(max(config.epochs * members, config.min_images), config.max_images))
 
 
 @dataclass(frozen=True)

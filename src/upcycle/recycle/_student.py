@@ -15,9 +15,8 @@ from torch.nn import functional as F
 from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed, set_rate, silent, state_of, stream
 from upcycle.nets import PowerEma, augment, mixed, to_input
 from upcycle.recycle._bank import Bank
-from upcycle.recycle._classify import Fitted, Recipe
+from upcycle.recycle._classify import Fitted, Recipe, rate, sgd
 from upcycle.recycle._labels import Labeller
-from upcycle.recycle._optimiser import rate, sgd
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import yaml
 
 from upcycle.release._exports import Comparison, interface
 from upcycle.release._gate import Permit
-from upcycle.release._licence import hub_licence
-from upcycle.release._material import Material, ReleaseOptions
+from upcycle.release._material import Material, ReleaseOptions, hub_licence
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|~$!])")
 _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from upcycle._files import sha256
 from upcycle.release._cards import Contents, plain_warning
-from upcycle.release._licence import licence_url
-from upcycle.release._material import Material
+from upcycle.release._material import Material, licence_url
 
 NAME: Final = "croissant.json"
 _CONTEXT: Final[dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""What a release is made of, and what the user asked for. Nothing here knows where a run keeps its files."""
+"""What a release is made of, and what the user asked for, licence included. Nothing here knows where a run keeps its files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,38 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from torch import nn
 
 from upcycle.data import Preprocess
 from upcycle.errors import ConfigError
-from upcycle.release._licence import canonical_licence
+
+
+def canonical_licence(text: str) -> str:
+    """The SPDX expression in its canonical spelling ("apache-2.0" gives "Apache-2.0"). Raises ConfigError."""
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression as error:
+        raise ConfigError(
+            f"licence must be an SPDX expression. Got {text!r}. For example Apache-2.0, CC-BY-4.0 or LicenseRef-Ours."
+        ) from error
+
+
+def hub_licence(licence: str | None) -> dict[str, str]:
+    """The front-matter fields of a licence: the hub's lower-case word, or "other" and a name."""
+    if licence is None:
+        return {"license": "other", "license_name": "none-chosen"}
+    if " " in licence or licence.startswith("LicenseRef-"):
+        return {"license": "other", "license_name": licence}
+    return {"license": licence.lower()}
+
+
+def licence_url(licence: str | None) -> str | None:
+    """The page of a single SPDX licence; the expression itself where it has none."""
+    if licence is None or " " in licence or licence.startswith("LicenseRef-"):
+        return licence
+    return f"https://spdx.org/licenses/{licence}.html"
+
 
 Format = Literal["npz", "folders", "webdataset", "parquet"]
 Prior = Literal["balanced", "members"]

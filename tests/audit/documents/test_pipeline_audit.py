@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks._null_pipelines import null_audit_of
 from upcycle.audit.documents._pipeline_audit import check_pipeline_audit, pipeline_schema
-from upcycle.audit.documents._released import check_released_audit, released_schema
+from upcycle.audit.documents._score_audit import check_released_audit, released_schema
 from upcycle.audit.pipeline_audit import DpComparator, PipelineAudit
 from upcycle.audit.pipelines import CanaryCounts
 

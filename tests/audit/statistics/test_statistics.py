@@ -13,12 +13,11 @@ from scipy.stats import hypergeom, mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from upcycle.audit.statistics import Scores
-from upcycle.audit.statistics._auc import auc, auc_interval, auc_p_value, roc
+from upcycle.audit.statistics._auc import auc, auc_interval, auc_p_value, coarse, roc
 from upcycle.audit.statistics._binomial import accuracy_interval, clopper_pearson, paired_difference_interval
-from upcycle.audit.statistics._holm import holm
+from upcycle.audit.statistics._permutation import holm
 from upcycle.audit.statistics._power import detectable_auc, records_needed
 from upcycle.audit.statistics._risk import aop
-from upcycle.audit.statistics._ties import coarse
 from upcycle.audit.statistics._tpr import tpr_at_fpr, tpr_p_value
 from upcycle.audit.statistics._values import NotResolvable, Rate
 from upcycle.errors import AuditInputError

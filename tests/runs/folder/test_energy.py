@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from upcycle.runs.folder._energy import EnergyMeter, metered
+from upcycle.runs.folder._resources import EnergyMeter, metered
 from upcycle.runs.folder._stages import StageRecord, read_record, run_stage
 from upcycle.runs.stages import energy_used
 

@@ -13,8 +13,7 @@ from tests.conftest import blobs
 from upcycle.audit import CanaryCounts, Parts, audit, plan_for
 from upcycle.config import DataConfig
 from upcycle.data import Store, draw_members, from_arrays, write_store
-from upcycle.runs.shadows._at_risk import write_at_risk
-from upcycle.runs.shadows._audit import run_pool
+from upcycle.runs.shadows._audit import run_pool, write_at_risk
 
 PLAN = plan_for("standard", pipelines=12, canaries=CanaryCounts(), views=1, synthetic=40, n_jobs=1, seed=3)
 WEAK = 8

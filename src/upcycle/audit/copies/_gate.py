@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from upcycle.audit.copies._copies import Reflip, equal_parts, reflip
 from upcycle.audit.copies._nearest import nearest_two
-from upcycle.audit.copies._reflip import Reflip, equal_parts, reflip
 
 
 @dataclass(frozen=True)

@@ -8,5 +8,4 @@ from upcycle.audit.documents._pipeline_audit import (
     check_pipeline_audit,
     pipeline_schema,
 )
-from upcycle.audit.documents._released import ReleasedAudit, check_released_audit, released_schema
-from upcycle.audit.documents._score_audit import audit_schema, check_audit
+from upcycle.audit.documents._score_audit import ReleasedAudit, audit_schema, check_audit, check_released_audit, released_schema

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict
 
 from upcycle.audit.attacks import AttackCard
 from upcycle.audit.documents._document import STRICT, EndpointDocument, read, schema_of
+from upcycle.audit.documents._merged import Merged
+from upcycle.audit.documents._pipeline_audit import ReleasedPipelines
 from upcycle.audit.score_audit import SCHEMA, SCHEMA_VERSION
 from upcycle.audit.verdict import ControlDocument, RowDocument, Verdict, Word
 
@@ -65,3 +67,28 @@ def audit_schema() -> dict[str, Any]:
 def check_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not an audit.json of this version."""
     read(ScoreAudit, document)
+
+
+RELEASED_SCHEMA: Final = "upcycle-released-audit/2"
+
+
+@dataclass(frozen=True)
+class ReleasedAudit(PublicScoreAudit):
+    """The audit of a run as a release holds it: no seed, no single record. `verdict` is the merged one where there are two
+    audits; everything else at its top is the run's own. `accepted_risk`: why it was released in spite of its verdict."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    merged: Merged | None = None
+    pipelines: ReleasedPipelines | None = None
+    accepted_risk: str | None = None
+
+
+def released_schema() -> dict[str, Any]:
+    """The JSON schema of release/audit.json."""
+    return schema_of(ReleasedAudit, RELEASED_SCHEMA)
+
+
+def check_released_audit(document: Mapping[str, Any]) -> None:
+    """Nothing, or pydantic.ValidationError where `document` is not the audit.json of a release by this version."""
+    read(ReleasedAudit, document)

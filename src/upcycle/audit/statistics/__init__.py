@@ -24,7 +24,6 @@ from upcycle.audit.statistics._epsilon import (
     gaussian_epsilon,
     pooled_epsilon,
 )
-from upcycle.audit.statistics._holm import holm, weighted_holm
 from upcycle.audit.statistics._one_run import (
     one_run_at_threshold,
     one_run_bound,
@@ -33,7 +32,7 @@ from upcycle.audit.statistics._one_run import (
     one_run_mu,
     one_run_p_value,
 )
-from upcycle.audit.statistics._permutation import LabelPermutation, label_permutation
+from upcycle.audit.statistics._permutation import LabelPermutation, holm, label_permutation, weighted_holm
 from upcycle.audit.statistics._power import (
     Need,
     canaries_for_epsilon,

@@ -1,4 +1,4 @@
-"""What an audit by shadow pipelines left in a run, and how it is merged with the run's own audit."""
+"""What an audit by shadow pipelines left in a run, and how it is merged with the run's own audit and made public."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 from upcycle._files import check_hash, read_json, read_record
 from upcycle.audit import merge_audits
 from upcycle.errors import DamagedFileError
+from upcycle.runs.folder._stages import read_record as read_stage
 
 PIPELINES: Final = "pipeline.json"
 PIPELINES_MANIFEST: Final = "pipeline-manifest.json"  # the hashes of what that audit left, next to it
@@ -44,3 +45,24 @@ def led(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None) -> dict[s
     merged = merge_audits(audit, pipelines)
     lead = {"verdict": merged.verdict, "line": merged.line, "sentence": merged.sentence}
     return {**audit, **lead, "merged": merged.to_json()}
+
+
+def public_facts(private: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """What may be said of the audit of the run with this private half and of the check for copies: None for each not made.
+
+    With shadow pipelines the audit is led by the merged verdict and holds theirs whole, apart from its own, as "pipelines".
+    """
+    from upcycle.report import Evidence
+
+    own, copies = (_finished(private / stage / f"{stage}.json") for stage in ("audit", "copies"))
+    pipelines = pipeline_facts(private)
+    shown = Evidence(title="", audit=led(own, pipelines) if own else None, copies=copies, pipelines=pipelines).shareable()
+    beside = {"pipelines": shown.pipelines} if shown.pipelines else {}
+    return {**shown.audit, **beside} if shown.audit else None, dict(shown.copies) if shown.copies else None
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """The JSON of a finished stage."""
+    if read_stage(path.parent) is None or (path.stem == "copies" and not path.exists()):  # no image leaves, none was checked
+        return None
+    return dict(read_json(path))

@@ -1,9 +1,13 @@
-"""Whether disk and memory suffice for what is planned, asked before work starts."""
+"""Disk and memory that must be free, and the energy of a stage, from the processor's own counters (Linux, RAPL)."""
 
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import final
 
 from upcycle.errors import ResourceError
 
@@ -29,3 +33,59 @@ def check_memory(needed: int) -> None:
             f"free memory must be at least {needed / 1e9:.1f} GB for this preset. Got {free / 1e9:.1f} GB. "
             "Use --preset quick, or a smaller bank (--set bank.max_images=...)."
         )
+
+
+_POWERCAP = Path("/sys/class/powercap")
+
+
+_EVERY = 60.0  # seconds; a counter of 262 kJ wraps after more than 10 minutes even at 400 W
+
+
+@final
+class EnergyMeter:
+    """Joules that all processor packages of this machine have used since the meter was made; other programs are counted too."""
+
+    def __init__(self, folder: Path = _POWERCAP) -> None:
+        zones = [zone for zone in sorted(folder.glob("intel-rapl:*")) if zone.name.count(":") == 1]
+        self._zones = [zone for zone in zones if _read(zone / "energy_uj") is not None]
+        self._last = [_read(zone / "energy_uj") or 0 for zone in self._zones]
+        self._microjoules = 0
+
+    def joules(self) -> float | None:
+        """Joules so far, None where no counter can be read. To be asked more often than a counter wraps round."""
+        for k, zone in enumerate(self._zones):
+            now = _read(zone / "energy_uj")
+            if now is None:
+                return None
+            step = now - self._last[k]
+            self._microjoules += step if step >= 0 else step + (_read(zone / "max_energy_range_uj") or 0)
+            self._last[k] = now
+        return self._microjoules / 1e6 if self._zones else None
+
+
+@contextmanager
+def metered(folder: Path = _POWERCAP) -> Iterator[EnergyMeter]:
+    """A meter that is asked once a minute while the block runs."""
+    meter, done = EnergyMeter(folder), threading.Event()
+    if meter.joules() is None:
+        yield meter
+        return
+
+    def watch() -> None:
+        while not done.wait(_EVERY):
+            meter.joules()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield meter
+    finally:
+        done.set()
+        thread.join()
+
+
+def _read(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # since Linux 5.10 only root may read the counters
+        return None

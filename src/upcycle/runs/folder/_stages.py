@@ -16,7 +16,7 @@ from typing import Any, Final
 from upcycle import _files
 from upcycle._files import PARTIAL, check_hash, forced_hash, write_record
 from upcycle.errors import DamagedFileError, RunFolderError
-from upcycle.runs.folder._energy import metered
+from upcycle.runs.folder._resources import metered
 
 MANIFEST: Final = "manifest.json"
 _SECONDS = "seconds.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import secrets
 import time
@@ -28,7 +29,6 @@ from upcycle.runs.folder import (
     run_stage,
 )
 from upcycle.runs.folder import read_record as stage_record
-from upcycle.runs.shadows._at_risk import AT_RISK, write_at_risk
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._cost import Say, measure_cost
 from upcycle.runs.shadows._pipeline import ShadowPipeline
@@ -156,3 +156,32 @@ def secret(path: Path) -> int:
     except DamagedFileError as error:
         again = "Delete it and run the same command again: other coins are flipped, and kept pipelines run anew."
         raise DamagedFileError(path, error.got, again) from error
+
+
+AT_RISK: Final = "at_risk.csv"  # in private/audit, never in a release
+
+
+_COLUMNS: Final = ("train_row", "class", "group", "used_by_the_run", "risk", "risk_low", "risk_high")
+
+
+def write_at_risk(path: Path, found: PipelineAudit, pool: ImageSet, store: Store) -> None:
+    """Write the 50 records of `pool`, the members of `store` and then its non-members, at highest risk, the surest first.
+
+    `train_row` counts from 0 in the training split as it was read; `group` is the patient's number, empty without groups;
+    `used_by_the_run`: 1 if teacher and generator were given the record, 0 if it was kept for the audit. `risk`: mean posterior
+    probability that the record was used, over the shadow pipelines that did use it, with limits; 0.5 is luck. No file, and
+    none of before, where the audit had too few pipelines to tell.
+    """
+    path.unlink(missing_ok=True)
+    if found.risk is None:
+        return
+    members, others = store.train_rows()
+    rows, risk, of_row = np.concatenate([members, others]), found.risk.risk, found.risk.rows
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for record in found.risk.top():
+            at = int(np.searchsorted(of_row, record))
+            who = ["" if pool.groups is None else int(pool.groups[record]), int(record < len(members))]
+            figures = [f"{values[at]:.4f}" for values in (risk.value, risk.low, risk.high)]
+            writer.writerow([int(rows[record]), store.meta.class_names[pool.labels[record]], *who, *figures])

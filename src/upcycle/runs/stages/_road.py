@@ -11,10 +11,9 @@ from typing import Final
 from upcycle.recycle import Support
 from upcycle.runs.folder import read_record
 from upcycle.runs.stages._bench import SUPPORT, Bench, Facts, Splits, teacher_names
-from upcycle.runs.stages._cleaning import cleaning_stage
 from upcycle.runs.stages._gate import gate_stage
 from upcycle.runs.stages._screening import WARM_SHARE, kept_folds, learned, screen_stage, teaching
-from upcycle.runs.stages._training import classifier_stage, generator_stage, student_stage, views_stage
+from upcycle.runs.stages._training import classifier_stage, cleaning_stage, generator_stage, student_stage, views_stage
 from upcycle.runs.stages._tuning import tuning_stage
 
 JUDGING: Final = (

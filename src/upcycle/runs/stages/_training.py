@@ -1,4 +1,4 @@
-"""The stages that train: views, classifiers, generator and student."""
+"""The stages that train: views, classifiers, generator and student; cleaning the labels first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from upcycle._files import write_json
+from upcycle._files import write_array, write_json
 from upcycle._training import Report
 from upcycle.data import ImageSet, sealed
 from upcycle.recycle import (
@@ -17,12 +17,32 @@ from upcycle.recycle import (
     Distillation,
     FlipTrial,
     Lesson,
+    believed,
     choose_augmentation,
+    fold_of,
+    out_of_fold,
     train_classifier,
     train_student,
     try_flips,
 )
 from upcycle.runs.stages._bench import Bench, Facts, Splits, save_classifier
+
+
+def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
+    """Keep the members whose label an out-of-fold classifier believes; kept.npy is bool (members,)."""
+    members, how = splits.members(), bench.config.cleaning
+    recipe = bench.recipe(how.images, bench.augmentation(), stage="cleaning")
+    told = bench.report("cleaning")
+    which = fold_of(members, how.folds, bench.config.seed)
+    found = out_of_fold(members, which, recipe, images=how.images, seed=bench.config.seed, report=told)
+    probabilities = found.probabilities
+    kept = believed(probabilities, members.labels, threshold=how.threshold, most=how.most)
+    write_array(bench.folder.kept, kept)
+    return {"kept": int(kept.sum()), "left_out": int((~kept).sum()), "accuracy": _accuracy(probabilities, members)}
+
+
+def _accuracy(probabilities: np.ndarray, members: ImageSet) -> float:
+    return float((probabilities.argmax(1) == members.labels).mean())
 
 
 def views_stage(bench: Bench, splits: Splits) -> Facts:
