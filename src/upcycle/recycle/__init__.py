@@ -3,15 +3,26 @@
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_budget, rate, train_classifier
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
-from upcycle.recycle._filter import TeacherDoubt, TeacherFilter
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
-from upcycle.recycle._groups import unit_of
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
-from upcycle.recycle._proxy import Proxy, Score, proxy_draws, score_on
-from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen
+from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
-from upcycle.recycle._support import Support, SupportFilter
-from upcycle.recycle._tuning import Candidate, Choice, Search, Trial, TrialMemory, candidates, greedy, halving, search
+from upcycle.recycle._support import Support, SupportFilter, TeacherDoubt, TeacherFilter
+from upcycle.recycle._tuning import (
+    Candidate,
+    Choice,
+    Proxy,
+    Score,
+    Search,
+    Trial,
+    TrialMemory,
+    candidates,
+    greedy,
+    halving,
+    proxy_draws,
+    score_on,
+    search,
+)
 
 __all__ = [
     "AskedLabels",

@@ -86,6 +86,7 @@ def accuracy(net: nn.Module, data: ImageSet, device: torch.device) -> float:
     return float((logits.argmax(1).numpy() == data.labels).mean())
 
 
+@torch.random.fork_rng(devices=[])
 def train_classifier(
     members: ImageSet,
     validation: ImageSet,
@@ -98,20 +99,7 @@ def train_classifier(
     lesson: Lesson | None = None,
 ) -> Fitted:
     """The network at its best look at the validation split. Members are seen in shuffled passes, augmented."""
-    with torch.random.fork_rng(devices=[]):
-        return _train(members, validation, recipe, seed, stage, Checkpoint(resume), report, lesson or Lesson())
-
-
-def _train(
-    members: ImageSet,
-    validation: ImageSet,
-    recipe: Recipe,
-    seed: int,
-    stage: str,
-    checkpoint: Checkpoint,
-    report: Report,
-    lesson: Lesson,
-) -> Fitted:
+    checkpoint, lesson = Checkpoint(resume), lesson or Lesson()
     config, images = recipe.config, torch.from_numpy(np.ascontiguousarray(members.images))
     labels = torch.from_numpy(members.labels if lesson.targets is None else lesson.targets)
     budget = recipe.budget or image_budget(config, len(members))

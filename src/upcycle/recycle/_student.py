@@ -61,6 +61,7 @@ def soft_cross_entropy(logits: Tensor, soft_labels: Tensor, temperature: float =
     return -(soft_labels * log_probabilities).sum(1).mean() * temperature**2
 
 
+@torch.random.fork_rng(devices=[])
 def train_student(
     bank: Bank,
     labeller: Labeller,
@@ -73,20 +74,7 @@ def train_student(
     report: Report = silent,
 ) -> Fitted:
     """A classifier that saw synthetic images only, `recipe.budget` of them; nothing is chosen by looking at a private image."""
-    with torch.random.fork_rng(devices=[]):
-        return _distil(bank, labeller, recipe, how, seed, stage, Checkpoint(resume), report)
-
-
-def _distil(
-    bank: Bank,
-    labeller: Labeller,
-    recipe: Recipe,
-    how: Distillation,
-    seed: int,
-    stage: str,
-    checkpoint: Checkpoint,
-    report: Report,
-) -> Fitted:
+    checkpoint = Checkpoint(resume)
     config, budget = recipe.config, recipe.budget or bank.size
     net = recipe.build(bank.images, seed, stage).train()
     optimizer = sgd(net, config)

@@ -10,7 +10,7 @@ from typing import Final, Self, final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from upcycle._files import write_arrays
 from upcycle._random import derive_seed
@@ -19,9 +19,52 @@ from upcycle.generators import members_of
 from upcycle.nets import for_inference, to_input
 from upcycle.recycle._screen import PixelSpace
 
+_BATCH: Final = 256  # fixed and padded: the batch shape may change the last bit of a probability, and with it a decision
+
+
+@final
+class TeacherFilter:
+    """Accepts the images whose class asked for is the teacher's first choice, with a probability above `threshold` in [0, 1).
+
+    Called with uint8 images (n, height, width, channels) and classes (n,); returns bool (n,), image by image.
+    """
+
+    def __init__(self, teacher: nn.Module, threshold: float, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._teacher, self._threshold = for_inference(teacher).to(self._device), threshold
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        if not len(images):
+            return np.zeros(0, bool)
+        top, choice = _probabilities([self._teacher], images, self._device)[0].max(1)
+        return np.asarray((choice.numpy() == labels) & (top.numpy() > self._threshold))
+
+
+@final
+class TeacherDoubt:
+    """Entropy of the teacher's answer in nats, float (n,), for uint8 images (n, height, width, channels)."""
+
+    def __init__(self, teacher: nn.Module, device: torch.device | None = None) -> None:
+        self._device = device or torch.device("cpu")
+        self._teacher = for_inference(teacher).to(self._device)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return np.asarray(torch.special.entr(_probabilities([self._teacher], images, self._device)[0]).sum(1).numpy())
+
+
+@torch.inference_mode()
+def _probabilities(teachers: Sequence[nn.Module], images: np.ndarray, device: torch.device) -> Tensor:
+    """Softmax float (teachers, n, classes) of uint8 images (n >= 1, ...)."""
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        part = images[start : start + _BATCH]
+        views = to_input(torch.from_numpy(np.resize(part, (_BATCH, *part.shape[1:]))), device)
+        parts.append(torch.stack([teacher(views).softmax(1)[: len(part)].cpu() for teacher in teachers]))
+    return torch.cat(parts, dim=1)
+
+
 NEAREST: Final = 3  # records of the unseen fold that must lie near
 _LEAST: Final = 10  # held-out records of a class below which the limit is that of all classes together
-_BATCH: Final = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +138,5 @@ class SupportFilter:
         folds = len(self._support.limit)
         drawn_by = members_of(self._seed, indices, [1] * folds)
         near = self._support.distance(images, labels, drawn_by) <= self._support.limit[drawn_by, labels]
-        return np.asarray(near & (self._consensus(images) >= self._agree))
-
-    @torch.inference_mode()
-    def _consensus(self, images: np.ndarray) -> np.ndarray:
-        """float32 (n,) in 0..1: the sum over the classes of the teachers' smallest probability."""
-        found = []
-        for start in range(0, len(images), _BATCH):
-            part = images[start : start + _BATCH]
-            padded = np.resize(part, (_BATCH, *part.shape[1:]))  # the batch shape may change the last bit
-            views = to_input(torch.from_numpy(padded), self._device)
-            answers = torch.stack([teacher(views).softmax(1) for teacher in self._teachers])
-            found.append(answers.amin(0).sum(1)[: len(part)].cpu().numpy())
-        return np.concatenate(found)
+        agreed = _probabilities(self._teachers, images, self._device).amin(0).sum(1).numpy()  # 1 where all say the same
+        return np.asarray(near & (agreed >= self._agree))

@@ -17,11 +17,10 @@ from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Constant, Memory, run_shadows
 from upcycle.audit.pipeline_audit import audit
 from upcycle.audit.pipelines._canaries import CanaryCounts
-from upcycle.audit.pipelines._code_version import code_version, sources_hash
 from upcycle.audit.pipelines._contract import Parts
 from upcycle.audit.pipelines._design import make_design
 from upcycle.audit.pipelines._plan import plan_for
-from upcycle.audit.pipelines._runs import run_paths
+from upcycle.audit.pipelines._runs import code_version, run_paths, sources_hash
 from upcycle.errors import AuditInputError
 
 PLAN = plan_for(

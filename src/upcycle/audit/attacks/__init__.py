@@ -1,8 +1,7 @@
 """From a model's answers to one number per record, higher for members. Every attack is a value in the CATALOGUE."""
 
-from upcycle.audit.attacks._answered import Answered, Audited
+from upcycle.audit.attacks._answered import Answered, Audited, blind_features
 from upcycle.audit.attacks._attack import Attack, AttackCard, Needs, ThreatModel
-from upcycle.audit.attacks._blind import blind_features
 from upcycle.audit.attacks._catalogue import CATALOGUE, named
 from upcycle.audit.attacks._folds import cross_fit, forward_fit, membership_folds
 from upcycle.audit.attacks._generator_weights import (

@@ -14,6 +14,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,28 @@ import numpy as np
 from upcycle._files import write_arrays
 from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canaries import Records
-from upcycle.audit.pipelines._code_version import code_version
 from upcycle.audit.pipelines._contract import Pipeline
 from upcycle.audit.pipelines._design import Design
 from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
 from upcycle.errors import AuditInputError
+
+
+@cache
+def code_version() -> str:
+    """The package's version and a hash of all its Python sources: another one after any change, also one nobody committed."""
+    return f"upcycle {metadata.version('upcycle')}, sources {sources_hash(Path(__file__).parents[2])}"
+
+
+def sources_hash(package: Path) -> str:
+    """Eight hexadecimal digits over names and bytes of all .py files below `package`."""
+    found = hashlib.blake2b(digest_size=4)
+    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
+        content = path.read_bytes()
+        found.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()
+
 
 FORMAT = 3  # of the questions and of the files; another number makes old files strangers
 Report = Callable[[int, int, float], None]

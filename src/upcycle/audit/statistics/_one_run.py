@@ -10,8 +10,7 @@ import numpy as np
 
 from upcycle.audit.statistics._epsilon import EpsilonBound, GaussianBound, by_unit
 from upcycle.audit.statistics._scores import Scores
-from upcycle.audit.statistics._search import last_true
-from upcycle.audit.statistics._values import expit
+from upcycle.audit.statistics._values import expit, last_true
 from upcycle.errors import AuditInputError
 
 

@@ -10,9 +10,8 @@ from upcycle.audit.statistics._auc import null_deviation
 from upcycle.audit.statistics._binomial import upper_limit
 from upcycle.audit.statistics._epsilon import epsilon_cap
 from upcycle.audit.statistics._one_run import one_run_epsilon
-from upcycle.audit.statistics._search import least_count
 from upcycle.audit.statistics._tpr import LEAST_FALSE_POSITIVES, order_statistics, tail_ahead
-from upcycle.audit.statistics._values import expit, normal_or_t_quantile
+from upcycle.audit.statistics._values import expit, least_count, normal_or_t_quantile
 from upcycle.errors import AuditInputError
 
 _MOST = 10_000_000

@@ -12,8 +12,7 @@ import numpy as np
 from upcycle.audit.statistics._binomial import lower_limit, upper_limit
 from upcycle.audit.statistics._clusters import effective_trials
 from upcycle.audit.statistics._scores import Scores
-from upcycle.audit.statistics._search import last_true
-from upcycle.audit.statistics._values import NotResolvable, Rate
+from upcycle.audit.statistics._values import NotResolvable, Rate, last_true
 
 LEAST_FALSE_POSITIVES: Final = 3.0
 _SMALLEST: Final = math.log(1e-12)  # p-value that limits are searched for

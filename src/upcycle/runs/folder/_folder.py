@@ -37,100 +37,45 @@ _WARNING: Final = "DO_NOT_SHARE.txt"
 FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence"})  # may change between two calls of one run
 
 
+class _At:
+    """A path below the root of a run."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __get__(self, run: RunFolder, owner: type) -> Path:
+        return run.root / self._path
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Files of one run. Made, checked and locked by `prepare`; a reader only looks."""
 
     root: Path
-
-    @property
-    def private(self) -> Path:
-        return self.root / "private"
-
-    @property
-    def release(self) -> Path:
-        return self.root / "release"
-
-    @property
-    def store(self) -> Path:
-        """The private store, of private images."""
-        return self.private / "store"
-
-    @property
-    def work(self) -> Path:
-        """For files that no later call needs; emptied whenever the run is opened."""
-        return self.private / "work"
+    private = _At("private")
+    release = _At("release")
+    store = _At("private/store")  # of private images
+    work = _At("private/work")  # for files that no later call needs; emptied whenever the run is opened
+    config_file = _At("config.yaml")
+    environment_file = _At("environment.json")
+    metrics_file = _At("metrics.jsonl")
+    log_file = _At("log.txt")
+    report = _At("private/report.html")  # the internal page
+    shareable_report = _At("private/report-shareable.html")  # the page that a release gets a copy of
+    released_report = _At("release/report.html")
+    synthetic = _At("release/synthetic/synthetic.npz")  # the synthetic set that may leave
+    preview = _At("private/copies/synthetic.npz")  # the synthetic images that were checked for copies
+    scores = _At("private/audit/scores.npz")  # of every audited record and attack
+    pipelines_page = _At("private/audit/pipeline.html")  # the page of the audit by shadow pipelines
+    trials = _At("private/tuning/trials.jsonl")  # of the search for a sampler, a line each
+    kept = _At("private/cleaning/kept.npy")  # which members the cleaning kept, bool (members,)
+    predictions = _At("private/evaluation/predictions.npz")  # logits of every judged classifier on the test split
 
     def stage(self, name: str) -> Path:
         """The private folder of a stage, made if needed."""
         folder = self.private / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    @property
-    def config_file(self) -> Path:
-        return self.root / "config.yaml"
-
-    @property
-    def environment_file(self) -> Path:
-        return self.root / "environment.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def log_file(self) -> Path:
-        return self.root / "log.txt"
-
-    @property
-    def report(self) -> Path:
-        """The internal page."""
-        return self.private / "report.html"
-
-    @property
-    def shareable_report(self) -> Path:
-        """The page that a release gets a copy of."""
-        return self.private / "report-shareable.html"
-
-    @property
-    def released_report(self) -> Path:
-        return self.release / "report.html"
-
-    @property
-    def synthetic(self) -> Path:
-        """The synthetic set that may leave."""
-        return self.release / "synthetic" / "synthetic.npz"
-
-    @property
-    def preview(self) -> Path:
-        """The synthetic images that were checked for copies."""
-        return self.private / "copies" / "synthetic.npz"
-
-    @property
-    def scores(self) -> Path:
-        """Of every audited record and attack."""
-        return self.private / "audit" / "scores.npz"
-
-    @property
-    def trials(self) -> Path:
-        """Of the search for a sampler, a line each."""
-        return self.private / "tuning" / "trials.jsonl"
-
-    @property
-    def kept(self) -> Path:
-        """Which members the cleaning kept, bool (members,)."""
-        return self.private / "cleaning" / "kept.npy"
-
-    @property
-    def predictions(self) -> Path:
-        """Logits of every judged classifier on the test split, and its labels."""
-        return self.private / "evaluation" / "predictions.npz"
-
-    @property
-    def pipelines_page(self) -> Path:
-        """The page of the audit by shadow pipelines."""
-        return self.private / "audit" / "pipeline.html"
 
     def environment(self) -> dict[str, Any]:
         """Versions and hardware. Raises DamagedFileError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TextIO, final
+from typing import TYPE_CHECKING, Any, TextIO, final
 
 from upcycle.errors import printable
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Display(Protocol):
-    """Told by a run what it is about to do and how far it is. Samples are drawn only where it wants some."""
+class Display:
+    """Told what it is about to do and how far it is. This one shows nothing; samples are drawn only if it wants them."""
 
-    wants_samples: bool
+    wants_samples = False
 
     def plan(self, lines: Sequence[str]) -> None: ...
 
@@ -25,46 +25,24 @@ class Display(Protocol):
 
     def samples(self, images: np.ndarray) -> None:
         """Synthetic images uint8 (n, side, side, channels), the classes in turn."""
-        ...
 
     def done(self, name: str, seconds: float) -> None:
         """`seconds` 0 means that the stage had been finished before."""
-        ...
 
     def note(self, text: str) -> None: ...
 
     def close(self) -> None:
         """Leave the stream as it was found; also after an interrupt."""
-        ...
 
 
-@final
-class SilentDisplay:
+class SilentDisplay(Display):
     """Shows nothing."""
 
-    wants_samples = False
-
-    def plan(self, lines: Sequence[str]) -> None: ...
-
-    def stage(self, name: str, total_images: int) -> None: ...
-
-    def advance(self, images_seen: int, metrics: Mapping[str, float]) -> None: ...
-
-    def samples(self, images: np.ndarray) -> None: ...
-
-    def done(self, name: str, seconds: float) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
-
 
 @final
-class PlainDisplay:
+class PlainDisplay(Display):
     """One line at the start and end of a stage, and one a minute between, each behind `prefix`. Off a terminal there are no
     pictures."""
-
-    wants_samples = False
 
     def __init__(self, stream: TextIO, *, every: float = 60.0, prefix: str = "") -> None:
         self._stream, self._every, self._prefix = stream, every, prefix
@@ -88,22 +66,18 @@ class PlainDisplay:
             self._last = time.monotonic()
             self._say(f"{self._name:10} {_progress(images_seen, self._total, self._pace)} {_metrics(metrics)}".rstrip())
 
-    def samples(self, images: np.ndarray) -> None: ...
-
     def done(self, name: str, seconds: float) -> None:
         self._say(f"{name:10} " + (f"finished in {_clock(seconds)}" if seconds else "was finished before"))
 
     def note(self, text: str) -> None:
         self._say(text)
 
-    def close(self) -> None: ...
-
     def _say(self, text: str) -> None:
         print(self._prefix + printable(text), file=self._stream, flush=True)
 
 
 @final
-class RichDisplay:
+class RichDisplay(Display):
     """A live bar with rate, time left and the latest metrics; with `thumbnails` sample images above it, on a terminal of
     24-bit colour."""
 

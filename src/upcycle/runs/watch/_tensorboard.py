@@ -18,7 +18,7 @@ _MISSING = (
 
 
 @final
-class TensorBoardDisplay:
+class TensorBoardDisplay(Display):
     """Passes everything on to `inner`, and writes metrics against images seen, and sample images, into `folder`.
 
     The folder is made by the first stage, so a run that is refused leaves nothing. It belongs into the private half: the
