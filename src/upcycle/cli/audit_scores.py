@@ -43,12 +43,12 @@ def audit_scores(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Audit any model from the scores or logits in SCORES, an .npz. Writes nothing.
+    """Audit any model from the scores or logits in SCORES, an .npz or a table (.csv, .tsv). Writes nothing.
 
     Arrays: member (n,), True for records the model was given; scores (n,), higher = more likely a member, or logits (n,
     classes) with labels (n,); optional groups, images, ids, and seen_ids, those on which anything was chosen (early stopping).
     Several targets: TARGET/ATTACK or TARGET/logits; call the model that must be seen to leak "teacher", and scores made without
-    any model "blind".
+    any model "blind". A table has the same names as columns, one record a row; logits are columns logits/0, logits/1 ...
 
     The primary endpoint is to be declared before the scores are looked at. Exit code 3 where a control failed: INVALID.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,3 +141,40 @@ def test_a_teacher_of_ones_own_is_the_positive_control_of_a_scikit_learn_student
     pipeline = from_sklearn(GaussianNB(), teacher=KNeighborsClassifier(1))
     found = audit(pipeline, pool(200), plan_for("quick", n_jobs=1, synthetic=10))
     assert {"student", "teacher"} <= {verdict.target for verdict in found.verdicts}
+
+
+RELEASED = np.random.default_rng(1).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+SOFT = np.full((60, 4), 0.25)
+
+
+@pytest.mark.parametrize(
+    ("images", "soft", "says"),
+    [
+        (RELEASED, SOFT[:40], r"soft labels .* shape \(60, 4\).* Got float64 \(40, 4\)"),
+        (RELEASED, SOFT[:, :3], r"Got float64 \(60, 3\)"),
+        (RELEASED, SOFT[:, 0], r"Got float64 \(60,\)"),
+        (RELEASED, np.where(np.arange(60)[:, None] == 7, np.nan, SOFT), "Got 1 rows with a negative, infinite or NaN one"),
+        (RELEASED, -SOFT, "Got 60 rows with a negative"),
+        (RELEASED, {"a": 1}, "soft labels"),
+        (RELEASED[:0], SOFT[:0], "synthetic images .* at least one"),
+        (RELEASED / 255, SOFT, r"uint8 of shape \(m, 8, 8, 1\), as the records are.* Got float64"),
+        (RELEASED[..., 0], SOFT, r"Got uint8 \(60, 8, 8\)"),
+        (np.repeat(RELEASED, 2, axis=1), SOFT, r"Got uint8 \(60, 16, 8, 1\)"),
+        (RELEASED.tolist(), SOFT, "Got list"),
+    ],
+)
+def test_a_released_set_that_is_none_is_named_and_no_traceback(images: Any, soft: Any, says: str) -> None:
+    def predict(asked: np.ndarray) -> np.ndarray:
+        return asked.reshape(len(asked), -1)[:, :4].astype(float)
+
+    members = np.random.default_rng(0).random(200) < 0.5
+    parts = Parts(student=predict, synthetic_images=images, soft_labels=soft)
+    with pytest.raises(AuditInputError, match=says):
+        ask(parts, RECORDS, members, plan_for("standard", views=2, synthetic=50).questions(), seed=3)
+
+
+def test_a_search_that_misses_records_is_named() -> None:
+    members = np.random.default_rng(0).random(200) < 0.5
+    parts = Parts(searched_scores={"mine": lambda images, labels: np.zeros(3)})
+    with pytest.raises(AuditInputError, match=r"mine must give one finite score per record, shape \(20,\). Got shape \(3,\)"):
+        ask(parts, RECORDS, members, plan_for("standard", views=2, searched=20).questions(), seed=3)

@@ -63,8 +63,10 @@ def logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[
         return [f"{prefix}labels must have shape ({len(logits)},). Got {labels.shape}. Give one label per row of logits."]
     problems = []
     if not np.isfinite(logits).all():
-        rows = int((~np.isfinite(logits)).any(axis=1).sum())
-        problems.append(f"{prefix}logits must be finite. Got NaN or infinity in {rows} of {len(logits)} rows. Mend the model.")
+        rows = np.flatnonzero((~np.isfinite(logits)).any(axis=1))
+        which = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+        got = f"NaN or infinity in {len(rows)} of {len(logits)} rows ({which}, from 0)"
+        problems.append(f"{prefix}logits must be finite. Got {got}. Mend the model.")
     if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
         problems.append(f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels.")
     return problems

@@ -16,6 +16,7 @@ from upcycle.audit.attacks import Attack, Needs, Predict, RecordScore, Released,
 from upcycle.audit.copies import nearest_two
 from upcycle.audit.pipelines._canaries import Records
 from upcycle.audit.pipelines._contract import Parts, check_steady
+from upcycle.audit.pipelines._released_set import check_released_set
 from upcycle.errors import AuditInputError
 
 VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
@@ -94,7 +95,7 @@ def ask(parts: Parts, records: Records, members: np.ndarray, questions: Question
     for name, predict in parts.classifiers().items():
         check_steady(name, predict, records.images, classes)
     logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
-    scores = {name: _score(name, score, records) for name, score in parts.generator_scores.items()}
+    scores = {name: _score(name, score, records.images, records.labels) for name, score in parts.generator_scores.items()}
     released = _released(parts, seen, records, questions.synthetic, seed)
     for name, found in _on_the_release(released, questions.attacks):
         (logits if found.ndim == 3 else scores)[name] = found.astype(np.float32)
@@ -121,12 +122,12 @@ def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarr
     return np.stack([as_logits(predict(view), classes) for view in views], axis=1)
 
 
-def _score(name: str, score: RecordScore, records: Records) -> np.ndarray:
+def _score(name: str, score: RecordScore, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """float32 (records,), or AuditInputError: NaN stands for "not judged" further on, and would hide the records."""
-    values = np.asarray(score(records.images, records.labels), np.float32)
-    if values.shape != (len(records),) or not np.isfinite(values).all():
+    values = np.asarray(score(images, labels), np.float32)
+    if values.shape != (len(images),) or not np.isfinite(values).all():
         raise AuditInputError(
-            f"{name} must give one finite score per record, shape ({len(records)},). Got shape {values.shape}, "
+            f"{name} must give one finite score per record, shape ({len(images)},). Got shape {values.shape}, "
             f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the score."
         )
     return values
@@ -144,6 +145,7 @@ def _released(parts: Parts, views: list[np.ndarray], records: Records, count: in
         every, soft, some = parts.sampler(np.arange(count) % classes, derive_seed(seed, "audit-draws")), None, slice(None)
     else:
         return None
+    check_released_set(every, soft, records.images, classes)
     chosen = None if soft is None else np.asarray(soft, np.float64)[some]
     return Released(every[some], every, chosen, parts.student, views, records.labels, classes, seed)
 
@@ -175,7 +177,7 @@ def _searched(parts: Parts, records: Records, questions: Questions, seed: int) -
         return {}
     rows, classes = searched_rows(records, questions.searched), int(records.true_labels.max()) + 1
     images, labels = records.images[rows], records.labels[rows]
-    found = {name: score(images, labels) for name, score in parts.searched_scores.items()}
+    found = {name: _score(name, score, images, labels) for name, score in parts.searched_scores.items()}
     for attack in questions.attacks if parts.student is not None else ():
         if attack.needs is Needs.SEARCH:
             found[attack.name] = attack.score(parts.student, images, labels, classes, seed)

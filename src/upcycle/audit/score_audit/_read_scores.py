@@ -1,4 +1,4 @@
-"""Scores of other people's models from one .npz: what its arrays are called, and every way in which they can be wrong."""
+"""Scores of other people's models from one .npz or table: what its arrays are called, and every way they can be wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from upcycle._bounded import DEFAULT, Limits
 from upcycle._npz import NotPlainArrays, read_arrays
+from upcycle.audit.score_audit._read_csv import SUFFIXES, read_score_table
 from upcycle.audit.score_audit._targets import AttackScores, Target, TargetScores
 from upcycle.errors import AuditInputError
 
@@ -31,13 +32,13 @@ class ScoresFile:
 
 
 def read_scores(path: Path, limits: Limits = DEFAULT) -> ScoresFile:
-    """What `path` (.npz) holds. `member` (n,) is needed; then per target either `logits` (n, classes) and the shared
-    `labels`, or scores (n,).
+    """What `path` holds: an .npz, or a table (.csv, .tsv, .txt) whose columns are called as its arrays are. `member` (n,) is
+    needed; then per target either `logits` (n, classes) and the shared `labels`, or scores (n,).
 
     A target's arrays are called `TARGET/logits` or `TARGET/ATTACK`, with as many attacks as there are; plain `logits` or
     `scores` are the student's. `TARGET/risk` is left out: cross-fitted scores are no base for a test. `groups`, `images`,
-    `ids` and `seen_ids` are optional. Raises AuditInputError, also for a file that is not an .npz, holds objects, or
-    would unpack to more than `limits` allow.
+    `ids` and `seen_ids` are optional. In a table, logits are columns `logits/0`, `logits/1` and so on. Raises AuditInputError,
+    also for a file that is neither, holds objects, or would unpack to more than `limits` allow.
     """
     arrays = _load(path, limits)
     flags = arrays.get("member", arrays.get("members"))
@@ -81,12 +82,15 @@ def _target(
 
 def _load(path: Path, limits: Limits) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise AuditInputError(f"scores must be an .npz file. Got {path}, which is not there. Give the path of the file.")
+        got = f"{path}, {'a folder' if path.is_dir() else 'which is not there'}"
+        raise AuditInputError(f"scores must be an .npz or .csv file. Got {got}. Give the path of the file.")
+    if path.suffix.lower() in SUFFIXES:
+        return dict(read_score_table(path, limits))
     try:
         return dict(read_arrays(path, limits=limits)[0])
     except NotPlainArrays as error:
         raise AuditInputError(
-            f"scores must be an .npz without Python objects. Got {path.name}: {error}. Save plain arrays by numpy.savez."
+            f"scores must be an .npz of plain arrays, or a .csv. Got {path.name}: {error}. Save them by numpy.savez, or as CSV."
         ) from error
 
 

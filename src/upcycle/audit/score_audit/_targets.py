@@ -107,9 +107,10 @@ def _score_problems(name: str, attack: str, values: np.ndarray, members: np.ndar
     what = f"{name}: scores of {attack}"
     if values.dtype.kind not in "fiu" or values.ndim != 1 or values.shape != members.shape:
         return [f"{what} must be numbers of shape {members.shape}. Got {values.dtype} {values.shape}. Give one per record."]
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).sum())
-        return [f"{what} must be finite. Got {bad} NaN or infinite of {len(values)}. Find the records that overflow."]
+    if len(bad := np.flatnonzero(~np.isfinite(values))):
+        rows = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        got = f"{len(bad)} NaN or infinite of {len(values)} (records {rows}, from 0)"
+        return [f"{what} must be finite. Got {got}. Find the records that overflow."]
     if len(values) and values.min() == values.max():
         return [f"{what} must differ between records: one value is a ROC of one point. Got {values[0]:g} for all. Score again."]
     return []
@@ -118,6 +119,8 @@ def _score_problems(name: str, attack: str, values: np.ndarray, members: np.ndar
 def _group_problems(name: str, groups: np.ndarray, members: np.ndarray, folds: int) -> list[str]:
     if groups.shape != members.shape:
         return [f"{name}: groups must have shape {members.shape}. Got {groups.shape}. Give one group per record."]
+    if empty := sum(str(group).strip().lower() in ("", "nan", "nat", "none", "<na>") for group in groups.tolist()):
+        return [f"{name}: groups must be filled in. Got {empty} empty ones. Give each unknown patient a separate group."]
     inside, outside = np.unique(groups[members]), np.unique(groups[~members])
     problems = []
     both = np.intersect1d(inside, outside)
@@ -135,6 +138,8 @@ def _group_problems(name: str, groups: np.ndarray, members: np.ndarray, folds: i
 
 
 def _same_records(a: Target, b: Target) -> bool:
+    if a is b:
+        return True  # NaN, which is named elsewhere, equals nothing
     if (a.groups is None) != (b.groups is None):
         return False
     same = np.array_equal(a.members, b.members)
