@@ -26,7 +26,7 @@ LABELS = np.arange(24) % 2
 
 @dataclass(frozen=True)
 class Target:
-    """`run` gives a file of these bytes to a reader, in a folder of its own; `seeds` are whole files."""
+    """`run` gives a file of these bytes to a reader, in a separate folder; `seeds` are whole files."""
 
     seeds: Callable[[], list[bytes]]
     run: Callable[[bytes, Path], None]

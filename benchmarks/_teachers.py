@@ -16,8 +16,8 @@ from upcycle.runs.stages import Bench, learned, networks_of
 
 @dataclass(frozen=True)
 class Teaching:
-    """What labels instead: the run's own teacher with `more` of other seeds beside it, or, where `wider` or `longer` is above
-    1, one of so many times its channels, or of so many times the images it saw, in its place."""
+    """What labels instead: the run's own teacher with `more` of other seeds, or, where `wider` or `longer` is above
+    1, one of that many times its channels, or of that many times the images it saw, in its place."""
 
     more: int = 0
     wider: int = 1

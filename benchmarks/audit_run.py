@@ -5,7 +5,7 @@ benchmarks.audit_run --work DIR pbc_blood_28.npz --budget quick python -m benchm
 
 Finished pipelines are kept under --work and not run again; rows are written data set by data set. The pool is the training
 split; the validation split serves the choices inside every pipeline. --throughput measures shadow students per CPU-hour
-against a plain loop: one student after another, each with a teacher and a generator of its own, on torch's default threads.
+against a plain loop: one student after another, each with its own teacher and generator, on torch's default threads.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Echo:
 
 
 def prepared(data: str, overrides: Sequence[str] = ()) -> tuple[Dataset, ShadowPipeline]:
-    """The data set and the product's pipeline in small for it: preset quick with `overrides`."""
+    """The data set and the product's pipeline for it, on a small scale: preset quick with `overrides`."""
     dataset = read(data, config=DataConfig(), seed=0)
     recipe = resolve("quick", config_file=None, overrides=list(overrides))
     return dataset, ShadowPipeline(dataset.validation, dataset.classes, shadow_config(recipe, dataset.size))
@@ -68,7 +68,7 @@ def rows_of(found: PipelineAudit, name: str, said: Sequence[str], overrides: Seq
     what the audit `said` it would take and took."""
     same = {"dataset": name, "budget": found.plan.budget, "commit": MEASURED, "pipelines": found.plan.pipelines}
     same |= {"overrides": " ".join(overrides)} if overrides else {}
-    tests = {test.target: test for test in reversed(found.permutation)}  # one a target: of its own answers, where it gives any
+    tests = {test.target: test for test in reversed(found.permutation)}  # one a target: from its own answers, if it gives any
     document = found.to_json()
     rows = [{**same, "kind": "attack", **row} for row in document["rows"]]
     rows += [{**same, "kind": "control", **control} for control in document["controls"]]
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--pipelines", type=int, help="another number than the budget's, for a trial")
     parser.add_argument("--scale", type=float, default=1.0, help="share of every pipeline's budgets, for a trial")
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="settings of the audited recipe")
-    parser.add_argument("--throughput", type=int, help="measure students per CPU-hour with so many pipelines instead")
+    parser.add_argument("--throughput", type=int, help="measure students per CPU-hour with this many pipelines instead")
     parser.add_argument("--dry", action="store_true", help="print the rows instead of writing them")
     arguments = parser.parse_args()
     for data in arguments.data:

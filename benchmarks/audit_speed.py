@@ -83,7 +83,7 @@ ROWS: dict[str, Callable[[], Callable[[], object]]] = {
 
 def measure(name: str) -> dict[str, object]:
     """One row: median seconds of `REPEATS` calls, by the clock and of the processor; peak memory of this process;
-    the load beside which it ran: on a busy machine the clock says little."""
+    the load while it ran: on a busy machine the clock says little."""
     work = ROWS[name]()
     wall, cpu = [], []
     for _ in range(REPEATS):

@@ -1,7 +1,7 @@
 """False alarms of every bound and of the verdict on audits where nothing leaks: python -m benchmarks.calibration.
 
 `n` is the number of members and of non-members. `declared` is the error that the statistic promises; `excess_p` the
-probability of so many alarms, or more, were it kept exactly; `simulation_error` the standard error of the share, were it
+probability of that many alarms, or more, were it kept exactly; `simulation_error` the standard error of the share, were it
 kept exactly. Audits of whole pipelines (--pipelines 1 or 8) take seconds each: --jobs does several side by side,
 --minutes stops them, --more goes on.
 """

@@ -168,7 +168,7 @@ def keep(name: str, corpus: Path) -> None:
 
 
 def fuzzed(targets: list[str], seconds: float, *, keep_corpus: bool) -> Iterator[dict[str, Any]]:
-    """A row for every target, each in a process of its own."""
+    """A row for every target, each in a separate process."""
     for name in targets:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "benchmarks.fuzz", "--one", name, "--seconds", str(seconds), "--folder", folder]

@@ -45,7 +45,7 @@ from upcycle.recycle import (
     try_flips,
 )
 
-_SAME = ("dataset", "generator", "seed", "preset", "spread", "proxy_images")  # what is measured anew takes their place
+_SAME = ("dataset", "generator", "seed", "preset", "spread", "proxy_images")  # what is measured again takes their place
 
 
 @dataclass(frozen=True)

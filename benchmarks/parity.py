@@ -1,8 +1,8 @@
-"""Our bounds and AUCs beside those of jax-privacy and tensorflow-empirical-privacy, which are no dependencies.
+"""Our bounds and AUCs next to those of jax-privacy and tensorflow-empirical-privacy, which are no dependencies.
 
     python -m benchmarks.parity --jax PYTHON --tensorflow PYTHON
 
-Each PYTHON is the interpreter of an environment of its own: python3.11 -m venv; pip install jax-privacy; in another one
+Each PYTHON is the interpreter of a separate environment: python3.11 -m venv; pip install jax-privacy; in another one
 tensorflow-empirical-privacy, and then, since it pins none of them, tensorflow==2.15.1, keras==2.15.0,
 tensorflow-estimator==2.15.0 and scikit-learn==1.4.2. Arrays are exchanged as .npz. A library that is not given or does not
 run is recorded as such.

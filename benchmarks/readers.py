@@ -6,7 +6,7 @@
 
 Mixtures: data sets with random mixtures of quirks in every format; each must give exactly the images, labels, splits and patients that were
 written, or a problem or note that names each difference. `silent` counts those that do neither; their seeds are listed.
-Check: `upcycle check` of PNG files against opening and decoding the same files with Pillow, each in a process of its own, in turns. Seconds
+Check: `upcycle check` of PNG files against opening and decoding the same files with Pillow, each in a separate process, in turns. Seconds
 are those of the processor; `peak_mb` is the largest resident memory, `peak_mb_tenth` that of a tenth of the files.
 """
 

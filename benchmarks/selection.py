@@ -106,7 +106,7 @@ def compared_on(bench: Bench, images: int, grid: int, seeds: Sequence[int]) -> l
             judged[key] = scores_of(bench, found.best, images, seeds, sets)
         about = {"dataset": store.meta.name, "student_images": images, "seeds": list(seeds), "non_members": len(sets[1])}
         rows.append({**about, **asdict(found), "grid": grid, **summary(judged[key])})
-    return [{**row, **beside(row, rows[-1])} for row in rows]
+    return [{**row, **against(row, rows[-1])} for row in rows]
 
 
 def summary(scores: Sequence[Sequence[Score]]) -> Row:
@@ -121,8 +121,8 @@ def summary(scores: Sequence[Sequence[Score]]) -> Row:
     }
 
 
-def beside(row: Row, greedy_row: Row) -> Row:
-    """A strategy beside greedy: shares of its cost, and how much better its students are, with 95 % intervals over seeds."""
+def against(row: Row, greedy_row: Row) -> Row:
+    """A strategy compared with greedy: shares of its cost, and how much better its students are, with 95 % intervals over seeds."""
     shares = {f"share_of_{name}": row[name] / greedy_row[name] for name in ("images", "images_drawn")}  # type: ignore[operator]
     keys = {"points_over_greedy": ("non_member_cas", 100), "log_likelihood_over_greedy": ("non_member_log_likelihood", 1)}
     gains = {}

@@ -3,7 +3,7 @@
     python -m benchmarks.speed        (three minutes on two quiet cores)
 
 Roof and loop take turns, so that other work on the machine slows both; `share` is the median of the turns' ratios, its lowest
-and highest stand beside it. The roof of a loop is the time of all 3x3 convolutions of its network at their own shapes, forward (and backward to input and
+and highest stand next to it. The roof of a loop is the time of all 3x3 convolutions of its network at their own shapes, forward (and backward to input and
 weight where the loop trains), with nothing around them. All else counts as lost: data, views, noise, normalisation,
 activation, skips, 1x1 convolutions, linear layers, optimiser, averages, Python.
 """

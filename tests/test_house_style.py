@@ -174,6 +174,78 @@ def test_statistics_need_numpy_and_scipy_only() -> None:
         assert not foreign.search(path.read_text(encoding="utf-8")), path.name
 
 
+def undocumented(structure: ast.ClassDef, lines: list[str]) -> list[str]:
+    """Fields of a structure of more than six without any words: a comment behind them, a description, a line of
+    Attributes, or settings that are documented where they are defined."""
+    fields = [
+        node for node in structure.body if isinstance(node, ast.AnnAssign) and "ClassVar" not in ast.unparse(node.annotation)
+    ]
+    said = ast.get_docstring(structure) or ""
+
+    def is_said(field: ast.AnnAssign) -> bool:
+        kind, text = ast.unparse(field.annotation), ast.unparse(field)
+        commented = "  # " in re.sub(r"  # type: ignore\S*", "", lines[(field.end_lineno or 0) - 1])
+        listed = re.search(rf"(?m)^    {ast.unparse(field.target)}: ", said)
+        return bool(commented or listed or "description=" in text or "Annotated[" in kind or kind.endswith("Config"))
+
+    return [ast.unparse(field.target) for field in fields if len(fields) > 6 and not is_said(field)]
+
+
+def structures(tree: ast.Module) -> list[ast.ClassDef]:
+    """Dataclasses, named tuples and pydantic models."""
+    bases = re.compile(r"NamedTuple|BaseModel|Section|_Part|Sizes|_.*Config")
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any("dataclass" in ast.unparse(d) or bases.fullmatch(ast.unparse(d)) for d in [*node.decorator_list, *node.bases])
+    ]
+
+
+def test_large_structures_document_each_field_on_its_own_line() -> None:
+    found = {}
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        for node in structures(ast.parse(text)):
+            if missing := undocumented(node, text.splitlines()):
+                found[f"{path.relative_to(ROOT)}:{node.name}"] = missing
+    assert not found
+
+
+def test_a_field_without_words_is_noticed() -> None:
+    source = "@dataclass\nclass A:\n" + "".join(f"    f{k}: int{'  # words' * (k > 0)}\n" for k in range(7))
+    assert undocumented(structures(ast.parse(source))[0], source.splitlines()) == ["f0"]
+
+
+# Phrases that a native technical writer would not use, and what to write instead.
+FOREIGN = {
+    r"\bbeside\b": "next to, besides, compared with",
+    r"\banew\b": "again",
+    r"\bof (?:its|their) own\b": "its own ..., separate, another",
+    r"\bin small\b": "on a small scale",
+    r"\bso many\b": "that many, this many",
+    r"\bleave (?:\w+ ){1,3}away\b": "leave ... out",
+    r"\b(?:other than|otherwise than) before\b": "differently",
+}
+
+
+def prose() -> dict[str, str]:
+    """Every text that people read, by its path: sources, templates, documentation, benchmarks. Lines are joined."""
+    kinds = ("src/**/*.py", "src/**/*.j2", "docs/**/*.md", "benchmarks/**/*.py", "scripts/*.py", "examples/*.py", "*.md")
+    paths = [path for kind in kinds for path in sorted(ROOT.glob(kind))]
+    return {str(path.relative_to(ROOT)): " ".join(path.read_text(encoding="utf-8").split()) for path in paths}
+
+
+def test_nobody_writes_phrases_that_are_not_english() -> None:
+    found = [
+        f"{name}: ...{text[max(0, hit.start() - 40) : hit.end() + 20]}... (better: {better})"
+        for name, text in prose().items()
+        for phrase, better in FOREIGN.items()
+        for hit in re.finditer(phrase, text, re.IGNORECASE)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_no_path_of_somebodys_machine_is_in_the_tree() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:

@@ -59,7 +59,7 @@ class AugmentConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """The residual network of teacher, baseline and student, and its training; the student may have a size of its own."""
+    """The residual network of teacher, baseline and student, and its training; the student may have another size."""
 
     width: int = Field(
         32, ge=4, le=4_096, description="channels of the first stage; the second and third stage have 2x and 4x as many"

@@ -24,7 +24,7 @@ BUDGETS = ("smoke", "quick", "standard", "full")
 @click.option("--budget", type=click.Choice(BUDGETS), help="Audit the finished run DATA by shadow pipelines with canaries.")
 @click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the physical cores).")
 @click.option("--early-look", is_flag=True, help="With --budget: stop half-way if the student leaks by then.")
-@click.option("--dp/--no-dp", default=None, help="With --budget: DP-SGD classifiers beside the student.  [default: full only]")
+@click.option("--dp/--no-dp", default=None, help="With --budget: compare with DP-SGD classifiers.  [default: full only]")
 @click.option("--dp-clip", type=click.FloatRange(0, min_open=True), help="Largest gradient norm of a record.  [default: 1]")
 @click.pass_context
 def audit(
@@ -33,13 +33,13 @@ def audit(
     """Run up to the audit: membership inference on student, baseline and teacher.
 
     Finished stages are skipped; arguments are those of `upcycle run`. With --budget, DATA is the folder of a run: its
-    recipe is run anew, in small, on secret halves of its records with canaries among them, and everything it releases is
-    attacked. Says its cost before it starts; the same command resumes. Writes a page, RUN/private/audit/pipeline.html, and
-    the run's reports anew. Exit code 3 if a control failed.
+    recipe is run again, on a smaller scale, on secret halves of its records with canaries among them, and everything it
+    releases is attacked. It states its cost before it starts; the same command resumes. It writes a page,
+    RUN/private/audit/pipeline.html, and the run's reports again. Exit code 3 if a control failed.
     """
     comparator = dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
     if early_look and budget not in ("standard", "full"):
-        raise ConfigError(f"--early-look must stand beside --budget standard or full. Got {budget or 'none'}. Leave it away.")
+        raise ConfigError(f"--early-look needs --budget standard or full. Got {budget or 'none'}. Drop it or change --budget.")
     if budget is None:
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
@@ -48,7 +48,7 @@ def audit(
     given = [f"--{name.replace('_', '-')}" for name in ("preset", "minutes", "config", "overrides") if options.get(name)]
     if out is not None or given:
         raise ConfigError(
-            f"--budget must stand beside a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
+            f"--budget must come with a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
         )
     from upcycle.runs import audit_run
     from upcycle.runs.shadows import PAGE
@@ -66,9 +66,9 @@ def audit(
 
 
 def dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> DpSettings | None:
-    """The comparator's settings; None where there shall be none."""
+    """The comparator's settings; None if there is no comparator."""
     if budget is None and (wanted or clip is not None):
-        raise ConfigError("--dp must stand beside --budget. Got none. Give --budget standard or full.")
+        raise ConfigError("--dp needs --budget. Got none. Add --budget standard or full.")
     if wanted is False or (wanted is None and clip is None and budget != "full"):
         return None
     from upcycle.dp import DpSettings

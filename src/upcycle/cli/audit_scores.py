@@ -45,12 +45,13 @@ def audit_scores(
 ) -> None:
     """Audit any model from the scores or logits in SCORES, an .npz or a table (.csv, .tsv). Writes nothing.
 
-    Arrays: member (n,), True for records the model was given; scores (n,), higher = more likely a member, or logits (n,
-    classes) with labels (n,); optional groups, images, ids, and seen_ids, those on which anything was chosen (early stopping).
-    Several targets: TARGET/ATTACK or TARGET/logits; call the model that must be seen to leak "teacher", and scores made without
-    any model "blind". A table has the same names as columns, one record a row; logits are columns logits/0, logits/1 ...
+    Arrays: member (n,), True for records that the model was trained on; scores (n,), higher = more likely a member, or
+    logits (n, classes) with labels (n,). Optional: groups, images, ids, and seen_ids, the records used to choose anything
+    (early stopping). Several targets: TARGET/ATTACK or TARGET/logits. Name the model that is known to leak "teacher", and
+    scores made without any model "blind". A table has the same names as columns, one record a row; logits are columns
+    logits/0, logits/1 ...
 
-    The primary endpoint is to be declared before the scores are looked at. Exit code 3 where a control failed: INVALID.
+    Declare the primary endpoint before you look at the scores. Exit code 3 if a control failed: INVALID.
     """
     from upcycle.audit import Endpoint, read_scores
     from upcycle.audit import audit_scores as audit

@@ -31,8 +31,9 @@ def frontier(
 ) -> None:
     """Accuracy against audited leakage of several recipes on DATA: plain, screened, supported, under DP-SGD.
 
-    Every recipe is run whole, in small, on halves of the training split with planted records in it; stages that recipes share
-    are run once. Finished pipelines are kept, and the same command goes on. Writes frontier.json and frontier.html.
+    Every recipe is run whole, on a small scale, on halves of the training split with planted records in it; stages that
+    recipes share are run once. Finished pipelines are kept, and the same command goes on. Writes frontier.json and
+    frontier.html.
     """
     from upcycle._settings import resolve
     from upcycle.data import read

@@ -19,16 +19,16 @@ from upcycle.errors import UpcycleError, printable
 @click.option("--images", type=int, default=2_000, show_default=True, help="Size of the synthetic set; 0 leaves it out.")
 @click.option("--prior", default="balanced", show_default=True, help="Class shares: balanced, or those of the members.")
 @click.option("--format", "formats", multiple=True, help="npz (the default), folders, webdataset, parquet; repeatable.")
-@click.option("--onnx/--no-onnx", default=None, help="Write student/model.onnx; by default where the extra onnx is installed.")
+@click.option("--onnx/--no-onnx", default=None, help="Write student/model.onnx; by default if the extra onnx is installed.")
 @click.option("--torch-export/--no-torch-export", default=None, help="Write student/model.pt2; done by default.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
-@click.option("--accept-risk", metavar="REASON", help="Release although the audit says no; the cards show the reason.")
+@click.option("--accept-risk", metavar="REASON", help="Release in spite of the audit; the cards show the reason.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the student never answers some class.")
 @json_option
 def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
     """Write RUN/release again: student, synthetic set, cards, checksums.
 
-    Refused where the audit is missing, INVALID or LEAKS. An INCONCLUSIVE one is released, and the cards say so first.
+    Refused if the audit is missing, INVALID or LEAKS. After INCONCLUSIVE it releases, and the cards say so first.
     """
     never = _never_answered(run)
     if never and not yes and sys.stdin.isatty():

@@ -13,8 +13,20 @@ from upcycle.data._imageset import Dataset
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Facts about a data set. `counts` is split -> images per class; duplicates are byte-identical images:
-    `within` counts those beyond the first, `between` the images of the second split that the first one has too."""
+    """Facts about a data set. Duplicates are byte-identical images.
+
+    Attributes:
+        name: of the data set.
+        size: side of the images in pixels.
+        channels: 1 or 3.
+        class_names: in the order of the labels.
+        counts: split -> images per class.
+        groups: split -> number of groups.
+        duplicates_within: split -> images that repeat an earlier one.
+        duplicates_between: pair of splits -> images of the second that the first has too.
+        notes: what was guessed, changed or left out.
+        warnings: what the user should look at.
+    """
 
     name: str
     size: int

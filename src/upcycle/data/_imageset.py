@@ -42,8 +42,17 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A private data set as read: three splits, the class names, what the reader did to the input (`notes`), and how later
-    images are prepared alike (`preprocess`; left out, for uint8 images as they are)."""
+    """A private data set as read.
+
+    Attributes:
+        name: of the source.
+        train: members and non-members are drawn from it.
+        validation: for every choice.
+        test: read once.
+        class_names: in the order of the labels.
+        notes: what the reader did to the input.
+        preprocess: how later images are prepared alike; left out for uint8 images as they are.
+    """
 
     name: str
     train: ImageSet

@@ -40,7 +40,9 @@ class Preprocess:
         bits: whole numbers from 0 to 2**bits - 1 become 0 to 255; floats from 0 to 1 do where `bits` is 8.
         stored: 16 where the training pixels were wider than one byte, whatever `bits` their values need; else 8.
         window: centre and width of the grey values shown of scans and volumes; None = the file's own, or its range.
-        plane, slices, slice_share: which slices of a volume, or frames of a scan, are taken.
+        plane: along which a volume is cut.
+        slices: of a volume, or frames of a scan, that are taken; 0: all.
+        slice_share: part of the volume, around its middle, that they are taken from.
     """
 
     channels: Literal[1, 3]

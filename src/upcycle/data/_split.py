@@ -64,7 +64,7 @@ def _stratified(unit: np.ndarray, labels: np.ndarray, share: float, rng: np.rand
 def draw_members(train: ImageSet, *, share: float, at_least: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Sorted index arrays (members, non_members) by coin flips over whole units.
 
-    About max(share * n, at_least) records stay out, never more than a quarter, and of few patients so many that they can be
+    About max(share * n, at_least) records stay out, never more than a quarter, and of few patients as many as are needed to be
     judged (`_patients_out`). Every class keeps a member: a draw that would empty one, or that a large unit cut short by more
     than half, is drawn again. Not stratified: a stratified draw would not be independent between records.
     """

@@ -60,7 +60,17 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class StoreMeta:
-    """Facts about the stored data set; `counts` is split -> images per class, `preprocess` how its images were made."""
+    """Facts about the stored data set.
+
+    Attributes:
+        name: of the source.
+        size: side of the images in pixels.
+        channels: 1 or 3.
+        class_names: in the order of the labels.
+        notes: what the reader did to the input.
+        counts: split -> images per class.
+        preprocess: how the images were made.
+    """
 
     name: str
     size: int

@@ -32,12 +32,22 @@ Hardness = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Sampler:
-    """Everything needed to draw image number j: generator, spread, label prior and filter. Draw j is a pure function of j.
+    """Everything needed to draw image number j, which is a pure function of j.
 
-    An image that `accept` or `supported` refuses is drawn again, at most `redraws` times; then its first attempt stays, so that
-    a class the generator cannot draw neither hangs the bank nor vanishes from it. Of all draws, a share `between` lies between
-    two classes (latents and classes mixed; the generator must be one that Interpolates), and a share `hard` is the hardest of
-    `candidates` attempts by `hardness`.
+    Attributes:
+        generator: draws the images.
+        prior: shares of the classes, float64 (classes,).
+        seed: of all draws.
+        spread: factor on the generator's noise.
+        snapshot: of the generator; None: the last one.
+        accept: refuses images; a refused one is drawn again.
+        redraws: at most; then the first attempt stays, so that a class the generator cannot draw neither hangs the bank nor
+            vanishes from it.
+        between: share of draws between two classes, latents and classes mixed; the generator must be one that Interpolates.
+        hard: share of draws that are the hardest of several attempts.
+        candidates: how many attempts that are.
+        hardness: what ranks them.
+        supported: refuses images as `accept` does, by their indices too.
     """
 
     generator: Generator
@@ -97,7 +107,7 @@ class Sampler:
         return images
 
     def _draw_between(self, labels: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Images of `labels`, each some of the way to a draw of its own."""
+        """Images of `labels`, each part of the way to another draw."""
         if not isinstance(self.generator, Interpolates):
             raise TypeError(f"generator must be one that Interpolates where between > 0. Got {type(self.generator).__name__}.")
         partners = draws + _PARTNER

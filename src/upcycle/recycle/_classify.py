@@ -46,7 +46,17 @@ def image_budget(config: ClassifierConfig, members: int) -> int:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained. `budget` in images; None derives it from the number of members."""
+    """How a classifier is trained.
+
+    Attributes:
+        network: builds it.
+        classes: number of classes.
+        config: of the network and its training.
+        augmentation: the views it sees.
+        device: it learns on.
+        budget: images it sees; None derives it from the number of members.
+        dtype: of convolutions while it learns.
+    """
 
     network: ClassifierFactory
     classes: int
@@ -54,7 +64,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     budget: int | None = None
-    dtype: torch.dtype = torch.float32  # of convolutions while a network learns
+    dtype: torch.dtype = torch.float32
 
     def build(self, images: np.ndarray, seed: int, stage: str) -> nn.Module:
         """A fresh network for images uint8 (n, height, width, channels), weights from (seed, stage)."""

@@ -21,11 +21,17 @@ from upcycle.recycle._labels import Labeller
 
 @dataclass(frozen=True)
 class Distillation:
-    """How a student learns. Every `period` epochs of `epoch_images` seen, the bank draws `per_refresh` images more.
+    """How a student learns.
 
-    `mix` is the share of views blended with another view of the batch, labelled as blended: the student then meets images
-    between classes (Zhang et al. 2018 for the blend, Beyer et al. 2022 for the teacher's labels on it). `ema` above 0 returns
-    the power-function average of that relative width instead of the last weights.
+    Attributes:
+        epoch_images: images seen in an epoch.
+        per_refresh: images that the bank draws more at a refresh.
+        temperature: of the soft labels.
+        ema: above 0, the power-function average of that relative width is returned instead of the last weights.
+        period: epochs between two refreshes.
+        label_smoothing: share of a label spread over all classes.
+        mix: share of views blended with another view of the batch and labelled as blended, so that the student meets images
+            between classes (Zhang et al. 2018 for the blend, Beyer et al. 2022 for the teacher's labels on it).
     """
 
     epoch_images: int

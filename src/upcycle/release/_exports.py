@@ -211,7 +211,7 @@ def _forget(message: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's chatter: it warns of libraries that are not used and of its own deprecated calls."""
+    """Without the exporter's chatter: it warns about unused libraries and about deprecated calls that it makes itself."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

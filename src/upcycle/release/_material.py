@@ -51,9 +51,17 @@ _ONNX = ("onnx", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """What leaves, and how. `images` 0: no synthetic set. `prior`: equally many images of every class, or the members' shares.
-    `onnx` and `torch_export`: whether the student leaves as these programs too; None: where that can be done, and
-    the release says where it cannot. `licence`: an SPDX expression. `accept_risk`: why it leaves although the audit says no."""
+    """What leaves, and how.
+
+    Attributes:
+        images: of the synthetic set; 0: none.
+        prior: equally many images of every class, or the members' shares.
+        formats: of the synthetic set.
+        onnx: whether the student leaves as this program too; None: if that can be done, and the release says if it cannot.
+        torch_export: the same of torch.export.
+        licence: an SPDX expression.
+        accept_risk: why it leaves although the audit says no.
+    """
 
     images: int = 2_000
     prior: Prior = "balanced"
@@ -110,13 +118,24 @@ def _extra_problems(asked: ReleaseOptions) -> list[str]:
 class Material:
     """One finished run, as far as it may leave.
 
-    `student` maps float (n, channels, side, side) in [-1, 1] to logits (n, classes); `architecture` is what config.json says
-    of it. `draw(labels, numbers)` is uint8 (n, side, side, channels), image k a pure function of labels[k] and numbers[k];
-    `soft_labels(images)` float (n, classes), rows summing to 1, the teacher's softmax at `temperature`; `shares` (classes,)
-    what part of the set each class gets.
-    `audit`, `evaluation` and `copies` hold aggregates only. `private_hashes` are `image_hash` of the private images: no image
-    with one of these leaves. `preprocess` is how images become what the student sees; left out, for uint8 images as they are.
-    `report` is the shareable report, which may not be there.
+    Attributes:
+        student: maps float (n, channels, side, side) in [-1, 1] to logits (n, classes).
+        architecture: what config.json says of it.
+        channels: 1 or 3.
+        size: side of the images in pixels.
+        classes: number of classes.
+        class_names: in the order of the logits.
+        draw: (labels, numbers) -> uint8 (n, side, side, channels), image k a pure function of labels[k] and numbers[k].
+        soft_labels: images -> float (n, classes), rows summing to 1: the teacher's softmax at `temperature`.
+        shares: part of the set that each class gets, (classes,).
+        audit: aggregates only.
+        evaluation: aggregates only.
+        copies: aggregates only.
+        private_hashes: `image_hash` of the private images: no image with one of these leaves.
+        preprocess: how images become what the student sees; left out for uint8 images as they are.
+        report: the shareable report, which may not be there.
+        versions: of the libraries.
+        temperature: of the soft labels.
     """
 
     student: nn.Module

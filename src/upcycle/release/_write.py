@@ -1,4 +1,4 @@
-"""A whole release, made beside the old one and put in its place when everything in it has been checked."""
+"""A whole release, made next to the old one, which it replaces when everything in it has been checked."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def write_release(
 ) -> Released:
     """Make the release in `folder`, replacing an earlier one; `report` is told how many images are drawn.
 
-    Raises ReleaseError, with the old release left as it was, where the audit says no and nobody accepted the risk, where the
+    Raises ReleaseError, with the old release left as it was, if the audit says no and no one accepted the risk, where the
     folder holds files that are not ours, or where an export does not answer as the student does.
     """
     given = permit(material.audit, options.accept_risk)

@@ -15,25 +15,24 @@ _ORDER = ("student", "teacher", "baseline", "plain")
 
 @dataclass(frozen=True)
 class AttackRow:
-    """One attack on one target; what the JSON does not say is None. `p` is Holm-adjusted where that is known; `epsilon` is a
-    lower bound, `epsilon_cap` the largest value it could have had, and `epsilon_of` whom they are about."""
+    """One attack on one target; what the JSON does not say is None."""
 
-    target: str
-    attack: str
-    threat_model: str
-    population: str
-    primary: bool
-    members: int | None
-    non_members: int | None
-    auc: Interval | None
-    tpr_1: Interval | None
-    tpr_1_note: str
-    tpr_01: Interval | None
-    tpr_01_note: str
-    p: float | None
-    epsilon: float | None
-    epsilon_cap: float | None
-    epsilon_of: str
+    target: str  # whose answers
+    attack: str  # by name
+    threat_model: str  # what the attacker has
+    population: str  # which records
+    primary: bool  # whether it decides the verdict
+    members: int | None  # how many
+    non_members: int | None  # how many
+    auc: Interval | None  # with limits
+    tpr_1: Interval | None  # true positives at 1 % false ones
+    tpr_1_note: str  # why there are none
+    tpr_01: Interval | None  # the same at 0.1 %
+    tpr_01_note: str  # why there are none
+    p: float | None  # Holm-adjusted where that is known
+    epsilon: float | None  # a lower bound
+    epsilon_cap: float | None  # the largest value that the bound could have had
+    epsilon_of: str  # whom the bound is about
 
 
 @dataclass(frozen=True)

@@ -61,19 +61,29 @@ class Energy:
 class Evidence:
     """Facts of one run. Parts that a run does not have are None or empty.
 
-    `dataset`: name, size, channels, class_names, counts (split -> images per class, listed or by class name or index), notes,
-    warnings. `accuracies` (fractions) and `gap_points` (student minus baseline) are (value, low, high).
-    `by_class` is what the evaluation keeps of single classes.
-    `logits` maps a model
-    to (n, classes) on the test images of `test_labels` (n,). `curves` maps a stage to rows with "images" and metrics.
-    `pipelines` is the JSON of an audit by shadow pipelines; its page is audit/pipeline.html next to the internal report.
-    `roc` maps a target to (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band.
-    `synthetic_examples`: images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes). `sheets`
-    are images drawn for the report, named as in SHEETS.
-
-    Private, shown by the internal report only: `real_examples` (images, labels), `nearest`, and `exposed`: one mapping per
-    record that the audit found easiest to recognise; a value that is a uint8 array (side, side, channels) is shown as a
-    picture.
+    Attributes:
+        title: of the pages.
+        dataset: name, size, channels, class_names, counts (split -> images by place, name or index), notes, warnings.
+        config_yaml: the settings.
+        environment: versions and machine.
+        minutes: of every stage.
+        curves: stage -> rows with "images" and metrics.
+        test_labels: (n,) of the test images.
+        logits: model -> (n, classes) on the test images.
+        accuracies: model -> (value, low, high), fractions.
+        gap_points: student minus baseline, (value, low, high).
+        by_class: what the evaluation keeps of single classes.
+        audit: JSON of the run's own audit.
+        pipelines: JSON of an audit by shadow pipelines; its page is audit/pipeline.html next to the internal report.
+        copies: aggregates of the check for copies.
+        roc: target -> (fpr, tpr) of the primary attack, or (fpr, tpr, low, high) with the limits of a band.
+        energy: of the stages.
+        synthetic_examples: images uint8 (n, side, side, channels), labels (n,), the teacher's soft labels (n, classes).
+        sheets: images drawn for the report, named as in SHEETS.
+        real_examples: private, internal report only: images, labels.
+        nearest: private, internal report only.
+        exposed: private, internal report only: a mapping per record that is easiest to recognise; a value that is a
+            uint8 array (side, side, channels) is shown as a picture.
     """
 
     title: str

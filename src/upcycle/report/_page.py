@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upcycle.report._audit_json import Interval, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+def page(template: str, **values: Any) -> str:
+    """The template of this room, filled in."""
+    return str(environment().get_template(template).render(**values))
+
+
+def safe(svg: str) -> Any:
+    """A figure of ours, which is made of escaped parts, as the templates take it."""
+    from markupsafe import Markup
+
+    return Markup(svg)
 
 
 def environment() -> Environment:
@@ -21,20 +33,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["interval"] = interval
-    found.filters["rate"] = rate
-    found.filters["luck"] = luck
-    formats = {
-        "fixed": "{:.3f}",
-        "whole": "{:,.0f}",
-        "tenth": "{:.1f}",
-        "hundredth": "{:.2f}",
-        "short": "{:.3g}",
-    }
+    found.filters |= {"interval": interval, "rate": rate, "luck": luck, "points": points}
+    formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}", "hundredth": "{:.2f}", "short": "{:.3g}"}
     for name, form in formats.items():
         found.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
     found.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
-    found.filters["points"] = points
     return found
 
 

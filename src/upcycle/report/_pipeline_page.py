@@ -12,7 +12,7 @@ from upcycle.report._audit_json import ControlRow, attack_rows, control_rows, ma
 from upcycle.report._flat_table import FlatTable, flat_table, plain, set_table
 from upcycle.report._leak_figures import canary_forest
 from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
-from upcycle.report._page import environment
+from upcycle.report._page import page, safe
 from upcycle.report._summary import Verdict, confidence, percent, verdict
 
 SCHEMA: Final = "upcycle-pipeline-audit/2"
@@ -47,25 +47,6 @@ _CONTROLS: Final = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class _Control:
-    """One kind of control: what it must give, what it means, and how many of it passed."""
-
-    name: str
-    wanted: str
-    meaning: str
-    passed: int
-    tried: int
-
-
-@dataclass(frozen=True)
-class _Fact:
-    """A row of a table of two columns."""
-
-    name: str
-    value: str
-
-
 def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
     """HTML text of one page on `PipelineAudit.to_json()` or its public half: offline, without a script, figures as SVG.
 
@@ -76,45 +57,41 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
         raise DataError(f"audit must be JSON of schema {SCHEMA}. Got {schema!r}. Give it private/audit/pipeline.json.")
     rows, table, found = attack_rows(audit), leak_table(audit), verdict(audit)
     level, (margin, auc_margin) = percent(confidence(audit)), _margins(audit)
-    text: str = (
-        environment()
-        .get_template("pipeline.html.j2")
-        .render(
-            title=title or "What this recipe reveals",
-            internal="seed" in _mapping(audit, "plan"),
-            verdict=found,
-            target=_judged(audit),
-            line=str(audit.get("line") or found.word),
-            scope=str(audit.get("scope", "")),
-            mixed=mixed_code(audit),
-            endpoint=str(audit.get("primary_endpoint", "")),
-            level=level,
-            margin=margin,
-            auc_margin=auc_margin,
-            table=table,
-            forest=_safe(
-                canary_forest([(part.name, CANARIES[row.population], row) for part, row in table.canaries], CHANCE, margin)
-            ),
-            rows=rows,
-            owned=leak_table(audit, owned=True),
-            permutation=mappings(audit, "permutation"),
-            sets=set_table(audit.get("sets")),
-            one_run=flat_table(audit.get("one_run")),
-            controls=control_rows(audit),
-            kinds=_kinds(control_rows(audit)),
-            accuracies=_accuracies(audit),
-            costs=_canary_costs(audit),
-            facts=_others(audit),
-            plan=_plan(audit),
-            pipelines=_count(_mapping(audit, "plan").get("pipelines")),
-            records=_count(_mapping(audit, "facts").get("records")),
-            canaries=sum(planted(audit).values()),
-            exposed=bool(_mapping(audit, "facts").get("exposed")),
-            attacks=mappings(audit, "attacks"),
-            notes=_notes(audit.get("notes")),
-        )
+    return page(
+        "pipeline.html.j2",
+        title=title or "What this recipe reveals",
+        internal="seed" in _mapping(audit, "plan"),
+        verdict=found,
+        target=_judged(audit),
+        line=str(audit.get("line") or found.word),
+        scope=str(audit.get("scope", "")),
+        mixed=mixed_code(audit),
+        endpoint=str(audit.get("primary_endpoint", "")),
+        level=level,
+        margin=margin,
+        auc_margin=auc_margin,
+        table=table,
+        forest=safe(
+            canary_forest([(part.name, CANARIES[row.population], row) for part, row in table.canaries], CHANCE, margin)
+        ),
+        rows=rows,
+        owned=leak_table(audit, owned=True),
+        permutation=mappings(audit, "permutation"),
+        sets=set_table(audit.get("sets")),
+        one_run=flat_table(audit.get("one_run")),
+        controls=control_rows(audit),
+        kinds=_kinds(control_rows(audit)),
+        accuracies=_accuracies(audit),
+        costs=_canary_costs(audit),
+        facts=_others(audit),
+        plan=_plan(audit),
+        pipelines=_count(_mapping(audit, "plan").get("pipelines")),
+        records=_count(_mapping(audit, "facts").get("records")),
+        canaries=sum(planted(audit).values()),
+        exposed=bool(_mapping(audit, "facts").get("exposed")),
+        attacks=mappings(audit, "attacks"),
+        notes=_notes(audit.get("notes")),
     )
-    return text
 
 
 def _notes(found: object) -> list[str]:
@@ -162,12 +139,6 @@ def planted(audit: Mapping[str, Any]) -> dict[str, int]:
     return dict(_mapping(_mapping(audit, "facts"), "canaries"))
 
 
-def _safe(svg: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(svg)
-
-
 def _mapping(audit: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = audit.get(key)
     return found if isinstance(found, Mapping) else {}
@@ -191,19 +162,21 @@ def _judged(audit: Mapping[str, Any]) -> str:
     return "student" if "student" in names or not names else names[0]
 
 
-def _kinds(controls: Sequence[ControlRow]) -> list[_Control]:
-    found = []
+def _kinds(controls: Sequence[ControlRow]) -> list[dict[str, Any]]:
+    """Of every kind of control: what it must give, what it means, and how many of it passed."""
+    found: list[dict[str, Any]] = []
     for name in dict.fromkeys(row.control for row in controls):
         mine = [row for row in controls if row.control == name]
         wanted, meaning = _CONTROLS.get(name, ("–", "–"))
-        found.append(_Control(name, wanted, meaning, sum(row.passed is True for row in mine), len(mine)))
+        passed = sum(row.passed is True for row in mine)
+        found.append({"name": name, "wanted": wanted, "meaning": meaning, "passed": passed, "tried": len(mine)})
     return found
 
 
-def _accuracies(audit: Mapping[str, Any]) -> list[_Fact]:
+def _accuracies(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Accuracy on records left out, of every model that had canaries among its records."""
     found = _mapping(_mapping(audit, "facts"), "accuracy")
-    return [_Fact(name, f"{100 * value:.1f} %") for name, value in found.items()]
+    return [(name, f"{100 * value:.1f} %") for name, value in found.items()]
 
 
 def _canary_costs(audit: Mapping[str, Any]) -> FlatTable | None:
@@ -219,7 +192,7 @@ def _canary_costs(audit: Mapping[str, Any]) -> FlatTable | None:
     return FlatTable(("model", "with canaries", "without", "scatter of all pipelines"), rows) if rows else None
 
 
-def _others(audit: Mapping[str, Any]) -> list[_Fact]:
+def _others(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What else the pipelines reported, and what the audit counted."""
     facts = _mapping(audit, "facts")
     exposed = _mapping(facts, "exposed")
@@ -230,10 +203,10 @@ def _others(audit: Mapping[str, Any]) -> list[_Fact]:
     }
     private = {f"epsilon of {name}": model["epsilon"] for name, model in _mapping(facts, "by_dp_sgd").items()}
     found = {**_mapping(facts, "reported"), **private, **{k: v for k, v in counted.items() if v is not None}}
-    return [_Fact(str(k), plain(v)) for k, v in found.items() if "seed" not in str(k)]
+    return [(str(k), plain(v)) for k, v in found.items() if "seed" not in str(k)]
 
 
-def _plan(audit: Mapping[str, Any]) -> list[_Fact]:
+def _plan(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was fixed beforehand, and what it cost."""
     plan, facts = _mapping(audit, "plan"), _mapping(audit, "facts")
     runs, seconds = number(plan.get("pipelines")), number(facts.get("seconds_per_pipeline"))
@@ -251,4 +224,4 @@ def _plan(audit: Mapping[str, Any]) -> list[_Fact]:
         "decided beforehand by": audit.get("primary_endpoint"),
         "code that ran them": "; ".join(_makers(audit)) or None,
     }
-    return [_Fact(name, plain(value)) for name, value in found.items() if value is not None]
+    return [(name, plain(value)) for name, value in found.items() if value is not None]

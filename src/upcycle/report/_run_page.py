@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from upcycle._small_cell import SMALL_CELL
 from upcycle.report import _run_figures as figures
 from upcycle.report._audit_json import (
     AttackRow,
-    Interval,
     attack_rows,
     control_rows,
     limits,
@@ -24,29 +22,20 @@ from upcycle.report._audit_json import (
 )
 from upcycle.report._evidence import Evidence
 from upcycle.report._leak_figures import attack_intervals, roc_curves
-from upcycle.report._metrics import Scores, confusion, rate, recalls, reliability_bins, scores
-from upcycle.report._page import environment
+from upcycle.report._metrics import confusion, rate, recalls, reliability_bins, scores
+from upcycle.report._page import page, safe
 from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
 from upcycle.report._pipeline_page import shadow_part
 from upcycle.report._summary import cards, confidence, percent, verdict
 from upcycle.report._words import words
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """One row of the table of models."""
-
-    model: str
-    accuracy: Interval | None
-    scores: Scores
-
-
 def write_reports(evidence: Evidence, *, internal: Path, shareable: Path) -> None:
     """Write both pages, each one file that opens without a network. Both are rendered before either is written, and a page
     is replaced whole or not at all."""
     pages = {internal: render(evidence, internal=True), shareable: render(evidence, internal=False)}
-    for path, page in pages.items():
-        write_text(path, page)
+    for path, text in pages.items():
+        write_text(path, text)
 
 
 def render(evidence: Evidence, *, internal: bool) -> str:
@@ -55,37 +44,33 @@ def render(evidence: Evidence, *, internal: bool) -> str:
     names, rows = _names(shown), attack_rows(shown.audit)
     found, level = verdict(shown.audit), confidence(shown.audit)
     judged = _judged(shown, level)
-    accuracies = {row.model: row.accuracy for row in judged if row.accuracy} | dict(shown.accuracies or {})
+    accuracies = {row["model"]: row["accuracy"] for row in judged if row["accuracy"]} | dict(shown.accuracies or {})
     leaks, attacked = primary_rows(rows), [*rows, *attack_rows(shown.pipelines)]
-    text: str = (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            internal=internal,
-            evidence=shown,
-            dataset=shown.dataset or {},
-            facts=_facts(shown, names, internal),
-            names=names,
-            counts=_counts(shown, names),
-            level=percent(level),
-            cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
-            verdict=found,
-            words=words(shown.audit, shown.pipelines, "RUN").lines()[: 3 if internal else 2] if shown.audit else [],
-            rows=rows,
-            shadows=shadow_part(shown.pipelines),
-            student=leaks.get("student"),
-            copies={key: number(value) for key, value in (shown.copies or {}).items()},
-            missed=not_attacked(attacked),
-            no_dp=not any(row.target.lower().startswith("dp") for row in attacked),
-            controls=control_rows(shown.audit),
-            attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
-            judged=judged,
-            pictures=_pictures(shown, names, rows, 1 if internal else SMALL_CELL, level),
-            **_images(shown, names),
-            small=SMALL_CELL,
-        )
+    return page(
+        "report.html.j2",
+        internal=internal,
+        evidence=shown,
+        dataset=shown.dataset or {},
+        facts=_facts(shown, names, internal),
+        names=names,
+        counts=_counts(shown, names),
+        level=percent(level),
+        cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
+        verdict=found,
+        words=words(shown.audit, shown.pipelines, "RUN").lines()[: 3 if internal else 2] if shown.audit else [],
+        rows=rows,
+        shadows=shadow_part(shown.pipelines),
+        student=leaks.get("student"),
+        copies={key: number(value) for key, value in (shown.copies or {}).items()},
+        missed=not_attacked(attacked),
+        no_dp=not any(row.target.lower().startswith("dp") for row in attacked),
+        controls=control_rows(shown.audit),
+        attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
+        judged=judged,
+        pictures=_pictures(shown, names, rows, 1 if internal else SMALL_CELL, level),
+        **_images(shown, names),
+        small=SMALL_CELL,
     )
-    return text
 
 
 def _images(evidence: Evidence, names: list[str]) -> dict[str, Any]:
@@ -133,22 +118,21 @@ def _counts(evidence: Evidence, names: list[str]) -> dict[str, list[Any]]:
     return found
 
 
-def _judged(evidence: Evidence, level: float) -> list[_Judged]:
+def _judged(evidence: Evidence, level: float) -> list[dict[str, Any]]:
     """Figures of merit per model; an accuracy without an interval from the caller gets a Clopper-Pearson one."""
-    labels, rows = evidence.test_labels, []
+    labels, rows = evidence.test_labels, list[dict[str, Any]]()
     if labels is None or not len(labels):
-        return []
+        return rows
     for model, logits in (evidence.logits or {}).items():
         given = (evidence.accuracies or {}).get(model)
         own = limits(given) if given is not None else None
-        rows.append(_Judged(model, own or limits(rate(logits.argmax(1) == labels, level)), scores(logits, labels)))
+        accuracy = own or limits(rate(logits.argmax(1) == labels, level))
+        rows.append({"model": model, "accuracy": accuracy, "scores": scores(logits, labels)})
     return rows
 
 
 def _pictures(evidence: Evidence, names: list[str], rows: list[AttackRow], smallest: int, level: float) -> Any:
     """Name -> SVG of every figure, "" where the evidence does not allow it. Safe text: it is made of escaped parts."""
-    from markupsafe import Markup
-
     logits, labels = dict(evidence.logits or {}), evidence.test_labels
     known = logits if labels is not None and len(labels) else {}
     truth = np.zeros(0, int) if labels is None else labels
@@ -164,4 +148,4 @@ def _pictures(evidence: Evidence, names: list[str], rows: list[AttackRow], small
         "roc": roc_curves(evidence.roc or {}),
         "minutes": figures.stage_minutes(evidence.minutes or {}, evidence.energy.kwh if evidence.energy else None),
     }
-    return {name: Markup(text) for name, text in found.items()}
+    return {name: safe(text) for name, text in found.items()}

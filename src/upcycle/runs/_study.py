@@ -1,4 +1,4 @@
-"""The paper's table for any list of data sets: every set and seed is a run of its own, every row is data."""
+"""The paper's table for any list of data sets: every set and seed is a separate run, and every row is data."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def study(
     jobs: int = 1,
     display_of: Callable[[str], Display] = lambda _: SilentDisplay(),
 ) -> Iterator[Row]:
-    """Do (or go on with) the run of every set and seed; yields each row when its run is over. The rows so far, with their
+    """Do (or resume) the run of every set and seed; yields each row when its run is over. The rows so far, with their
     summary, are in OUT/study.json and OUT/study.md at any moment.
 
-    `config_of` gives the configuration of a seed. `jobs` runs go on at a time, each in a process of its own with its share of
+    `config_of` gives the configuration of a seed. `jobs` runs work at the same time, each in its own process with its share of
     the cores; their rows come as they finish. `display_of` makes the display of a run from its name, in the process of the
     run. Raises ConfigError where two data sets would share a name.
     """
@@ -78,7 +78,7 @@ def study(
 
 
 def _sharing(config: Config, jobs: int) -> Config:
-    """The configuration of one of `jobs` runs beside one another: its share of the cores, unless it names its threads."""
+    """The configuration of one of `jobs` simultaneous runs: its share of the cores, unless it sets threads."""
     if jobs == 1 or config.threads:
         return config
     return config.model_copy(update={"threads": max(1, physical_cores() // jobs)})
@@ -102,7 +102,7 @@ def _do(task: _Task, display_of: Callable[[str], Display]) -> _Task:
 
 
 def dataset_name(dataset: str) -> str:
-    """The last part of a path, without its ending; what stands behind the colon of `medmnist:bloodmnist`."""
+    """The last part of a path, without its ending; the part after the colon of `medmnist:bloodmnist`."""
     return Path(dataset.rsplit(":", 1)[-1]).stem
 
 

@@ -73,7 +73,7 @@ def test_only_a_full_budget_or_the_flag_brings_the_comparator(
 
 
 def test_the_flag_without_a_budget_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--dp must stand beside --budget"):
+    with pytest.raises(ConfigError, match=r"--dp needs --budget"):
         CliRunner().invoke(cli, ["audit", "digits", "--dp", "--out", str(tmp_path / "run")], catch_exceptions=False)
 
 

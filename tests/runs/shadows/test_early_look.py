@@ -69,7 +69,7 @@ def test_a_look_at_runs_that_are_mostly_kept_counts_the_missing_ones_only(
 
 def test_the_option_stands_beside_a_budget_that_has_shadow_pipelines(tmp_path: Path) -> None:
     for budget in ([], ["--budget", "quick"]):
-        with pytest.raises(ConfigError, match="--early-look must stand beside --budget standard or full"):
+        with pytest.raises(ConfigError, match="--early-look needs --budget standard or full"):
             cli.main(["audit", str(tmp_path), "--early-look", *budget], standalone_mode=False)
 
 

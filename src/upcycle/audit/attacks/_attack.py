@@ -53,7 +53,7 @@ class Needs(Enum):
 
 @dataclass(frozen=True)
 class AttackCard:
-    """What is said about an attack wherever its number stands.
+    """The description of an attack that accompanies its numbers.
 
     Attributes:
         name: as in rows.

@@ -88,7 +88,7 @@ def _check(sigma: float, steps: int = 2) -> None:
 @dataclass(frozen=True)
 class Inversion:
     """How a latent is searched: `steps` of Adam at `rate` from each of `restarts` normal starts; `prior` is the weight of
-    the latent's mean square beside the pixels' mean square."""
+    the latent's mean square relative to the pixels' mean square."""
 
     steps: int = 200
     rate: float = 0.05

@@ -53,7 +53,7 @@ def statistic_case(statistics: np.ndarray, member: np.ndarray, target: int) -> C
         )
     if not np.isfinite(values).all():
         raise AuditInputError(
-            f"statistics must be finite. Got {int((~np.isfinite(values)).sum())} NaN or infinite. Mend the attack."
+            f"statistics must be finite. Got {int((~np.isfinite(values)).sum())} NaN or infinite. Fix the attack."
         )
     values = values.astype(np.float64).reshape(*member.shape, -1)
     others = reference_indices(member, target)

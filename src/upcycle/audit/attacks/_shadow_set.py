@@ -13,7 +13,7 @@ import numpy as np
 from upcycle.audit.attacks._signals import signals
 from upcycle.errors import AuditInputError
 
-PARTNER_AGREEMENT: Final = 0.1  # a complementary half agrees nowhere, but on canaries with coins of their own
+PARTNER_AGREEMENT: Final = 0.1  # complements share no members, except canaries, whose coins are independent
 _COUNTABLE: Final = 16  # records on each side from which a count that tells membership cannot be chance
 
 
@@ -74,7 +74,7 @@ def reference_indices(member: np.ndarray, target: int) -> np.ndarray:
     others = np.flatnonzero((np.arange(len(member)) != target) & (agreement > PARTNER_AGREEMENT))
     if not len(others):
         raise AuditInputError(
-            f"pipelines must leave a reference beside target {target} and its complementary partner. "
+            f"pipelines must leave a reference other than target {target} and its complementary partner. "
             f"Got {len(member)} pipelines. Run at least two pairs."
         )
     _check_counts(member[others].sum(axis=0), member[target])
@@ -143,7 +143,7 @@ def _member_problems(member: np.ndarray) -> list[str]:
     if never or always:
         problems.append(
             f"every record must be in at least one pipeline and out of at least one. Got {never} never in and {always} "
-            "never out. Run more pipelines or leave those records away."
+            "never out. Run more pipelines or leave those records out."
         )
     whole = np.flatnonzero(np.ptp(member.astype(np.int8), axis=1) == 0)
     if len(whole):
@@ -161,7 +161,7 @@ def _check_counts(count: np.ndarray, member: np.ndarray) -> None:
     if min(len(inside), len(outside)) >= _COUNTABLE and (inside.max() < outside.min() or outside.max() < inside.min()):
         raise AuditInputError(
             "members must be drawn by independent coin flips or in complementary pairs. Got a design in which the number "
-            "of references with a record tells whether the target had it. Draw them anew."
+            "of references with a record tells whether the target had it. Draw them again."
         )
 
 

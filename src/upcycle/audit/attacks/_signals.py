@@ -28,7 +28,7 @@ def as_logits(outputs: np.ndarray, classes: int) -> np.ndarray:
     if values.ndim != 2 or not 2 <= values.shape[1] <= classes or not np.isfinite(values).all():
         raise AuditInputError(
             f"a part's outputs must be finite logits or probabilities (n, {classes}). Got shape {values.shape}, "
-            f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the model."
+            f"{int((~np.isfinite(values)).sum())} of them not finite. Fix the model."
         )
     missing = classes - values.shape[1]
     if are_probabilities(values):
@@ -66,7 +66,7 @@ def logit_problems(prefix: str, logits: np.ndarray, labels: np.ndarray) -> list[
         rows = np.flatnonzero((~np.isfinite(logits)).any(axis=1))
         which = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         got = f"NaN or infinity in {len(rows)} of {len(logits)} rows ({which}, from 0)"
-        problems.append(f"{prefix}logits must be finite. Got {got}. Mend the model.")
+        problems.append(f"{prefix}logits must be finite. Got {got}. Fix the model.")
     if labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]):
         problems.append(f"{prefix}labels must be integers in 0..{logits.shape[1] - 1}. Got others. Use the model's own labels.")
     return problems

@@ -64,14 +64,21 @@ def equal_parts(groups: np.ndarray, members: int, *, most: int | None = None, se
 
 @dataclass(frozen=True)
 class CopyReport:
-    """Distances are root mean squares over pixels, in grey levels 0..255. `replicated` is the share of synthetic images nearer
-    to their nearest member than to a third of the distance to the second nearest (Gu et al. 2023). `identical` counts
-    byte-identical copies of members.
+    """Whether synthetic images lie too close to members. Distances are root mean squares over pixels, in grey levels 0..255.
 
-    `closer` is the share nearer to the members than to as many held-out records (or patients), ties shared; 0.5 if nothing was
-    copied. `closer_null_low`..`closer_null_high` hold 95 % of what it would then be, `closer_p_value` is how often it would
-    then be as large: both from coins flipped again between whole records. Images that share a nearest record are no independent
-    evidence, so a binomial interval over images would be too narrow.
+    Images that share a nearest record are no independent evidence, so a binomial interval over images would be too narrow.
+
+    Attributes:
+        images: synthetic images compared.
+        compared_records: records, or patients, on either side.
+        identical: byte-identical copies of members.
+        replicated: share nearer to their nearest member than to a third of the distance to the second nearest (Gu et al. 2023).
+        closer: share nearer to the members than to as many held-out records (or patients), ties shared; 0.5 without copies.
+        closer_null_low: lower end of what holds 95 % of `closer` without copies, by coins flipped again for whole records.
+        closer_null_high: its upper end.
+        closer_p_value: how often coins flipped again give a `closer` as large.
+        median_to_members: median distance to the nearest of those members.
+        median_to_held_out: median distance to the nearest of those held-out records.
     """
 
     images: int

@@ -18,12 +18,18 @@ from upcycle.audit.copies._nearest import nearest_two
 
 @dataclass(frozen=True)
 class GateReport:
-    """One snapshot in one space ("pixels", or features that were not trained on members).
+    """One snapshot of a generator in one space.
 
-    `closer` is the share of synthetic images nearer to the members than to as many held-out records (0.5 if nothing was
-    memorised, ties are shared), `p_value` how often re-flipped coins give as much. `replicated` is the share nearer to their
-    nearest member, of all, than to a third of the distance to the second nearest (Gu et al. 2023), `replicated_held_out` the
-    same against the held-out records: what chance neighbours give. Medians are of the nearest of as many on either side.
+    Attributes:
+        images_seen: of the snapshot.
+        space: "pixels", or features that were not trained on members.
+        closer: share of synthetic images nearer to members than to as many held-out records, ties shared; 0.5 without copies.
+        p_value: how often coins flipped again give as much.
+        replicated: share nearer to their nearest member than to a third of the distance to the second nearest (Gu et al. 2023).
+        replicated_held_out: the same against the held-out records: what chance neighbours give.
+        median_to_members: median distance to the nearest of as many members.
+        median_to_held_out: median distance to the nearest of as many held-out records.
+        vetoed: whether the snapshot is refused.
     """
 
     images_seen: int

@@ -1,4 +1,4 @@
-"""How near does a generator come to its members, beside what records that it never saw do? Diagnostic, not a privacy measure.
+"""How near does a generator come to its members, compared with records that it never saw? Diagnostic, not a privacy measure.
 
 Held-out records play the perfect generator: they are as near to the members as independent images of the same population.
 A generator that draws plainer images than real ones comes nearer too, without memorising any; one that leaks may stay away.
@@ -30,16 +30,24 @@ _CLOSEST = 10
 
 @dataclass(frozen=True)
 class Memorisation:
-    """Synthetic images and held-out records beside each other, by their distance to the nearest member, class by class.
+    """Synthetic images compared with held-out records, by their distance to the nearest member, class by class.
 
-    `c_t` is the z of the Mann-Whitney test that synthetic images are nearer than held-out records (below 0: nearer), over the
-    `compared_classes` with 20 images on either side; `c_t_worst` its least value of a class, that of `c_t_worst_class`, and
-    `c_t_worst_p_value` how often chance gives so little in one of the classes (Meehan et al. 2020). `near` is the share of
-    images nearer to a member than the nearest 5 % of held-out records of their class; `near_expected` and `near_p_value` are
-    what a perfect generator gives. `authentic` is the share farther from their nearest member than that is from its own
-    neighbour (Alaa et al. 2022), `authentic_held_out` the same of held-out records in the same mix of classes. `closest` are
-    the least distances, in the units of the pixels. None where no class is large enough. All take images as independent: with
-    several images of a patient, chance gives more than they say.
+    None where no class is large enough. All figures take images as independent: with several images of a patient, chance gives
+    more than they say.
+
+    Attributes:
+        compared_classes: classes with 20 images on either side.
+        c_t: z of the Mann-Whitney test that synthetic images are nearer than held-out records; below 0: nearer.
+        c_t_worst: its least value of a class.
+        c_t_worst_class: that class.
+        c_t_worst_p_value: how often chance gives so little in one of the classes (Meehan et al. 2020).
+        near: share of images nearer to a member than the nearest 5 % of held-out records of their class.
+        near_expected: what a perfect generator gives.
+        near_p_value: how often a perfect generator gives as much.
+        authentic: share farther from their nearest member than that is from its own neighbour (Alaa et al. 2022).
+        authentic_held_out: the same of held-out records in the same mix of classes.
+        authentic_ratio: `authentic` relative to `authentic_held_out`.
+        closest: the least distances, in the units of the pixels.
     """
 
     compared_classes: int

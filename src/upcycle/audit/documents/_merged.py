@@ -25,7 +25,7 @@ _RUN, _PIPELINES = "the run's own audit", "the audit by shadow pipelines"
 
 @dataclass(frozen=True)
 class Side:
-    """What one of the two audits says: alone, at an error of its own, and at its share of the common one."""
+    """What one of the two audits says: alone, with its own error rate, and at its share of the common one."""
 
     name: str
     verdict: Word
@@ -48,7 +48,7 @@ class Merged:
         line: the word, and what the audits could have seen or still need.
         sentence: why.
         rule: how the two become one.
-        error: how often at most LEAKS is said of a student that gives nothing away, both audits together.
+        error: the largest rate of LEAKS for a student that reveals nothing, both audits together.
         shares: how much of the error each audit has.
         run: what the run's own audit says.
         pipelines: what the audit by shadow pipelines says.

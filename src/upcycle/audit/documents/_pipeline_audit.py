@@ -57,22 +57,22 @@ class ReleasedPipelines:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    schema: Literal[SCHEMA]  # type: ignore[valid-type]
-    verdict: Word
-    line: str
-    sentence: str
-    primary_endpoint: str
-    endpoint: EndpointDocument
-    scope: str
-    margins: MarginsDocument
-    plan: PublicPlan  # type: ignore[valid-type]
-    verdicts: list[Verdict]
-    rows: list[RowDocument]
-    controls: list[ControlDocument]
-    permutation: list[LabelTest]
-    attacks: list[AttackCard]
-    copies: CopyTest | None
-    facts: ReleasedFacts
+    schema: Literal[SCHEMA]  # type: ignore[valid-type]  # of this format
+    verdict: Word  # of the student
+    line: str  # the verdict in a few words
+    sentence: str  # why, and what the audit could have seen
+    primary_endpoint: str  # in words
+    endpoint: EndpointDocument  # what decides the verdict
+    scope: str  # what the audit is about
+    margins: MarginsDocument  # below which limits mean no leak
+    plan: PublicPlan  # type: ignore[valid-type]  # what was fixed beforehand
+    verdicts: list[Verdict]  # of every target
+    rows: list[RowDocument]  # every attack on every target and population
+    controls: list[ControlDocument]  # checks of the audit itself
+    permutation: list[LabelTest]  # tests of planted labels
+    attacks: list[AttackCard]  # what each attack is
+    copies: CopyTest | None  # of members in the synthetic sets; None: not tested
+    facts: ReleasedFacts  # what was counted
 
 
 @dataclass(frozen=True)

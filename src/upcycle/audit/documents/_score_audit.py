@@ -37,19 +37,19 @@ class PublicScoreAudit:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    schema: Literal[SCHEMA]  # type: ignore[valid-type]
-    schema_version: Literal[SCHEMA_VERSION]  # type: ignore[valid-type]
-    verdict: Word
-    line: str
-    sentence: str
-    primary_endpoint: str
-    endpoint: EndpointDocument
-    plan: PublicScorePlan
-    verdicts: list[Verdict]
-    rows: list[RowDocument]
-    controls: list[ControlDocument]
-    attacks: list[AttackCard]
-    notes: list[str]
+    schema: Literal[SCHEMA]  # type: ignore[valid-type]  # of this format
+    schema_version: Literal[SCHEMA_VERSION]  # type: ignore[valid-type]  # of this format
+    verdict: Word  # of the target that leads
+    line: str  # the verdict in a few words
+    sentence: str  # why, and what the audit could have seen
+    primary_endpoint: str  # in words
+    endpoint: EndpointDocument  # what decides the verdict
+    plan: PublicScorePlan  # what was fixed beforehand
+    verdicts: list[Verdict]  # of every target
+    rows: list[RowDocument]  # every attack on every target
+    controls: list[ControlDocument]  # checks of the audit itself
+    attacks: list[AttackCard]  # what each attack is
+    notes: list[str]  # what was left out or guessed
 
 
 @dataclass(frozen=True)

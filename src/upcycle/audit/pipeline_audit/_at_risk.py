@@ -1,4 +1,4 @@
-"""Which records the student gives away, how surely, and how few of them carry the leakage: over all pipelines of an audit."""
+"""Which records the student reveals, how surely, and how few of them carry the leakage: over all pipelines of an audit."""
 
 from __future__ import annotations
 

@@ -20,8 +20,18 @@ LEAST: Final = 8  # guesses; fewer, all of them right, refute next to nothing
 
 @dataclass(frozen=True)
 class CanaryBound:
-    """The epsilon (delta 0) and the mu of Gaussian DP that `guesses` on `canaries` rule out, and the largest epsilon that so
-    many guesses could rule out. Each holds alone at the plan's confidence; the verdict uses neither (see canary_bounds)."""
+    """What guesses about canaries rule out. Each bound holds alone at the plan's confidence; the verdict uses neither (see
+    `canary_bounds`).
+
+    Attributes:
+        target: whose answers were used.
+        attack: that ranked the canaries.
+        canaries: about which could be guessed.
+        guesses: that were made.
+        epsilon_low: the epsilon at delta 0 that is ruled out.
+        epsilon_cap: the largest epsilon that as many right guesses could have ruled out.
+        mu: the mu of Gaussian differential privacy that is ruled out.
+    """
 
     target: str
     attack: str
@@ -61,6 +71,6 @@ ONE_RUN_CARD: Final = AttackCard(
     "one run",
     "Steinke et al. 2023, arXiv:2305.08846; mu: Mahloujifar et al. 2024, arXiv:2410.22235",
     "logits and label of each canary",
-    "every canary was included by a fair coin of its own; the number of guesses was fixed beforehand",
+    "a separate fair coin decided about every canary; the number of guesses was fixed beforehand",
     population="canary",
 )

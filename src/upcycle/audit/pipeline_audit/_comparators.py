@@ -15,9 +15,21 @@ from upcycle.audit.verdict import Row
 
 @dataclass(frozen=True)
 class DpComparator:
-    """The DP-SGD model whose accuracy is nearest to the student's. `epsilon` at delta = 1 / members, per record, mean of the
-    pipelines; accuracies are fractions of real records left out; `comparable`: within the student's accuracy interval. The
-    canaries' true-positive rates at 1 % false positives are [rate, low, high], None where not resolvable."""
+    """The DP-SGD model whose accuracy is nearest to the student's. Accuracies are fractions of real records left out.
+
+    Attributes:
+        model: its name.
+        noise: multiplier of the clip norm.
+        epsilon: at delta = 1 / members, per record, mean of the pipelines.
+        accuracy: of the DP-SGD model.
+        student_accuracy: of the student.
+        student_accuracy_low: lower limit.
+        student_accuracy_high: upper limit.
+        comparable: whether `accuracy` is within the limits of the student's.
+        canary_tpr_at_1pct: share of canaries found at 1 % false positives, [rate, low, high]; None where not resolvable.
+        student_canary_tpr_at_1pct: the same of the student.
+        sentence: the comparison in words.
+    """
 
     model: str
     noise: float

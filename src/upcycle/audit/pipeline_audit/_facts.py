@@ -1,4 +1,4 @@
-"""Numbers of a pipeline audit beside its rows: what was audited, how well the models do, and which code ran."""
+"""Numbers of a pipeline audit besides its rows: what was audited, how well the models do, and which code ran."""
 
 from __future__ import annotations
 

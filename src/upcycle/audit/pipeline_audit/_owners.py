@@ -1,4 +1,4 @@
-"""What many records of one owner give away in a pipeline audit: patients as the units of an attack, and how many records of one
+"""What many records of one owner reveal in a pipeline audit: patients as the units of an attack, and how many records of one
 owner an attack needs (dataset inference: Maini et al. 2021, arXiv:2104.10706)."""
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _check(shadows: Shadows) -> None:
     """Nothing, or AuditInputError with every fault that no target survives."""
     members, answers = shadows.design.members, {**shadows.logits, **shadows.scores}
     problems = [
-        f"{name}: answers must be finite. Got NaN or infinity in pipelines {listed(runs)}. Mend the model and run those again."
+        f"{name}: answers must be finite. Got NaN or infinity in pipelines {listed(runs)}. Fix the model and run those again."
         for name, found in answers.items()
         if len(runs := np.flatnonzero(~np.isfinite(found[:, _judged(found)]).reshape(len(found), -1).all(1)))
     ]
@@ -93,7 +93,7 @@ def _constant(answers: np.ndarray) -> np.ndarray:
 
 
 def _same(name: str, runs: np.ndarray) -> str:
-    return f"{name}: the same answer for every record in pipelines {listed(runs)}; not attacked, nothing is said about it."
+    return f"{name}: the same answer for every record in pipelines {listed(runs)}; not attacked, so nothing is known."
 
 
 def _alike(shadows: Shadows, catalogue: Sequence[Attack]) -> list[str]:

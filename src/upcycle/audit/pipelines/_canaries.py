@@ -32,12 +32,18 @@ _COMPONENTS, _NEIGHBOURS = 32, 5
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """The audited pool, canaries in their places.
+    """The audited pool of n records, canaries in their places.
 
-    `images` uint8 (n, height, width, channels), `labels` and `true_labels` int64 (n,): they differ where a wrong label was
-    drawn; `groups` int64 (n,) or None; `kind` str (n,): REAL or one of KINDS; `copies` int64 (n,): how often a pipeline that
-    has the record sees it; `outlier` bool (n,): a real record far from its neighbours; `next_layer` bool (n,): real records
-    that lie almost as far out (Carlini et al. 2022, arXiv:2206.10469: when the outermost are removed, the next are exposed).
+    Attributes:
+        images: uint8 (n, height, width, channels).
+        labels: int64 (n,), under which records are given.
+        true_labels: int64 (n,); they differ from `labels` where a wrong label was drawn.
+        kind: str (n,): REAL or one of KINDS.
+        copies: int64 (n,): how often a pipeline that has the record sees it.
+        outlier: bool (n,): a real record far from its neighbours.
+        next_layer: bool (n,): real records almost as far out, which are exposed once the outermost are removed
+            (Carlini et al. 2022, arXiv:2206.10469).
+        groups: int64 (n,), or None.
     """
 
     images: np.ndarray
@@ -76,7 +82,7 @@ def plant(data: ImageSet, counts: CanaryCounts, *, seed: int) -> Records:
     mislabelled: the image with a label drawn uniformly from the wrong ones. patch: the true label, and a square of random black
     and white pixels, different for every canary, in one corner. repeated: grey levels turned round (a rare mode), a uniformly
     drawn wrong label, and COPIES copies. odd: the image with its tiles shuffled, and its true label. near pair: an image, and
-    nearly the same image with a wrong label, each with a coin of its own. patient patch: one square on several records of a
+    nearly the same image with a wrong label, each with its own coin. patient patch: one square on several records of a
     patient. `seed` is a secret: with it and the pool the canaries could be found. Raises AuditInputError if they do not fit.
     """
     rng = np.random.default_rng(seed)

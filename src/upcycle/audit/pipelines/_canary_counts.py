@@ -22,7 +22,7 @@ _ENOUGH, _MISLABELLED = (
     960,
 )  # such pairs: limits near 5 % come out below their margin in four of five audits; the first kind
 _MOST, _MOST_ALONE = 500, 1000  # mislabelled ones, with shadow pipelines and without
-_USUAL, _CROWDED = 10, 5  # one canary to so many records where there is room, and where a limit needs more
+_USUAL, _CROWDED = 10, 5  # records for each canary: where there is room, and where a limit needs more canaries
 _LEAST, _LEAST_MISLABELLED = 20, 60  # canaries, however many pipelines
 _KINDS: Final = 5  # of single records
 
@@ -69,7 +69,7 @@ def fitted_counts(data: ImageSet, pipelines: int, *, seed: int) -> CanaryCounts:
 
 
 def _needed(observed: int, pipelines: int) -> int:
-    """Canaries for so many pairs with a pipeline that was given them, even and not too few to speak of others."""
+    """Canaries that give this many pairs with a pipeline that received them: even, and enough to say something about others."""
     return max(2 * -(-observed // (2 * (pipelines // 2))), _LEAST)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from upcycle.data import ImageSet
 
-_SHARE: Final = 4  # at most one canary for so many of a patient's records
+_SHARE: Final = 4  # at most one canary for this many of a patient's records
 PATCHED: Final = 8  # records of a patient that carry a patch, at most
 
 

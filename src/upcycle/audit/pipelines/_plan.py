@@ -14,7 +14,7 @@ from upcycle.audit.pipelines._questions import Questions
 from upcycle.data import ImageSet
 from upcycle.errors import AuditInputError
 
-LOOK_SHARE: Final = 0.1  # of the error; little, so that an audit that goes on to the end loses hardly any power
+LOOK_SHARE: Final = 0.1  # of the error; small, so that an audit that runs to the end loses almost no power
 
 
 @dataclass(frozen=True)

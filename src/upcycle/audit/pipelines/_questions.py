@@ -123,12 +123,12 @@ def _logits(predict: Predict, views: list[np.ndarray], classes: int) -> np.ndarr
 
 
 def _score(name: str, score: RecordScore, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """float32 (records,), or AuditInputError: NaN stands for "not judged" further on, and would hide the records."""
+    """float32 (records,), or AuditInputError: later code reads NaN as "not judged", which would hide the records."""
     values = np.asarray(score(images, labels), np.float32)
     if values.shape != (len(images),) or not np.isfinite(values).all():
         raise AuditInputError(
             f"{name} must give one finite score per record, shape ({len(images)},). Got shape {values.shape}, "
-            f"{int((~np.isfinite(values)).sum())} of them not finite. Mend the score."
+            f"{int((~np.isfinite(values)).sum())} of them not finite. Fix the score."
         )
     return values
 
@@ -163,7 +163,7 @@ def _on_the_release(released: Released | None, attacks: Sequence[Attack]) -> lis
 
 
 def searched_rows(records: Records, count: int) -> np.ndarray:
-    """At most `count` rows, sorted: mislabelled canaries and outliers a quarter each where there are so many, and other real
+    """At most `count` rows, sorted: mislabelled canaries and outliers a quarter each if there are enough, and other real
     records, evenly through each kind. The same for every pipeline; membership plays no part."""
     kinds = (records.kind == "mislabelled", records.outlier)
     chosen = [_evenly(np.flatnonzero(kind), count // 4) for kind in kinds]

@@ -1,7 +1,7 @@
 """Shadow pipelines: the whole pipeline, choices included, run on complementary halves; kept by content, resumable, fanned out.
 
 Every pipeline is also a target (Aerni et al. 2024). A finished run is a file named by the hash of all that it follows from,
-so a killed audit goes on where it was and every attack and threat model reads the same answers.
+so an audit that was killed continues where it stopped, and every attack and threat model reads the same answers.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
     known = first.facts.accuracy.keys()
     if other := {name for accuracies in plain for name in accuracies.keys() ^ plain[0].keys() | accuracies.keys() - known}:
         raise AuditInputError(
-            f"a pipeline must leave the same classifiers without canaries. Got {sorted(other)} in some runs only. Mend it."
+            f"a pipeline must leave the same classifiers without canaries. Got {sorted(other)} in some runs only. Fix it."
         )
     return Shadows(
         design,

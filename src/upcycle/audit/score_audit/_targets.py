@@ -82,7 +82,7 @@ def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:
         problems.append(f"{name}: members must have shape ({len(logits)},). Got {members.shape}. Give one flag per record.")
         return problems
     if not problems and len(logits) > 1 and (logits == logits[:1]).all():
-        problems.append(f"{name}: logits must differ between records. Got one answer for all. Mend the model or leave it out.")
+        problems.append(f"{name}: logits must differ between records. Got one answer for all. Fix the model or leave it out.")
     flags = flag_problems(f"{name}: members", members, max(MIN_RECORDS, 2 * folds))
     problems += flags
     if target.groups is not None and not flags:

@@ -13,7 +13,7 @@ from upcycle.audit.statistics._scores import Scores
 from upcycle.audit.statistics._values import Rate, expit, normal_or_t_below, normal_or_t_quantile
 from upcycle.errors import AuditInputError
 
-_FEW_MOVED: Final = 20.0  # units beside the commonest score, expected on the smaller side: below, no normal law
+_FEW_MOVED: Final = 20.0  # units off the commonest score, expected on the smaller side; with fewer, no normal law holds
 _DRAWS, _WORK = 20_000, 20_000_000
 
 
@@ -221,7 +221,7 @@ def _placements(s: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ranked(s: Scores) -> Scores:
-    """The same with scores as shares of their own run below, so that runs do not differ in level."""
+    """The same with scores as shares of the same run that lie below, so that runs do not differ in level."""
     scores = np.empty(len(s.values))
     for run in np.unique(s.runs):
         mine = s.runs == run

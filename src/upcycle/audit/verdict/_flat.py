@@ -96,14 +96,14 @@ class RowDocument:
 class ControlDocument:
     """One control attack: what it must show (`wanted`), what it gave, and whether that will do."""
 
-    control: str
-    target: str
-    attack: str
-    wanted: Wanted
-    auc: float
-    auc_low: float
-    auc_high: float
-    passed: bool
+    control: str  # its name
+    target: str  # that was attacked
+    attack: str  # that was run
+    wanted: Wanted  # what it must show
+    auc: float  # what it gave
+    auc_low: float  # lower limit
+    auc_high: float  # upper limit
+    passed: bool  # whether that will do
 
     @property
     def auc_rate(self) -> Rate:

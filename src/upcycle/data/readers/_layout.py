@@ -122,9 +122,9 @@ def _check_tops(
     unclear = [name for name in strangers if found[name] == UNCLEAR]
     if unclear:
         findings.problem("folders next to train", "called val or test", shown(unclear), "Rename or move them.")
-    beside = [name for name in strangers if name not in unclear]
-    if beside:
-        findings.note(f"folders next to train, val and test were not read: {shown(beside)}")
+    others = [name for name in strangers if name not in unclear]
+    if others:
+        findings.note(f"folders next to train, val and test were not read: {shown(others)}")
     for split, count in Counter(known.values()).items():
         if count > 1:
             findings.note(f"several folders were read as {split}: {shown(n for n, s in known.items() if s == split)}")

@@ -52,12 +52,16 @@ def shown(names: Iterable[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class RawSplit:
-    """One split as found: `images` (n, h, w) or (n, h, w, 1 or 3), `labels` (n,) or (n, 1), of any type of number.
+    """One split as found.
 
-    `name` is train, validation, test, or "all" where the source has no splits: they are then cut. `groups` (n,) are ids of any
-    type, equal where images are of one patient. `names` (n,) are what a groups file calls the images; without them it counts
-    rows. `class_names` says how label 0, 1, 2 ... of this split is called, where splits may number their classes differently.
-    A `sketch` stands for images that were not kept; `images` are then its stand-in.
+    Attributes:
+        name: train, validation, test, or "all" where the source has no splits: they are then cut.
+        images: (n, h, w) or (n, h, w, 1 or 3).
+        labels: (n,) or (n, 1), of any type of number.
+        groups: (n,) ids of any type, equal where images are of one patient.
+        names: (n,) what a groups file calls the images; without them it counts rows.
+        class_names: what labels 0, 1, 2 ... of this split are called, where splits may number their classes differently.
+        sketch: stands for images that were not kept; `images` are then its stand-in.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Several runs beside each other, and the paired difference of their students where they were judged on the same images."""
+"""Several runs compared, and the paired difference of their students if they were tested on the same images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Comparison:
 
 
 def compare_runs(folders: Sequence[str | Path]) -> Comparison:
-    """The runs in `folders` beside each other. Raises RunFolderError with a line for every folder that is not a run."""
+    """The runs in `folders`, compared. Raises RunFolderError with a line for every folder that is not a run."""
     runs: list[RunFacts] = []
     problems: list[str] = []
     for folder in folders:

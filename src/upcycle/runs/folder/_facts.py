@@ -1,6 +1,6 @@
 """A run folder read into one value: what was done, the three numbers with their intervals, the verdict, the reports.
 
-The words beside each field are what docs/json.md is written from.
+docs/json.md is written from the words next to each field.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class RunFacts:
     test_images: Annotated[int | None, "number of test images"]
     by_class: Annotated[ByClass | None, "what stands next to an accuracy: largest class, balanced accuracy, worst class"]
     verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
-    sentence: Annotated[str | None, "the sentence that must stand beside the verdict: why, and what the audit could have seen"]
+    sentence: Annotated[str | None, "the sentence that must stand next to the verdict: why, and what the audit could have seen"]
     words: Annotated[dict[str, str], "the verdict for people: why, what it could have seen, the next command"]
     leakage: Annotated[dict[str, Leak], "target -> the primary attack on it"]
     copies: Annotated[dict[str, Any] | None, "how close the synthetic set is to the members; null where it was not looked at"]

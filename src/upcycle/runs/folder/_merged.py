@@ -57,8 +57,8 @@ def public_facts(private: Path) -> tuple[dict[str, Any] | None, dict[str, Any] |
     own, copies = (_finished(private / stage / f"{stage}.json") for stage in ("audit", "copies"))
     pipelines = pipeline_facts(private)
     shown = Evidence(title="", audit=led(own, pipelines) if own else None, copies=copies, pipelines=pipelines).shareable()
-    beside = {"pipelines": shown.pipelines} if shown.pipelines else {}
-    return {**shown.audit, **beside} if shown.audit else None, dict(shown.copies) if shown.copies else None
+    more = {"pipelines": shown.pipelines} if shown.pipelines else {}
+    return {**shown.audit, **more} if shown.audit else None, dict(shown.copies) if shown.copies else None
 
 
 def _finished(path: Path) -> dict[str, Any] | None:

@@ -101,7 +101,7 @@ def run_stage(
             )
         if record.inputs == given:
             return record, False
-        say(f"{folder.name} is made again: {_changed(record.inputs, given)} came out otherwise than before")
+        say(f"{folder.name} is made again: {_changed(record.inputs, given)} came out differently")
     (folder / MANIFEST).unlink(missing_ok=True)
     whole = not (folder / _SECONDS).exists()
     with stopwatch(folder) as spent, metered() as meter:

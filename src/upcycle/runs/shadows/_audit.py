@@ -1,4 +1,4 @@
-"""`upcycle audit RUN --budget`: shadow pipelines of a run's own recipe, on the run's own records, beside the finished run."""
+"""`upcycle audit RUN --budget`: shadow pipelines of a finished run's recipe on its own records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from upcycle.runs.shadows._pipeline import ShadowPipeline
 from upcycle.runs.stages import Bench, check_own_absent, prepare, report_pages, report_stage
 
 SCORES: Final = "pipeline_scores.npz"
-PAGE: Final = "pipeline.html"  # beside its JSON in private/audit
+PAGE: Final = "pipeline.html"  # next to its JSON in private/audit
 
 
 def audit_run(
@@ -47,11 +47,11 @@ def audit_run(
     dp: DpSettings | None = None,
     say: Say = lambda _: None,
 ) -> PipelineAudit:
-    """Audit the recipe of the run in `root` by shadow pipelines, or go on with it; says its cost before it starts.
+    """Audit the recipe of the run in `root` by shadow pipelines, or resume that audit; states its cost before it starts.
     `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then.
 
     Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz, at_risk.csv and the runs themselves (shadows),
-    adds the public half to release/audit.json where the run has been released, and writes its reports anew. Canaries are
+    adds the public half to release/audit.json if the run has been released, and writes its reports again. Canaries are
     drawn in memory only: neither the store nor any released model ever holds one. Raises RunFolderError for a folder
     without a finished store, ConfigError for `dp` without the extra [dp].
     """
@@ -128,7 +128,7 @@ def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache:
 
 
 def run_pool(store: Store) -> ImageSet:
-    """Members and non-members of a run, from which an audit draws halves of its own."""
+    """Members and non-members of a run, from which an audit draws its own halves."""
     inside, outside = store.members(), store.non_members()
     groups = None
     if inside.groups is not None and outside.groups is not None:
@@ -154,7 +154,7 @@ def secret(path: Path) -> int:
     try:
         return int(read_record(path)["seed"])
     except DamagedFileError as error:
-        again = "Delete it and run the same command again: other coins are flipped, and kept pipelines run anew."
+        again = "Delete it and run the same command again: other coins are flipped, and kept pipelines run again."
         raise DamagedFileError(path, error.got, again) from error
 
 

@@ -49,8 +49,17 @@ class Design:
 @final
 @dataclass(frozen=True, eq=False)
 class DesignsPipeline:
-    """A pipeline that leaves one student per design: the first is the `student` of its Parts, the others are variants. Its
-    teacher, the positive control, is that of the design `control`. `dp` adds classifiers by DP-SGD on the same members."""
+    """A pipeline that leaves one student per design: the first is the `student` of its Parts, the others are variants.
+
+    Attributes:
+        validation: for every choice.
+        classes: number of classes.
+        base: settings that all designs share.
+        designs: what differs.
+        control: the design whose teacher is the positive control.
+        dp: adds classifiers by DP-SGD on the same members.
+        scale: shrinks all budgets, for measuring what a full call costs.
+    """
 
     validation: ImageSet
     classes: int

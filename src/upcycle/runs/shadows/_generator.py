@@ -1,4 +1,4 @@
-"""White-box attacks on the generator of a shadow pipeline, by family: what whoever has its weights can ask (T4)."""
+"""White-box attacks on the generator of a shadow pipeline, by family: the attacks of someone who has its weights (T4)."""
 
 from __future__ import annotations
 

@@ -42,19 +42,16 @@ _CPU = torch.device("cpu")
 @final
 @dataclass(frozen=True, eq=False)
 class ShadowPipeline:
-    """The training road of a run from members to Parts, on one thread. Every choice is made on the members and `validation`,
-    as in a run, anew in every call. `scale` shrinks all budgets, for measuring what a full call costs. `variants`: also
-    students on hard labels and at other temperatures. `dp`: also classifiers by DP-SGD on the same members. `stay`: the images
-    that no screen leaves out."""
+    """The training road of a run from members to Parts. Every call makes all choices again, on members and `validation`."""
 
-    validation: ImageSet
-    classes: int
-    config: Config
-    scale: float = 1.0
-    variants: bool = True
-    threads: int = 1
-    dp: DpSettings | None = None
-    stay: np.ndarray | None = None
+    validation: ImageSet  # for every choice, as in a run
+    classes: int  # number of classes
+    config: Config  # the run's settings
+    scale: float = 1.0  # shrinks all budgets, for measuring what a full call costs
+    variants: bool = True  # also students on hard labels and at other temperatures
+    threads: int = 1  # of torch
+    dp: DpSettings | None = None  # also classifiers by DP-SGD on the same members
+    stay: np.ndarray | None = None  # images that no screen leaves out
     work: Path | None = None  # where its files are while it works, such as a run's own folder; None: a temporary one
 
     @property
@@ -73,11 +70,11 @@ class ShadowPipeline:
 
     @property
     def scope(self) -> str:
-        """What is done anew in every pipeline beyond the default recipe, and what is not as in the run; "" for the default."""
+        """What every pipeline repeats beyond the default recipe, and what differs from the run; "" for the default."""
         inside = choices_inside(self.config)
         if not inside:
             return ""
-        said = f"every pipeline has, in small and chosen on its own members: {', '.join(inside)}"
+        said = f"every pipeline has, on a smaller scale and chosen on its own members: {', '.join(inside)}"
         held = "its bank is not refreshed"
         together = "" if self.validation.groups is None else "; cleaning, screen and gate do not know the patients"
         return f"{said}; {held}{together}"
@@ -97,7 +94,7 @@ class ShadowPipeline:
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
     def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
-        """A bench of its own for one call, with all budgets."""
+        """A separate bench for one call, with all budgets."""
         images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
         teacher = self._scaled(image_budget(self.config.teacher, len(images)))
         student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
@@ -195,7 +192,7 @@ def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
 
 
 def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[str, nn.Module]:
-    """Other students on the bank of the first: the dear stages are shared."""
+    """Train extra students on the same bank, so that the expensive stages run once."""
     labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (HardLabels(teachers), 1.0)}
     for t in _TEMPERATURES:
         if t != bench.config.student.temperature:
@@ -220,7 +217,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def with_threads(count: int) -> Iterator[None]:
-    """So many threads; 0 leaves torch's own number and allocator alone."""
+    """Use `count` threads; 0 leaves torch's number of threads and its allocator unchanged."""
     before = torch.get_num_threads()
     if count:
         tune_process(count)

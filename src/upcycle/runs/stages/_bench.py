@@ -73,13 +73,13 @@ class Splits(Protocol):
 class Bench:
     """What every stage needs: where it works, by which settings, on what machine, and who is told."""
 
-    folder: RunFolder
-    config: Config
-    shape: ImageShape
-    device: torch.device
-    display: Display
-    networks: Networks
-    plan: Plan
+    folder: RunFolder  # where it works
+    config: Config  # by which settings
+    shape: ImageShape  # of the images
+    device: torch.device  # where networks learn
+    display: Display  # who is told
+    networks: Networks  # how they are built
+    plan: Plan  # how much work
 
     def recipe(self, budget: int, augmentation: Augmentation, *, stage: str = "student") -> Recipe:
         """How the classifier of `stage` learns."""

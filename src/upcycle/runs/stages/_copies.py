@@ -30,7 +30,7 @@ def copies_stage(bench: Bench, store: Store) -> Facts:
 
 
 def judge_copies(images: np.ndarray, labels: np.ndarray, store: Store, seed: int) -> Facts:
-    """Nearness of synthetic images (n, ...) to members beside that to non-members; distances to members are measured once."""
+    """Nearness of synthetic images (n, ...) to members and to non-members; distances to members are measured once."""
     inside, outside = store.members(), store.non_members()
     nearest = nearest_two(images, inside.images)
     groups = groups_of(inside, outside)

@@ -1,4 +1,4 @@
-"""The memorisation gate beside every snapshot of the generator."""
+"""The memorisation gate, for every snapshot of the generator."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def warnings(facts: Facts) -> list[str]:
         f"{closest['closer']:.2f} of its images lie nearer to members than to held-out records (p = {closest['p_value']:.3g})"
     )
     if not facts["passed"]:
-        return [f"warning: every snapshot lies too near to its members: {found}. The last one is used all the same"]
+        return [f"warning: every snapshot lies too near to its members: {found}. The last one is used nevertheless"]
     which = ", ".join(map(str, facts["vetoed"]))
     return [f"warning: snapshots after {which} images lie too near to their members: {found}. They are not used"]
 

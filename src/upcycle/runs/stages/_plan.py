@@ -26,18 +26,18 @@ _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small s
 class Budget:
     """Images seen or drawn by every stage."""
 
-    teacher: int
-    baseline: int
-    generator: int
-    student: int
-    bank: int
-    redrawn: int
-    epoch: int
-    teachers: int = 1
-    cleaning: int = 0
-    tuning: int = 0
-    plain: int = 0
-    attempts: float = 1.0
+    teacher: int  # seen by a teacher
+    baseline: int  # seen by the baseline
+    generator: int  # seen by the generator
+    student: int  # synthetic ones seen by the student
+    bank: int  # held at a time
+    redrawn: int  # drawn at a refresh
+    epoch: int  # seen in an epoch
+    teachers: int = 1  # how many learn
+    cleaning: int = 0  # seen by the out-of-fold classifiers
+    tuning: int = 0  # seen by all proxy students
+    plain: int = 0  # seen by the plain student
+    attempts: float = 1.0  # draws for every image that stays
 
     @property
     def drawn(self) -> int:
@@ -173,12 +173,12 @@ def _rate(work: Callable[[int], int]) -> float:
 class Plan:
     """Budget, expected seconds and what they follow from; kept in the run so that a resumed one does the same work."""
 
-    budget: Budget
-    seconds: dict[str, float]
-    rates: Rates
-    classifier_parameters: int
-    generator_parameters: int
-    scale: float
+    budget: Budget  # images of every stage
+    seconds: dict[str, float]  # expected of every stage
+    rates: Rates  # images per second that were measured
+    classifier_parameters: int  # of the student's network
+    generator_parameters: int  # of its network
+    scale: float  # of the budgets
     teacher_parameters: int = 0  # 0: as many
 
     def to_json(self) -> dict[str, object]:

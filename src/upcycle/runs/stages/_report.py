@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def report_stage(bench: Bench, store: Store) -> Facts:
-    """The internal report beside the private half, the shareable one in the release unless that was withheld."""
+    """The internal report in the private half, and the shareable one in the release unless that was withheld."""
     from upcycle.report import write_reports
 
     folder = bench.folder

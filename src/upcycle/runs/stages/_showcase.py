@@ -1,4 +1,4 @@
-"""What a report shows beside numbers: images drawn for it, nearest private images, records that the audit rated highest."""
+"""What a report shows apart from numbers: images drawn for it, nearest private images, records that the audit rated highest."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def neighbours(synthetic: np.ndarray, members: np.ndarray, held_out: np.ndarray)
 
 
 def exposed_records(store: Store, saved: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The members whom the student's answers give away most surely, riskiest first; empty where the audit kept no risk."""
+    """The members that the student's answers reveal most surely, riskiest first; empty if the audit kept no risk."""
     if "student/risk" not in saved:
         return []
     flags, risk = saved["members"].astype(bool), saved["student/risk"]
