@@ -98,11 +98,15 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _overrides(texts: Sequence[str], problems: list[str]) -> dict[str, Any]:
     layer: dict[str, Any] = {}
+    given: set[str] = set()
     for text in texts:
         name, mark, value = text.partition("=")
         if not mark or not name.strip():
             problems.append(f"--set must be name=value. Got {text!r}. For example --set generator.images=200000.")
             continue
+        if name.strip() in given:
+            problems.append(f"--set {name.strip()} must be given once. Got it twice. Leave one out.")
+        given.add(name.strip())
         inner = layer
         *parents, last = name.strip().split(".")
         for parent in parents:

@@ -30,7 +30,7 @@ class DataConfig(Section):
     channels: Literal["auto", "grey", "rgb"] = Field(
         "auto", description="auto keeps grey and RGB; a mixture becomes RGB, or grey if no image shows a colour"
     )
-    window: tuple[float, float] | None = Field(
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = Field(
         None, description="centre and width of the grey values shown in DICOM and NIfTI; none uses the file's own, or its range"
     )
     plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="plane in which NIfTI volumes are cut")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 
-from upcycle.data.readers import Findings, note_placeholders
+from upcycle.data.readers import Findings, RawSplit, note_placeholders, spelled_alike
 
 
 def group_numbers(name: str, groups: np.ndarray, n_images: int, findings: Findings) -> np.ndarray | None:
@@ -25,6 +27,13 @@ def group_numbers(name: str, groups: np.ndarray, n_images: int, findings: Findin
     note_placeholders({text.decode("utf-8", "replace"): int(n) for text, n in zip(texts, counts, strict=True)}, findings)
     hashed = [int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1 for text in texts]
     return np.asarray(np.array(hashed, np.int64)[inverse])
+
+
+def alike_ids(raws: Iterable[RawSplit]) -> int:
+    """How many ids of all splits differ from another one in their spelling only."""
+    texts = {text for raw in raws if raw.groups is not None for text in _told_apart(np.asarray(raw.groups).ravel())[0]}
+    plain = Counter(spelled_alike(text.decode("utf-8", "replace")) for text in texts)
+    return sum(count for count in plain.values() if count > 1)
 
 
 def _told_apart(ids: np.ndarray) -> tuple[list[bytes], np.ndarray]:

@@ -26,6 +26,8 @@ def found_preprocess(raws: Sequence[RawSplit], kind: Kind, settings: DataConfig,
     elif wide and high < 2**16:
         types = "/".join(sorted({str(images.dtype) for images in wide}))
         findings.note(f"{types} images with values up to {high} were taken as {bits}-bit and rescaled to 8 bits")
+    if len({raw.images.dtype == bool for raw in raws if raw.images.size}) > 1:
+        findings.problem("all splits", "of one type of pixel", "black-and-white ones in some", "Convert them alike.")
     shape = next((raw.images.shape for raw in raws if raw.images.ndim in (3, 4) and raw.images.size), (0, 8, 8))
     return Preprocess(
         channels=3 if len(shape) == 4 and shape[3] == 3 else 1,

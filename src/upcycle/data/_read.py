@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from upcycle.config import DataConfig
-from upcycle.data._groups import group_numbers
+from upcycle.data._groups import alike_ids, group_numbers
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._normalise import found_preprocess, normalise
+from upcycle.data._own_reader import checked_raw
 from upcycle.data._preprocess import Preprocess
 from upcycle.data._split import cut
 from upcycle.data.readers import (
@@ -29,14 +30,19 @@ from upcycle.data.readers import (
     class_text,
     count_blank,
     in_shape,
+    note_alike,
     one_colour,
     owned,
+    plain_array,
     printable,
     read_groups,
     shown,
     split_of,
 )
 from upcycle.errors import DataError
+
+BLANK = "images are blank, of one shade all over"
+_DARK = 64  # a quarter of white: no picture that was made for 8 bits is as dark as that everywhere
 
 
 def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
@@ -61,7 +67,7 @@ def _read(data: str, config: DataConfig, seed: int, groups_csv: str | Path | Non
     groups = None if groups_csv is None else read_groups(Path(groups_csv), findings)
     reader, text = choose(data, [*added_readers(), *built_in_readers()])
     source = Source(text, config, findings, keep)
-    raw = reader.read(source)
+    raw = checked_raw(reader.read(source), reader.name)
     splits = list(raw.splits) if groups is None else owned(raw.splits, groups, findings)
     name = raw.name or (source.path.name if source.path.is_dir() else source.path.stem) or reader.name
     return _assemble(replace(raw, splits=splits, name=name), config, seed, findings)
@@ -77,21 +83,9 @@ def from_arrays(
     name: str = "arrays",
 ) -> Dataset:
     """As `read`, for arrays without splits: images (n, side, side[, 1 or 3]), labels (n,), groups (n,) or None."""
-    raw = RawSplit(
-        "all", _array("images", images), _array("labels", labels), None if groups is None else _array("groups", groups)
-    )
+    owners = None if groups is None else plain_array("groups", groups)
+    raw = RawSplit("all", plain_array("images", images), plain_array("labels", labels), owners)
     return _assemble(RawImages([raw], name=name), config, seed, Findings())
-
-
-def _array(what: str, given: object) -> np.ndarray:
-    """Raises DataError for what is no array: rows of different lengths, or values that are masked, which would come back."""
-    try:
-        array: np.ndarray = np.asarray(given)
-    except ValueError:
-        raise DataError(f"{what} must be one array. Got rows of different shapes. Bring them to one shape.") from None
-    if np.ma.is_masked(given):
-        raise DataError(f"{what} must be whole. Got an array with masked values. Fill or remove them.")
-    return array
 
 
 def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Findings) -> Dataset:
@@ -111,14 +105,24 @@ def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Fi
         findings.problems.extend(_class_problems(sets, class_names, numbered, config))
     if findings.problems or class_names is None:
         raise DataError(*findings.problems)
-    blank = sum(raw.sketch.blank if raw.sketch else count_blank(sets[raw.name].images) for raw in raws)
-    findings.count("images are blank, of one shade all over", blank)
+    _note_looks(raws, sets, findings)
+    note_alike(alike_ids(raws), findings)
     train, validation, test = _complete(sets, config, seed, findings)
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
         raise DataError(*problems)
     name = printable(raw_images.name or "data")
     return Dataset(name, train, validation, test, class_names, findings.said(), preprocess)
+
+
+def _note_looks(raws: Sequence[RawSplit], sets: dict[str, ImageSet], findings: Findings) -> None:
+    """Say it where images are blank, or all so dark that they were made for another scale of grey."""
+    findings.count(BLANK, sum(raw.sketch.blank if raw.sketch else count_blank(sets[raw.name].images) for raw in raws))
+    highest = max(raw.sketch.highest if raw.sketch else int(sets[raw.name].images.max(initial=0)) for raw in raws)
+    if 0 < highest < _DARK:
+        findings.note(
+            f"all images are dark: no value is above {highest} of 255. Rescale them if they were made for another range"
+        )
 
 
 def _one_of_each(raws: Sequence[RawSplit], findings: Findings) -> list[RawSplit]:
@@ -205,9 +209,12 @@ def _complete(
             continue
         rest, part = cut(train.take(left) if taken else train, share, seed=seed, key=name)
         if len(part) == 0:
+            blank = findings.counts.get(BLANK, 0)
+            hint = f"images must show something. Got {blank} of one shade all over. Look at the files, or at data.window."
             raise DataError(
                 f"{name} split must be cut by whole groups and leave every class in train. Got too few groups (patients, or "
-                f"identical images) for that. Give a {name} split or finer groups."
+                f"identical images) for that. Give a {name} split or finer groups.",
+                *([hint] if blank else []),
             )
         left, taken[name] = left[rest], left[part]
         findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")

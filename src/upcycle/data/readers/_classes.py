@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from upcycle.data.readers._raw import Findings, RawSplit, shown
 
 _STEERING = {"Cc", "Cs", "Zl", "Zp", "Cn"}  # categories of characters that are no text: controls, halves, line ends
 _BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_UNKNOWN = {"unknown", "unk", "unlabeled", "unlabelled", "undefined", "missing", "n/a", "na", "?", "-", "todo", "tbd"}
 EMPTY = {"", "nan", "nat", "<na>", "null", "#n/a"}  # what tables hold where nothing was filled in
 
 
@@ -38,9 +40,31 @@ def check_class_names(names: Sequence[str], findings: Findings) -> None:
     if blank:
         got = shown(map(repr, blank))
         findings.problem("class names", "filled in", f"{got}, as tables have it for nothing", "Fill in or remove those rows.")
-    plain = {name: "".join(filter(str.isalnum, name.casefold())) or name for name in names}
+    plain = {name: _plain(name) for name in names}
     if odd := [name for name in plain if list(plain.values()).count(plain[name]) > 1]:
         findings.note(f"names of classes differ in case, spaces or marks only: {shown(odd)}")
+    if mixed := [name for name in names if len(_alphabets(name)) > 1]:
+        findings.note(f"names of classes mix letters of several alphabets, which may look alike: {shown(mixed)}")
+    if nameless := [name for name in names if name.casefold() in _UNKNOWN]:
+        findings.note(f"classes are called {shown(map(repr, nameless))}: images of no known class count as one class")
+    if several := [
+        name for name in names if "|" in name or any(part.strip() in names for part in re.split("[;,+&]", name)[1:])
+    ]:
+        findings.note(f"names of classes look like several labels of one image, and count as classes: {shown(several)}")
+
+
+def _plain(name: str) -> str:
+    """The same for names that differ in case, width, spaces or marks only, and for one number written in two ways."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return "".join(filter(str.isalnum, text)) or name
+
+
+def _alphabets(name: str) -> set[str]:
+    """LATIN, GREEK, CYRILLIC ... of the letters of `name`."""
+    return {unicodedata.name(c, "?").split()[0] for c in name if c.isalpha()} & {"LATIN", "GREEK", "CYRILLIC"}
 
 
 def is_text(name: str) -> bool:

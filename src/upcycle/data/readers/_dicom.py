@@ -32,6 +32,7 @@ _TAGS = (
     *("PixelPaddingRangeLimit", "FloatPixelData", "DoubleFloatPixelData", "PresentationLUTShape", "PresentationLUTSequence"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"),
     *(f"{c}PaletteColorLookupTable{end}" for c in ("Red", "Green", "Blue") for end in ("Descriptor", "Data")),
 )
 
@@ -53,9 +54,22 @@ def _open(path: str, source: Source) -> Opened:
         _check_pixels(dataset, path, source)
         frames = _guarded(lambda: _frames(dataset, source))
         owner = _guarded(lambda: _owner(dataset))
+    if _is_stretched(dataset):
+        source.findings.count("files whose pixels are higher than wide, or wider than high: they were read as squares")
     if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
         source.findings.count("files that say that text is burned into their pixels: look for names before you continue")
     return Opened(frames, owner)
+
+
+def _is_stretched(dataset: Any) -> bool:
+    """Whether a viewer would show the image in another shape, by the first of these elements that is filled in."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"):
+        try:
+            height, width = map(float, dataset.get(name) or ())
+        except (TypeError, ValueError):
+            continue
+        return min(height, width) > 0 and max(height, width) > 1.01 * min(height, width)
+    return False
 
 
 def _guarded(work: Callable[[], _T]) -> _T:

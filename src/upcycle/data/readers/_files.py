@@ -28,7 +28,10 @@ def read_npz(source: Source) -> RawImages:
             if not zipfile.is_zipfile(handle):
                 raise ValueError("not a zip archive")
             with zipfile.ZipFile(handle) as archive:
-                roles = npz_roles([name.removesuffix(".npy") for name in archive.namelist()], findings)
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+                if twice := sorted({name for name in names if names.count(name) > 1}):
+                    raise ValueError(f"{shown(twice)} is in it twice")
+                roles = npz_roles(names, findings)
                 _refuse_bomb(archive, source, set(roles.values()))
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:

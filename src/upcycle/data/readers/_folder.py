@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from upcycle.data.readers._classes import is_utf8
 from upcycle.data.readers._kinds import kind_of_file
 from upcycle.data.readers._label_table import by_table, label_table
 from upcycle.data.readers._layout import Entry, Layout, by_folders, note_splits_in_names
-from upcycle.data.readers._owners import note_owners_in_paths
+from upcycle.data.readers._masks import note_masks
+from upcycle.data.readers._owners import may_be_unknown, note_alike, note_owners_in_paths, note_placeholders
 from upcycle.data.readers._patients import Patients
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
@@ -67,6 +69,7 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
         name = printable(source.path.name)
         source.findings.problem(name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
     note_splits_in_names(found.entries, source.findings)
+    note_masks([entry.name for entry in entries], found.class_names, source.findings)
     grouped = _grouped(splits, entries, found.owned, shelf, source.findings)
     return RawImages(grouped, found.class_names, kind=kind.kind)
 
@@ -84,6 +87,8 @@ def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _
         note_owners_in_paths([entry.name for entry in entries], findings)
     elif shelf.unnamed:
         findings.note(f"{shelf.unnamed} files name no patient: each counts as a separate patient")
+    if shelf.named:
+        shelf.note_odd_ids()
     single = len({n for s in splits for n in s.names or ()}) == sum(len(s.labels) for s in splits)
     return [replace(split, groups=None) for split in splits] if single and not shelf.named else splits
 
@@ -96,6 +101,8 @@ class _Shelf:
         self.patients = Patients()
         self.unreadable: list[str] = []
         self.named = False  # whether any file named a patient
+        self.images: Counter[int] = Counter()  # of each patient
+        self.odd: dict[int, str] = {}  # ids that may stand for unknown
         self.unnamed = 0
 
     def split(self, name: str, entries: list[Entry]) -> RawSplit:
@@ -111,6 +118,7 @@ class _Shelf:
             owner = self._number(opened.owner)
             size = os.stat(f"{root}/{entry.name}").st_size  # noqa: PTH116, a Path for each of a million files takes longer
             packed = size // max(len(opened.images), 1)
+            self.images[owner] += len(opened.images)
             for image in opened.images:
                 pile.add(image, entry.name, packed)
                 labels.append(entry.label)
@@ -125,7 +133,17 @@ class _Shelf:
             self.unnamed += 1
             return self.patients.another()
         self.named = True
-        return self.patients.number("patient", *owner)
+        number = self.patients.number("patient", *owner)
+        if may_be_unknown(owner[-1]):  # any other id is of a person, and is not kept
+            self.odd[number] = owner[-1]
+        return number
+
+    def note_odd_ids(self) -> None:
+        """Say which ids stand for unknown patients, and how many differ from another in their spelling only."""
+        note_placeholders(
+            {self.odd.get(number, f"patient {number}"): count for number, count in self.images.items()}, self.source.findings
+        )
+        note_alike(self.patients.alike(), self.source.findings)
 
 
 def _check_names(entries: list[Entry], findings: Findings) -> None:

@@ -26,6 +26,8 @@ def read_groups(path: Path, findings: Findings) -> Owners:
     """The owners of a groups file. Its columns are known by their names or, where there are two, by their place."""
     table = read_table(path, "groups", "image,patient", findings)
     image, patient = _columns(table, findings)
+    if unread := table.others([image, patient]):
+        findings.note(f"columns of the groups file were not read: {shown(unread)}")
     pairs = [(_key(text), owner) for text, owner in zip(table.cells(image), table.cells(patient), strict=True)]
     owners = dict(pairs)
     empty = [name for name, owner in pairs if owner.casefold() in EMPTY]
@@ -65,14 +67,15 @@ def owners_of(ids: list[str], groups: Owners, findings: Findings) -> np.ndarray:
     """The patient of every image; images without a row are a problem."""
     given, names = groups.by_image, FileNames(dict.fromkeys(ids))
     found = {name: {given[name]} for name in ids if name in given}
+    several = []
     for key, owner in given.items():
         meant = [] if key in found else names.find(key)
-        if len(meant) > 1:
-            findings.problem(
-                "the groups file", "clear on every image", f"several images called {key}", "Write their folders too."
-            )
+        several += [key] if len(meant) > 1 else []
         for name in meant:
             found.setdefault(name, set()).add(owner)
+    if several:
+        got = f"several images called {shown(several)}"
+        findings.problem("the groups file", "clear on every image", got, "Write their folders too.")
     missing = [name for name in ids if name not in found]
     if missing:
         got = f"no row for {missing[0]} ({len(missing)} missing)"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
+from upcycle.data.readers._label_table import SPLIT_WORDS
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
-from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, splits_of, words_of
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, split_of, splits_of, words_of
 from upcycle.data.readers._stack import Pile, one_colour
 from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
@@ -41,7 +43,8 @@ def read_hf(source: Source) -> RawImages:
     """`hf:PATH` of a saved data set, a parquet file or a folder of them; or `hf:NAME` of one on the hub."""
     need("datasets", "hf", "Hugging Face data sets")
     shards = _known(list(_tables(source)), source)
-    columns = _columns(shards[0][2], source)
+    columns = _columns([table for _, _, table in shards], source)
+    shards = [shard for one in shards for shard in _divided(one, shards, columns, source)]
     with without_warnings_of_size():
         found = [(name, _shard(name, key, table, columns, source)) for name, key, table in shards]
     order = [name for name in SPLITS if any(n == name for n, _ in found)]
@@ -70,7 +73,39 @@ def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str
         then = "Rename one, or give the file alone."
         source.findings.problem(printable(source.text), "a data set with a train split", shown(keys) or "none", then)
         raise DataError(*source.findings.problems)
+    _note_merged(known, source)
     return [(known[key], key, table) for key, table in tables if key in known]
+
+
+def _divided(
+    one: tuple[str, str, Any], every: list[tuple[str, str, Any]], columns: _Columns, source: Source
+) -> list[tuple[str, str, Any]]:
+    """The table in parts, where no table says its split but a column of all does."""
+    _, key, table = one
+    column = columns.split
+    if column is None:
+        return [one]
+    if any(split != "all" for split, _, _ in every) or column not in table.features:
+        source.findings.note(f"column {column} of the data set was not read, as splits are known from the names of the parts")
+        return [one]
+    names = getattr(table.features[column], "names", None)
+    cells = [str(names[cell] if names and isinstance(cell, int) and cell >= 0 else cell) for cell in table[column]]
+    told = {cell: split_of(cell) for cell in dict.fromkeys(cells)}
+    if odd := [cell for cell, split in told.items() if split is None]:
+        then = "Rename them, or the column."
+        source.findings.problem(f"splits in column {column}", "train, validation or test", shown(odd), then)
+        return [one]
+    source.findings.note(f"splits were read from column {column}")
+    rows = {split: [k for k, cell in enumerate(cells) if told[cell] == split] for split in SPLITS}
+    return [(split, f"{split} of {key}", table.select(mine)) for split, mine in rows.items() if mine]
+
+
+def _note_merged(known: dict[str, str], source: Source) -> None:
+    """Say it where splits of different names were read as one; shards of one split differ in their numbers."""
+    for split in SPLITS:
+        keys = [key for key, found in known.items() if found == split]
+        if len(keys) > 1 and not _are_shards(keys):
+            source.findings.note(f"several splits were read as {split}: {shown(keys)}")
 
 
 def _are_shards(keys: list[str]) -> bool:
@@ -127,11 +162,15 @@ def _parquet(path: Path, source: Source) -> Iterator[tuple[str, Any]]:
         yield "all", _table(path, source)
         return
     walk = Walk(path)
-    files = [name for name in walk.files("") if name.lower().endswith(".parquet")]
+    every = list(walk.files(""))
+    files = [name for name in every if name.lower().endswith(".parquet")]
+    if others := [name for name in every if name not in files]:
+        source.findings.note(f"{len(others)} files that are no parquet were not read: {shown(others)}")
     walk.report(source.findings)
     for name in files:
         *above, last = name.rpartition(".")[0].split("/")
-        told = [word for word in above if parse_split(word)][-1:]
+        said = [place for place, word in enumerate(above, 1) if parse_split(word)]
+        told = above if parse_split(last) else above[: max(said, default=0)]
         yield "/".join([*told, last] if parse_split(last) else told or [last]), _table(path / name, source)
 
 
@@ -148,11 +187,21 @@ def _table(path: Path, source: Source) -> Any:
         return pa.Table.from_batches(parts, schema=file.schema_arrow)
 
 
-def _columns(table: Any, source: Source) -> tuple[str, str, str | None]:
-    """Names of the columns of images, classes and, if there is one, patients. Raises DataError where they are not clear."""
+@dataclass(frozen=True)
+class _Columns:
+    """Names of the columns of images and classes, and of patients and splits where there are some."""
+
+    image: str
+    label: str
+    owner: str | None
+    split: str | None
+
+
+def _columns(tables: Sequence[Any], source: Source) -> _Columns:
+    """The columns of all tables. Those that are not read are noted. Raises DataError where they are not clear."""
     from datasets import ClassLabel, Image, Value
 
-    features = dict(table.features)
+    features = {name: feature for table in reversed(tables) for name, feature in table.features.items()}
     images = [k for k, f in features.items() if isinstance(f, Image) or (isinstance(f, dict) and set(f) == {"bytes", "path"})]
     classes = [k for k, f in features.items() if isinstance(f, ClassLabel)]
     numbers = [k for k, f in features.items() if isinstance(f, Value) and "int" in f.dtype and k in _LABELS]
@@ -160,8 +209,12 @@ def _columns(table: Any, source: Source) -> tuple[str, str, str | None]:
     if len(images) != 1 or len(labels) != 1:
         got = f"image columns {images or 'none'} and class columns {labels or 'none'}"
         raise DataError(f"{source.text} must have one column of images and one of classes. Got {got}. Keep one of each.")
-    owner = owner_column((k for k in features if k not in (images[0], labels[0])), "the data set", source.findings)
-    return images[0], labels[0], owner
+    rest = [k for k in features if k not in (images[0], labels[0])]
+    owner = owner_column(rest, "the data set", source.findings)
+    split = next((k for k in rest if k != owner and "".join(words_of(k)) in SPLIT_WORDS), None)
+    if unread := [k for k in rest if k not in (owner, split)]:
+        source.findings.note(f"columns of the data set were not read: {shown(unread)}")
+    return _Columns(images[0], labels[0], owner, split)
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...] | None:
@@ -169,12 +222,12 @@ def _class_names(table: Any, column: str) -> tuple[str, ...] | None:
     return tuple(map(class_text, map(str, names))) if names else None
 
 
-def _shard(name: str, key: str, table: Any, columns: tuple[str, str, str | None], source: Source) -> RawSplit:
+def _shard(name: str, key: str, table: Any, columns: _Columns, source: Source) -> RawSplit:
     """The rows of one table. Raises DataError where it lacks a column that the first one has."""
     from datasets import Image
 
-    image, label, group = columns
-    lacking = [column for column in columns if column and column not in table.features]
+    image, label, group = columns.image, columns.label, columns.owner
+    lacking = [column for column in (image, label, group) if column and column not in table.features]
     if lacking:
         raise DataError(f"every split must have the same columns. Got no {shown(lacking)} in {printable(key)}. Add them.")
     pile, bad = Pile(source), []

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
-from upcycle.data.readers._split_names import SPLITS, splits_of
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, splits_of
 from upcycle.data.readers._walk import Walk
 
 _NAME = re.compile(r"(.*?)[-_.]?(images|labels)[-_.]idx([13])[-_.]ubyte(\.gz)?", re.IGNORECASE)
@@ -30,13 +30,18 @@ def read_idx(source: Source) -> RawImages:
     walk = Walk(root)
     found = {name: match for name in walk.loose("") if (match := _NAME.fullmatch(name))}
     told = splits_of({_prefix(match) for match in found.values()})
+    if unclear := sorted(prefix for prefix, split in told.items() if split == UNCLEAR):
+        then = "Keep one set in the folder, its files called train- and test-."
+        findings.problem("splits of the IDX folder", "called train, val or test", shown(unclear), then)
     files: dict[tuple[str, str], str] = {}
     for name, match in found.items():
         if (split := told[_prefix(match)]) in SPLITS:
             files.setdefault((str(split), match[2].lower()), name)
     splits = [raw for split in SPLITS if (raw := _split(split, root, files, source))]
     if not splits and not findings.problems:
-        findings.problem("the IDX folder", "complete", "no train images or labels", "Add the files.")
+        got = shown(sorted(found)) or "no such files"
+        then = "Rename or add them."
+        findings.problem("files of the IDX folder", "called train-images-idx3-ubyte and train-labels-idx1-ubyte", got, then)
     others = sorted(set(walk.files("")) - set(files.values()))
     if others:
         findings.note(f"{len(others)} files of the IDX folder were not read: {shown(others)}")

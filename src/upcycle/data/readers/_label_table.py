@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,7 @@ _CLASS_WORDS = (
     *("class", "label", "classname", "labelname", "classes", "labels", "category", "target", "diagnosis", "dx", "classid", "y"),
     *("finding", "findings"),
 )
-_SPLIT_WORDS = ("split", "splits", "splitname")
+SPLIT_WORDS = ("split", "splits", "splitname")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,21 @@ def by_table(root: Path, path: Path, findings: Findings) -> Layout:
     left_out = sorted(set(listed) - set(clear) - {name for meant in found.values() for name in meant})
     if left_out:
         findings.note(f"{len(left_out)} files without a row in {LABELS} were left out: {shown(left_out)}")
+    _note_folders(entries, classes, findings)
     used = {entry.split for entry in entries}
     return Layout(tuple(s for s in SPLITS if s in used), tuple(classes), entries, columns[3] is not None)
+
+
+def _note_folders(entries: Sequence[Entry], classes: Sequence[str], findings: Findings) -> None:
+    """Say it where a file lies in a folder called as one class, and the table gives it another."""
+    torn = [entry.name for entry in entries if _folders(entry.name) & set(classes) - {classes[entry.label]}]
+    if torn:
+        got = f"{len(torn)} files lie in a folder that is called as another class"
+        findings.note(f"{got} than {LABELS} gives them: {LABELS} was followed: {shown(torn)}")
+
+
+def _folders(file: str) -> set[str]:
+    return set(map(class_text, file.split("/")[:-1]))
 
 
 def _split(cell: str) -> str:
@@ -84,7 +98,7 @@ def _columns(table: Table, findings: Findings) -> _Columns:
         owner = owner if owner in third else None
         split = third[0] if third and owner is None else None
         return file, label, split, owner
-    split = table.named(_SPLIT_WORDS) or _split_by_cells(table, {file, label, owner})
+    split = table.named(SPLIT_WORDS) or _split_by_cells(table, {file, label, owner})
     rest = table.others([file, label, split, owner])
     if file is None and owner is not None and not rest:
         file, owner = owner, None

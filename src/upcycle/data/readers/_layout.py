@@ -16,6 +16,7 @@ from upcycle.errors import DataError, printable
 LABELS = "labels.csv"
 _NAMELESS = {  # words that number parts of a collection
     *("fold", "folds", "cv", "site", "center", "centre", "cohort", "partition", "group", "hospital", "clinic", "institution"),
+    *("tr", "te", "ts", "tst", "vl", "va", "learn", "learning", "evaluate", "internal", "external", "public", "private"),
     *("set", "subset", "part", "split", "batch", "dataset", "data", "database", "collection", "source", "scanner", "round"),
 }
 
@@ -134,6 +135,8 @@ def _without_splits(walk: Walk, findings: Findings) -> list[_Part]:
     """Every folder in the root is a class; folders in all of them that are called train, val and test are splits."""
     names = walk.folders("")
     below = {name: walk.folders(name) for name in names}
+    if len(names) == 1:
+        _refuse_wrapper(walk, names[0], below[names[0]])
     inner = {name: splits_of(folders) for name, folders in below.items()}
     every = [split for found in inner.values() for split in found.values()]
     if "train" in every and all(split in SPLITS for split in every) and all(inner.values()) and not any(map(walk.loose, names)):
@@ -141,6 +144,17 @@ def _without_splits(walk: Walk, findings: Findings) -> list[_Part]:
         return [_Part(str(s), class_text(name), f"{name}/{f}") for name, found in inner.items() for f, s in found.items()]
     _suspect(names, below, findings)
     return [_Part("all", class_text(name), name) for name in names]
+
+
+def _refuse_wrapper(walk: Walk, name: str, below: list[str]) -> None:
+    """Raise DataError for one folder alone: it holds the classes, or a table names them."""
+    table = next((f for f in walk.loose("") if f.lower().endswith((".csv", ".tsv", ".xls", ".xlsx", ".json"))), None)
+    holds = f", which holds {shown(below)}" if below else ""
+    then = f"Give {name} itself" if below else "Add folders"
+    named = f", or save {table} as labels.csv if it names the classes" if table else ", or name the classes in a labels.csv"
+    raise DataError(
+        f"data must hold one folder per class. Got one folder, {printable(name + holds)}. {printable(then + named)}."
+    )
 
 
 def _suspect(names: list[str], below: dict[str, list[str]], findings: Findings) -> None:

@@ -45,6 +45,8 @@ def _open(path: str, source: Source) -> Opened:
     settings = source.settings
     slices = np.moveaxis(shares, _AXIS[settings.plane], 0)
     indices = chosen(len(slices), settings.slices, settings.slice_share)
+    if len(indices) < settings.slices:
+        source.findings.count(f"NIfTI volumes with fewer than {settings.slices} such slices gave all that they have")
     source.findings.note(f"NIfTI volumes were cut into {settings.plane} slices: {settings.slices or 'all'} of each")
     # the patient's right (or front) is on the left of the image, the front (or head) at the top, as radiologists look
     return Opened([to_bytes(np.flip(slices[index].T)) for index in indices])
@@ -78,7 +80,11 @@ def _volume(path: Path, source: Source) -> np.ndarray:
         raise Unreadable(f"{math.prod(shape):.0e} voxels")
     _check_length(path, math.prod(shape) * image.get_data_dtype().itemsize, source)
     source.check_unpacked(math.prod(shape) * _BYTES_AT_WORK // 2, path.stat().st_size)
-    values = nibabel.as_closest_canonical(image).get_fdata(dtype=np.float32, caching="unchanged")
+    upright = nibabel.as_closest_canonical(image)
+    wide = [float(side) for axis, side in enumerate(upright.header.get_zooms()[:3]) if axis != _AXIS[source.settings.plane]]
+    if 0 < 1.01 * min(wide) < max(wide):
+        source.findings.count("files whose pixels are higher than wide, or wider than high: they were read as squares")
+    values = upright.get_fdata(dtype=np.float32, caching="unchanged")
     if not np.isfinite(values).all():
         raise Unreadable("voxels that are NaN or infinite")
     return np.asarray(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from upcycle.data.readers._raw import Findings, shown
@@ -80,6 +81,28 @@ def note_owners_in_paths(names: Iterable[str], findings: Findings) -> None:
         called = shown(f"{word}..." for word in sorted(set(words)))
         then = "give the patients with --groups if several images are of one"
         findings.note(f"{len(words)} files or their folders are called {called}: images were not grouped by such names, {then}")
+
+
+def spelled_alike(text: str) -> str:
+    """The same for ids that differ in case, spaces, marks, leading zeros or a trailing .0 only."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = re.sub(r"\.0+$", "", text.strip())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "", text)) or text
+
+
+def note_alike(count: int, findings: Findings) -> None:
+    """Say that `count` ids differ from another one in their spelling only; they are not shown, as they are about people."""
+    if count:
+        findings.note(
+            f"{count} patient ids differ from another in case, spaces, marks, leading zeros or issuer only: they count as "
+            "different patients. If they are the same, write them alike"
+        )
+
+
+def may_be_unknown(text: str) -> bool:
+    """Whether an id is a word for "unknown", or zero."""
+    plain = text.strip().casefold()
+    return plain in _PLACEHOLDERS or plain.strip("0") == ""
 
 
 def note_placeholders(ids: dict[str, int], findings: Findings) -> None:

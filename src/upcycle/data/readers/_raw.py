@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -125,3 +125,21 @@ class Source:
             return self.path
         got = f"{self.text[:200]!r}, {'which is no folder' if there else 'which is not there'}"
         raise DataError(f"data must be an existing folder for this reader. Got {got}. Check the path.")
+
+
+def plain_array(what: str, given: Any) -> np.ndarray:
+    """`given`, an array, lists of numbers or a tensor, as an array. Raises DataError for rows of different lengths, for masked
+    values, which would come back, and for a type that NumPy does not have."""
+    if np.ma.is_masked(given):
+        raise DataError(f"{what} must be whole. Got an array with masked values. Fill or remove them.")
+    given = given.detach().cpu() if hasattr(given, "detach") else given
+    try:
+        array: np.ndarray = np.asarray(given)
+    except ValueError:
+        raise DataError(f"{what} must be one array. Got rows of different shapes. Bring them to one shape.") from None
+    except (TypeError, RuntimeError):  # of tensors
+        got = f"{type(given).__name__} of {getattr(given, 'dtype', 'another kind')}"
+        raise DataError(
+            f"{what} must be a dense array of a type of NumPy. Got {got}. Convert it, as by .float() or .to_dense()."
+        ) from None
+    return array

@@ -14,11 +14,13 @@ class NeedsPixels(Exception):
 
 @dataclass(frozen=True)
 class Sketch:
-    """`digests` S16 (n,) as by `image_hashes` of images of `shape` (n, h, w, channels); `blank` of them are of one shade."""
+    """`digests` S16 (n,) as by `image_hashes` of images of `shape` (n, h, w, channels); `blank` of them are of one shade, and
+    `highest` is the highest value of all."""
 
     shape: tuple[int, int, int, int]
     digests: np.ndarray
     blank: int
+    highest: int
 
     def stand_in(self) -> np.ndarray:
         """uint8 zeros of `shape` that take no memory."""

@@ -26,7 +26,9 @@ _FILLING = {
     *("set", "sets", "data", "dataset", "datasets", "split", "splits", "subset", "part", "parts", "shard", "shards", "of"),
     *("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "file", "files", "folder", "batch"),
 }
-_GLUED = re.compile(rf"({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})(sets?|data|images?|imgs?|split|part)")
+_GLUED = re.compile(
+    rf"({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})s?(sets?|data|daten|images?|imgs?|bilder|split|part)"
+)
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,16 @@ def split_of(name: str) -> str | None:
 def splits_of(names: Iterable[str]) -> dict[str, str | None]:
     """Name -> train, validation, test, UNCLEAR, or None for no split, judged together with the names next to it.
 
-    `mnist-train` next to `mnist-test` names a split; `test_tube` next to `beaker` does not.
+    `mnist-train` next to `mnist-test` names a split; `test_tube` next to `beaker` does not. `train_old` next to `train` is
+    UNCLEAR: another part of it, or something to leave out.
     """
     parsed = {name: parse_split(name) for name in names}
     rests = {found.rest for found in parsed.values() if found and found.rest}
     told = {found.split for found in parsed.values() if found and found.rest}
     together = all(parsed.values()) and (len(told) > 1 or len(rests) == 1)
     common = (len(told) > 1 and len(rests) == 1) or together
-    many = len(rests) > 1 and any(_twice(parsed.values(), split) for split in told)
+    bare = {found.split for found in parsed.values() if found and not found.rest}
+    many = (len(rests) > 1 and any(_twice(parsed.values(), split) for split in told)) or bool(bare & told)
     return {name: None if not found else _judged(found, common, many) for name, found in parsed.items()}
 
 

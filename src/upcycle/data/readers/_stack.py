@@ -88,7 +88,7 @@ class SketchPile(Pile):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._digests = bytearray()
-        self._blank = 0
+        self._blank = self._highest = 0
 
     def _keep(self, image: np.ndarray) -> None:
         kind = _kind(image)
@@ -97,10 +97,12 @@ class SketchPile(Pile):
         content = image.tobytes()
         self._digests += digest(content)
         self._blank += is_blank(content, kind.channels)
+        if self._highest < 255:
+            self._highest = max(self._highest, int(image.max()))
 
     def _whole(self, kind: Kind) -> np.ndarray:
         shape = (len(self._kinds), kind.height, kind.width, kind.channels)
-        self.sketch = Sketch(shape, np.frombuffer(bytes(self._digests), "S16"), self._blank)
+        self.sketch = Sketch(shape, np.frombuffer(bytes(self._digests), "S16"), self._blank, self._highest)
         return self.sketch.stand_in()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def read_table(path: Path, what: str, columns: str, findings: Findings) -> Table
     try:
         if path.stat().st_size > _MOST_BYTES or not path.is_file():
             raise OSError
-        text = path.read_text(encoding="utf-8-sig")
+        text = re.sub(r"\Asep=.\r?\n", "", path.read_text(encoding="utf-8-sig"))  # which Excel writes and hides
         first = next((line for line in text.splitlines() if line.strip()), "")
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first))
         rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]

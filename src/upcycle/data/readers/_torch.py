@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from upcycle.data.readers._picture import Unreadable, pixels
-from upcycle.data.readers._raw import Findings
+from upcycle.data.readers._raw import Findings, plain_array
 from upcycle.errors import DataError
 
 
@@ -75,8 +75,8 @@ def _image(value: Any, index: int, findings: Findings) -> np.ndarray:
             got = f"{error} at {index}"
             raise DataError(f"images of a torch data set must have 8 or 16 bits. Got {got}. Convert them.") from None
     is_tensor = type(value).__module__.split(".")[0] == "torch" or hasattr(value, "detach")
-    array = np.asarray(value.detach().cpu() if is_tensor else value)
-    if array.ndim not in (2, 3) or not np.issubdtype(array.dtype, np.number):
+    array = plain_array(f"image {index} of a torch data set", value)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "biufc":
         got = f"{type(value).__name__} of {array.dtype} {array.shape} at {index}"
         raise DataError(f"images of a torch data set must be Pillow images, arrays or tensors. Got {got}. Convert them.")
     return np.moveaxis(array, 0, 2) if is_tensor and array.ndim == 3 else array

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from upcycle.data.readers._raw import Findings, shown
 
+_DEEPEST = 100  # folders within folders; more are a mistake, and Python's own depth ends at some hundreds
+
 
 @dataclass
 class Walk:
@@ -40,7 +42,9 @@ class Walk:
             elif kind == "folder" and self._is_new(entry, name):
                 below.append((name, True))
         for name, is_folder in sorted(below):
-            if is_folder:
+            if is_folder and name.count("/") >= _DEEPEST:
+                self.closed.append(f"{name[:40]}... (a folder within {_DEEPEST} others)")
+            elif is_folder:
                 yield from self.files(name)
             else:
                 yield name
