@@ -87,7 +87,7 @@ def test_logits_meet_the_five_attacks(file: Path) -> None:
             {"member": np.zeros(4, dtype=bool), "scores": np.zeros(4), "logits": np.zeros((4, 2)), "labels": np.zeros(4)},
             "not both",
         ),
-        ({"member": np.zeros(4, dtype=bool), "scores": np.array([None] * 4)}, "without Python objects"),
+        ({"member": np.zeros(4, dtype=bool), "scores": np.array([None] * 4)}, "Python objects in scores, which would run code"),
         (arrays(scores=np.full(2 * N, 0.5)), "a ROC of one point"),
         (arrays(scores=np.full(2 * N, np.nan)), "must be finite. Got 800 NaN"),
         (arrays(ids=np.zeros(2 * N, dtype=int)), "ids must be members or non-members, not both"),
@@ -102,7 +102,7 @@ def test_unusable_files_are_named_errors(file: Path, values: dict[str, np.ndarra
 def test_a_file_that_is_no_npz_is_a_named_error(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("scores")
     np.save(tmp_path / "one.npy", np.zeros(3))
-    for name, says in (("text.npz", "without Python objects"), ("one.npy", "one array"), ("none.npz", "not there")):
+    for name, says in (("text.npz", "no zip archive"), ("one.npy", "one array"), ("none.npz", "not there")):
         with pytest.raises(AuditInputError, match=says):
             read_scores(tmp_path / name)
 
