@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,16 +33,7 @@ _STATISTICS = {"auc": "AUC", "tpr": "TPR@1%FPR"}
 @click.option("--folds", type=int, default=5, show_default=True, help="Folds of the learned attacks on logits.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @json_option
-def audit_scores(
-    scores: Path,
-    primary: str | None,
-    statistic: str,
-    population: str,
-    confidence: float,
-    folds: int,
-    seed: int,
-    as_json: bool,
-) -> None:
+def audit_scores(scores: Path, primary: str | None, statistic: str, population: str, as_json: bool, **settings: Any) -> None:
     """Audit any model from the scores or logits in SCORES, an .npz or a table (.csv, .tsv). Writes nothing.
 
     Arrays: member (n,), True for records that the model was trained on; scores (n,), higher = more likely a member, or
@@ -59,16 +50,8 @@ def audit_scores(
     given = read_scores(scores)
     attack = primary or _first_attack(given.targets)
     endpoint = Endpoint("AUC" if statistic == "auc" else "TPR@1%FPR", attack, population)
-    result = audit(
-        given.targets,
-        endpoint=endpoint,
-        folds=folds,
-        confidence=confidence,
-        seed=seed,
-        images=given.images,
-        ids=given.ids,
-        seen_ids=given.seen_ids,
-    )
+    about: dict[str, Any] = {"images": given.images, "ids": given.ids, "seen_ids": given.seen_ids}
+    result = audit(given.targets, endpoint=endpoint, **settings, **about)
     if as_json:
         print_json(result.to_json())
     else:

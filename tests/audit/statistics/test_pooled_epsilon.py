@@ -46,6 +46,7 @@ def noise(rng: np.random.Generator, members: np.ndarray, law: str, height: float
     return heights + (law == "Gaussian") * members + rng.normal(size=members.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pipelines", "records"), [(1, 4000), (2, 2000), (8, 600), (16, 300)])
 @pytest.mark.parametrize(
     ("law", "truth", "power"),

@@ -18,49 +18,29 @@ from upcycle.audit.attacks._signals import attack_features
 
 NEIGHBOURS: Final = 15  # the fewest records from which all of them can learn
 POSTERIOR: Final = "logistic regression"
+_FOREST, _NEAREST, _PERCEPTRON = "random forest", "k nearest neighbours", "multilayer perceptron"
 
 
-def _logistic_regression(seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, random_state=seed % 2**32))
-
-
-def _random_forest(seed: int) -> Any:
+def _estimator(name: str, seed: int) -> Any:
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    forest = RandomForestClassifier(100, min_samples_leaf=10, max_features="sqrt", n_jobs=1, random_state=seed % 2**32)
-    return make_pipeline(StandardScaler(), forest)
-
-
-def _nearest_neighbours(seed: int) -> Any:  # noqa: ARG001 - nothing in it is random
+    from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), KNeighborsClassifier(NEIGHBOURS, n_jobs=1))
-
-
-def _perceptron(seed: int) -> Any:
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    net = MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=seed % 2**32)
-    return make_pipeline(StandardScaler(), net)
+    state = seed % 2**32
+    makers: dict[str, Callable[[], Any]] = {
+        POSTERIOR: lambda: LogisticRegression(C=0.1, max_iter=300, random_state=state),
+        _FOREST: lambda: RandomForestClassifier(100, min_samples_leaf=10, max_features="sqrt", n_jobs=1, random_state=state),
+        _NEAREST: lambda: KNeighborsClassifier(NEIGHBOURS, n_jobs=1),
+        _PERCEPTRON: lambda: MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=state),
+    }
+    return make_pipeline(StandardScaler(), makers[name]())
 
 
 ESTIMATORS: Final[Mapping[str, Callable[[int], Any]]] = MappingProxyType(
-    {
-        POSTERIOR: _logistic_regression,
-        "random forest": _random_forest,
-        "k nearest neighbours": _nearest_neighbours,
-        "multilayer perceptron": _perceptron,
-    }
+    {name: partial(_estimator, name) for name in (POSTERIOR, _FOREST, _NEAREST, _PERCEPTRON)}
 )
 """`seed -> unfitted scikit-learn pipeline`, by attack."""
 
@@ -87,7 +67,7 @@ def _attack(name: str, paper: str) -> Attack:
 
 LEARNED: Final = (
     _attack(POSTERIOR, "Salem et al. 2019, arXiv:1806.01246; features as in TensorFlow Privacy"),
-    _attack("random forest", "TensorFlow Privacy membership inference toolkit; Breiman 2001"),
-    _attack("k nearest neighbours", "TensorFlow Privacy membership inference toolkit; Cover & Hart 1967"),
-    _attack("multilayer perceptron", "Shokri et al. 2017, arXiv:1610.05820, without shadow models"),
+    _attack(_FOREST, "TensorFlow Privacy membership inference toolkit; Breiman 2001"),
+    _attack(_NEAREST, "TensorFlow Privacy membership inference toolkit; Cover & Hart 1967"),
+    _attack(_PERCEPTRON, "Shokri et al. 2017, arXiv:1610.05820, without shadow models"),
 )

@@ -33,7 +33,7 @@ from upcycle.errors import AuditInputError
 
 @cache
 def code_version() -> str:
-    """The package's version and a hash of all its Python sources: another one after any change, also one nobody committed."""
+    """The package's version and a hash of all its Python sources: it changes with every edit, committed or not."""
     return f"upcycle {metadata.version('upcycle')}, sources {sources_hash(Path(__file__).parents[2])}"
 
 
