@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
+import textwrap
 import typing
 from collections.abc import Mapping
 from importlib import import_module
@@ -83,34 +85,50 @@ def _signature(name: str, value: Any, *, wrap: bool = True) -> str:
         signature = inspect.signature(value)
     except (TypeError, ValueError):
         return name
-    arguments, keyword_only = [], False
+    arguments, keyword_only, written = [], False, _written(value)
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             keyword_only = True
             arguments.append("*")
         if parameter.name not in ("self", "cls"):
-            arguments.append(_argument(parameter))
+            arguments.append(_argument(parameter, written))
     empty = signature.return_annotation in (signature.empty, None, "None")
-    after = "" if empty or inspect.isclass(value) else f" -> {_annotation(signature.return_annotation)}"
+    after = "" if empty or inspect.isclass(value) else f" -> {written['return']}"
     short = f"{name}({', '.join(arguments)}){after}"
     if len(short) <= 110 or not wrap:
         return short
     return f"{name}(\n" + "".join(f"    {part},\n" for part in arguments) + f"){after}"
 
 
-def _argument(parameter: inspect.Parameter) -> str:
+def _argument(parameter: inspect.Parameter, written: Mapping[str, str]) -> str:
     stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
     text = stars + parameter.name
-    if parameter.annotation is not parameter.empty:
-        text += f": {_annotation(parameter.annotation)}"
+    if parameter.name in written:
+        text += f": {written[parameter.name]}"
     if parameter.default is parameter.empty:
         return text
     shown = repr(parameter.default)
     return f"{text} = {shown if len(shown) <= 40 and '<' not in shown else '...'}"
 
 
-def _annotation(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+def _written(value: Any) -> dict[str, str]:
+    """Annotations of parameters and fields as the source has them, where names of types are shorter; "return" too."""
+    found: dict[str, str] = {}
+    parts = [*reversed(value.__mro__[:-1])] if inspect.isclass(value) else [value]
+    for part in parts:
+        try:
+            node = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+        except (OSError, TypeError):  # not written in Python
+            continue
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        for each in inner:
+            if isinstance(each, ast.AnnAssign):
+                found[ast.unparse(each.target)] = ast.unparse(each.annotation)
+            elif isinstance(each, ast.FunctionDef) and (each is node or each.name == "__init__"):
+                args = [*each.args.posonlyargs, *each.args.args, *each.args.kwonlyargs, each.args.vararg, each.args.kwarg]
+                found |= {arg.arg: ast.unparse(arg.annotation) for arg in args if arg and arg.annotation}
+                found |= {"return": ast.unparse(each.returns)} if each.returns else {}
+    return found
 
 
 def _doc(value: Any) -> str:

@@ -1,7 +1,5 @@
 """Files that others may have made, read within limits: a small file must not be able to fill the memory."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """SHA-256 of every file of a release, in the format that `sha256sum --check` reads."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

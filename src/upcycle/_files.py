@@ -5,8 +5,6 @@ or a manifest whose files are empty. So every file is written next to its place,
 forced to the disk after it (Pillai et al., OSDI 2014). What a caller writes later is on the disk later, too.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

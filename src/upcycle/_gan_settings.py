@@ -1,7 +1,5 @@
 """Settings of the two families of GAN, which share all but their networks."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

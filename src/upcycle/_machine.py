@@ -1,7 +1,5 @@
 """Device, cores, memory and allocator of this process."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import sys

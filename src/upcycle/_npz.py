@@ -1,7 +1,5 @@
 """Arrays out of an .npz that somebody else may have made: sizes are checked before anything is unpacked."""
 
-from __future__ import annotations
-
 import lzma
 import math
 import struct

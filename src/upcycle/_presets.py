@@ -1,7 +1,5 @@
 """Named instances of the configuration, by quality."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any

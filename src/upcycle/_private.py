@@ -1,7 +1,5 @@
 """What a process that holds private data does for them: nobody else may read its files, and it leaves no core file."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Settings of what is kept from teacher and generator."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from upcycle._section import Section

@@ -1,7 +1,5 @@
 """From a preset, a file, `--set` and flags to one configuration; and back to text and differences."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Libraries that report their use to their makers are told not to, before any of them is imported."""
 
-from __future__ import annotations
-
 import os
 from typing import Final
 

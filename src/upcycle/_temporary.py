@@ -1,7 +1,5 @@
 """A run folder that goes with the object that made it, or with the next one where its process was killed."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What every training loop shares: its skeleton, checkpoints, the stream of batches, and the report it writes now and then."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

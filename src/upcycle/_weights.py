@@ -1,7 +1,5 @@
 """Weights as safetensors that tell whether they are whole: the format itself notices neither a changed byte nor a lost page."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

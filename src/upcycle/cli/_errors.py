@@ -1,7 +1,5 @@
 """Which errors a user can correct, the lines they end in, and the exit code."""
 
-from __future__ import annotations
-
 import errno
 from typing import Final
 

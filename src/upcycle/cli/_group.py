@@ -1,7 +1,5 @@
 """The lazy group, and the one place where errors become lines and exit codes."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import sys

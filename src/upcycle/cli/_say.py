@@ -1,7 +1,5 @@
 """The only way to a terminal: what a file, folder or run is called must not be able to steer it or to forge lines."""
 
-from __future__ import annotations
-
 import click
 
 from upcycle.errors import printable

@@ -1,7 +1,5 @@
 """upcycle audit-power"""
 
-from __future__ import annotations
-
 import click
 
 from upcycle.cli._options import json_option, print_json

@@ -1,7 +1,5 @@
 """upcycle check"""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """upcycle run"""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """upcycle train-teacher, train-generator, distil, report: the same run, stopped earlier."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """What was understood of a data set: counts, copies, groups, and what a user should know before hours of work."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations

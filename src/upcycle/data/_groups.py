@@ -1,7 +1,5 @@
 """Numbers for ids of patients that are the same in every split."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterable

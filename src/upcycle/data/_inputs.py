@@ -1,7 +1,5 @@
 """Files and arrays to what a classifier sees, by the block that its training left; all that does not fit it is said at once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From arrays as found to uint8 images and whole-number labels; what does not fit is a problem, what was changed is a note."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

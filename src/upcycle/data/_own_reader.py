@@ -1,7 +1,5 @@
 """What a reader gave back, as what it must be: a reader of somebody's own may give lists, tensors or something else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, get_args

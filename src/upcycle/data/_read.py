@@ -1,7 +1,5 @@
 """One door for every kind of input: a Dataset with three splits, or every reason why not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Cutting a pool into parts: splits that were not given, and members against non-members. Groups stay on one side."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from upcycle._random import numpy_rng

@@ -1,7 +1,5 @@
 """The private store of a run: memory-mapped splits, and a test split that is read for one purpose only."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

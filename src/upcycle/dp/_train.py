@@ -1,7 +1,5 @@
 """DP-SGD (Abadi et al. 2016): Poisson batches, gradients clipped sample by sample, Gaussian noise; driven by the noise."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

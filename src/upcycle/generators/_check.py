@@ -1,7 +1,5 @@
 """The public suite that any generator must pass to be plugged in."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a generator must do to be plugged in. `check_generator` holds any class to it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """EDM-preconditioned U-Net (Karras et al. 2022) with power-function EMA (2024) and few-step multistep sampling."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import final

@@ -4,8 +4,6 @@ Hinge loss, projection discriminator with spectral norm, DiffAugment; LeCam and 
 one pass of the averaged generator. `spread` is the standard deviation of the latent: the expansion trick of GaFi.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import final

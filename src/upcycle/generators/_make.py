@@ -1,7 +1,5 @@
 """From a configuration, or a user's own class, to a generator: the one place that knows every family."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import final

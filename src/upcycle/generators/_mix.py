@@ -1,7 +1,5 @@
 """Several generators that share a bank (GaFi's MultiGAN): image i is drawn by one member, chosen by (seed, i) alone."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Few-step multistep sampling of the probability-flow ODE: Adams-Bashforth on its derivative (Zhang & Chen 2023, iPNDM)."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What our own generators share: snapshots as safetensors, and drawing in batches of a fixed shape."""
 
-from __future__ import annotations
-
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Label-preserving views of uint8 batches, the way from bytes to network input, and the views of DiffAugment."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Bottleneck blocks of a quarter of the channels; latent and class embedding toget
 generator (the hierarchical latent of the deep variant); shortcuts of changing blocks are 1x1 convolutions, as there.
 """
 
-from __future__ import annotations
-
 from typing import cast, final
 
 import torch

@@ -1,7 +1,5 @@
 """The residual classifier of teacher, baseline and student (He et al. 2016, the CIFAR form with three stages)."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Building blocks of the adversarial networks: normalisation by condition, projection, spectral norm, self-attention."""
 
-from __future__ import annotations
-
 from typing import TypeVar, cast, final
 
 import torch

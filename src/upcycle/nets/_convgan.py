@@ -1,7 +1,5 @@
 """A compact class-conditional GAN: residual generator and projection discriminator on patches (Miyato & Koyama 2018)."""
 
-from __future__ import annotations
-
 from typing import cast, final
 
 import torch

@@ -1,7 +1,5 @@
 """Power-function averages of weights (Karras et al. 2024, section 3.1): their width is a share of the run so far."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Mixed precision: convolutions in a shorter number format, everything that sums in float32 (Micikevicius et al. 2018)."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,7 +1,5 @@
 """A small class-conditional convolutional U-Net on patches (Ho et al. 2020; Karras et al. 2022, 2024)."""
 
-from __future__ import annotations
-
 import math
 from typing import cast, final
 

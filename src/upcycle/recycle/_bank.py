@@ -1,7 +1,5 @@
 """The rolling bank of synthetic images that a student learns from."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import zlib

@@ -1,7 +1,5 @@
 """Training a classifier on private images: the teacher, and the baseline that the student has to beat. Optimiser and rates."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from pathlib import Path

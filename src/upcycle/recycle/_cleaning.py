@@ -1,8 +1,6 @@
 """Out-of-fold label cleaning: records whose label no classifier that did not see them believes are kept from teacher and
 generator (confident learning, Northcutt et al. 2021). What is memorised is above all what cannot be learned otherwise."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, replace
 

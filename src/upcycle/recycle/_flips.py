@@ -1,7 +1,5 @@
 """Which mirror images keep the label? Asked of the data, since "left kidney" and "b" are not safe and a blood cell is."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Labelling strategies: from the views a student sees to the labels it learns."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol, final
 

@@ -1,8 +1,6 @@
 """The screen: which members a teacher and a generator may learn from without giving them away. Doubted labels and isolated
 images are left out, both judged only by what was made without the record or anything near it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self

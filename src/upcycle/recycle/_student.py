@@ -3,8 +3,6 @@
 Nothing here can hold a private image: the loop reads a Bank, which only a Sampler fills, and a Labeller.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

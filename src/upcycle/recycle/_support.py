@@ -1,8 +1,6 @@
 """Support: an image stays only if records that its generator never saw vouch for it (after near access-freeness, Vyas et al.
 2023, in data space). What one record alone taught a generator lies near that record, and near nothing of another fold."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

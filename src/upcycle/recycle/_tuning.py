@@ -5,8 +5,6 @@ whole student. `halving` (Jamieson & Talwalkar 2016) gives many candidates a sho
 Every score is kept in a file, so that a search that was killed continues where it stopped.
 """
 
-from __future__ import annotations
-
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """MODEL_CARD.md and DATA_CARD.md with the front matter that model and data hubs read, and README.txt."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """croissant.json: the synthetic set for machines (MLCommons Croissant 1.0)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The student as a stand-alone program: `torch.export` and ONNX, each loaded again and compared before it counts."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

@@ -1,7 +1,5 @@
 """The gate: what the audit says decides whether anything leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final

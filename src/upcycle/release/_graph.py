@@ -4,8 +4,6 @@ torch's own reader imports modules, looks names up and evaluates text that the a
 only ever compared with the names below or used as the key of a dictionary.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a release is made of, and what the user asked for, licence included. Nothing here knows where a run keeps its files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec

@@ -1,8 +1,6 @@
 """Opening a `torch.export` archive without running code. `torch.export.load` alone would: it unpickles, imports and evaluates
 what the archive names. Here everything is read by ourselves, from the same bytes that were checked."""
 
-from __future__ import annotations
-
 import io
 import json
 import pickletools

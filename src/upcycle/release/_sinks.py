@@ -1,7 +1,5 @@
 """Where synthetic images go: one sink per format. Each takes batches as they are drawn and keeps none of them in memory."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """The released classifier as weights and facts, and the way back. Opens tensors and checked facts only, never code."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The synthetic set, drawn in batches and handed to every sink at once; memory does not grow with the number of images."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence

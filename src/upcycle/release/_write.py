@@ -1,7 +1,5 @@
 """A whole release, made next to the old one, which it replaces when everything in it has been checked."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The JSON of an audit, read so that a missing or unknown key leaves a cell of a table empty and does not stop the report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Several runs on one page: utility against leakage, and one table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rows of any JSON as a table of texts, so that parts of an audit that are newer than the page are shown as well."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What every part of a pipeline gives away, as a table: targets, threat models, populations. Read from the audit's JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType

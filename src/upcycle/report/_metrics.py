@@ -1,7 +1,5 @@
 """Figures of merit of the judged models, from logits on the test images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

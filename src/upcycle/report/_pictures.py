@@ -1,7 +1,5 @@
 """Example images as PNG data URIs, class by class."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The page about a pipeline audit, for people who decide about a release. Made only from the audit's JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Which facts may leave. Everything is an allow-list; what is unknown stays inside."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Two self-contained pages from one Evidence: the internal report, and the shareable one made of the shareable part only."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

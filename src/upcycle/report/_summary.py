@@ -1,7 +1,5 @@
 """The first screen: three numbers with intervals, and the verdict in words for a reader with two minutes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A verdict in three lines for somebody who does not know the terms: why, what would have been seen, what to do next."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """An attack is a value: its name, what it is, what it needs, and the function that scores records."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum

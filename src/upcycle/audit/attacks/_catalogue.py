@@ -1,7 +1,5 @@
 """Every attack there is, in the order in which it is run and listed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

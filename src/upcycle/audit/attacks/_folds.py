@@ -1,7 +1,5 @@
 """Attacks that learn from membership, fitted forward or crosswise: no record is scored by a model that saw it."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """References without shadow pipelines: ridge heads in closed form on random features that no private record shaped."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The distance to the decision boundary, from predicted labels only (Choquette-Choo et al. 2021, arXiv:2007.14321), by
 HopSkipJump (Chen et al. 2020, arXiv:1904.02144)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final

@@ -1,8 +1,6 @@
 """The learned attacks of the Knowledge Recycling family (toolkit of TensorFlow Privacy: logistic regression, random forest, k
 nearest neighbours, multilayer perceptron) on the answers of a single pipeline."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType

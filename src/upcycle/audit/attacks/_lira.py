@@ -1,8 +1,6 @@
 """LiRA, the likelihood ratio attack (Carlini et al. 2022, arXiv:2112.03570), online and in both offline forms, and difficulty
 calibration (Watson et al. 2022)."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

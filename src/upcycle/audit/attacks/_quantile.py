@@ -1,7 +1,5 @@
 """Quantile regression attack (Bertran et al. 2023, arXiv:2307.03694): no shadow pipelines, only known non-members."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

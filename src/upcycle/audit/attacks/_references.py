@@ -1,7 +1,5 @@
 """A target's statistics and those of its references: what every likelihood ratio starts from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

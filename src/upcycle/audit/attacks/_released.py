@@ -1,7 +1,5 @@
 """Attacks on what a release holds: synthetic images, their soft labels, and the student asked at them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final

@@ -1,7 +1,5 @@
 """RMIA, the robust membership inference attack (Zarifzadeh et al. 2024, arXiv:2312.03262), computed by sorting."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Final, Literal
 

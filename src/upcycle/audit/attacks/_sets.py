@@ -1,8 +1,6 @@
 """Set-level attack: whose records were used, judged by many records of one owner, patient or site at once (dataset
 inference: Maini et al. 2021, arXiv:2104.10706; set-level tests after distillation: arXiv:2502.02970)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final

@@ -1,8 +1,6 @@
 """What shadow pipelines leave behind: every pipeline's answers for every record, and who was in. Each pipeline can be
 the target while the others serve as references (leave one out: Aerni et al. 2024, arXiv:2404.17399)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256

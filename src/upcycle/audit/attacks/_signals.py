@@ -1,8 +1,6 @@
 """One number per record out of a model's logits. Every signal is oriented so that HIGHER means MORE LIKELY A MEMBER.
 float64 throughout."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

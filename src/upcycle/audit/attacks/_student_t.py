@@ -1,8 +1,6 @@
 """Likelihood ratio with shrunk variances: Student-t predictive densities, for few shadow pipelines (after BaVarIA, 2026,
 arXiv:2603.11799), over logits or over any statistic that shadow pipelines can repeat."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Attacks that compare one number of a record with a threshold: its loss, whether it is right, how many of its views are."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -4,8 +4,6 @@ A share near one half is what independent images give, and what many leaking gen
 delusion"). NumPy and SciPy only.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 import numpy as np

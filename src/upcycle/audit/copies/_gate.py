@@ -5,8 +5,6 @@ coins again between them gives the exact distribution of the statistic for a gen
 among all members.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 

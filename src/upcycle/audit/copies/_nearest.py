@@ -1,7 +1,5 @@
 """The nearest images: one search for copies, attacks and designs; and records that are nearly the same image."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How the JSON of an audit becomes a schema: strict types, made of the same frozen dataclasses that the JSON is made of."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -5,8 +5,6 @@ twice as often. The merged verdict has one error, divided before either audit is
 the run's own audit. Each audit has adjusted its p-values over its own tests, so a share of the error is a lower level for them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final

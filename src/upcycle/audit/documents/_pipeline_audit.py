@@ -1,7 +1,5 @@
 """The shape of pipeline.json, what an audit by shadow pipelines found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any, ClassVar, Literal, get_type_hints

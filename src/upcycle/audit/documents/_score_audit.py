@@ -1,7 +1,5 @@
 """The shape of a run's audit.json, and of any audit of scores."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal

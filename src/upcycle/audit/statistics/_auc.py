@@ -1,7 +1,5 @@
 """ROC and AUC with ties moved as blocks; its interval and p-value, of one run by record or by unit, or of several."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Final

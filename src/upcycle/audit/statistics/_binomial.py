@@ -1,7 +1,5 @@
 """Exact binomial limits (Clopper & Pearson 1934) and intervals of accuracies."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

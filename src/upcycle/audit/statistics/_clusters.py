@@ -5,8 +5,6 @@ A record is scored once per pipeline, and complementary pipelines share their co
 leaves (Korn & Graubard 1998).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ Records are taken as independent given the model; `_one_run` needs no such assum
 scores are averaged, and the bound speaks about removing a whole unit.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Final

@@ -2,8 +2,6 @@
 f-DP: Mahloujifar, Melis & Chaudhuri 2024, arXiv:2410.22235). No independence between records is needed, only the coins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

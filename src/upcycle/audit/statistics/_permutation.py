@@ -1,8 +1,6 @@
 """Holm's correction, and the audit without shadows: canaries whose wrong label was drawn at random, judged by an exact
 permutation test from one run of the real pipeline. Without a leak, the drawn label is exchangeable with the others."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

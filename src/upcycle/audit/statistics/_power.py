@@ -1,7 +1,5 @@
 """How many records, canaries and pipelines a wanted bound needs, and what a given number can see."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

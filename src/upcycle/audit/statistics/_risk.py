@@ -1,7 +1,5 @@
 """Risk of single records with intervals over pipelines, how concentrated it is, and AOP for comparison with papers."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The value types that carry limits."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
