@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -16,7 +17,7 @@ from upcycle._settings import to_yaml
 from upcycle._temporary import TemporaryRun
 from upcycle.config import Config
 from upcycle.data import Inputs, Preprocess, checked, from_arrays, prepare_images
-from upcycle.errors import UpcycleError
+from upcycle.errors import ConfigError, UpcycleError
 from upcycle.generators import Generator, GeneratorFactory, ImageShape, OwnGenerator, Snapshot, make_generator
 from upcycle.nets import ClassifierFactory
 from upcycle.release import probabilities
@@ -64,6 +65,9 @@ class Upcycler:
         `images` uint8 (n, side, side) or (n, side, side, 1 or 3); `labels` whole numbers (n,) from 0; `groups` (n,) keeps all
         images of one patient on one side of every split. Raises DataError or ConfigError before any work.
         """
+        if not isinstance(self.settings or {}, Mapping):
+            got = type(self.settings).__name__
+            raise ConfigError(f"settings must be names and their values. Got {got}. Write settings={{'teacher.epochs': 20}}.")
         config = Config.from_preset(self.preset, **{"seed": self.seed, **(self.settings or {})})
         dataset = from_arrays(images, labels, groups, config=config.data, seed=config.seed)
         self._temporary = TemporaryRun() if self.out is None else None
@@ -99,6 +103,7 @@ class Upcycler:
         """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn.
 
         They come from the snapshot, average and spread that the run's bank was drawn with; no filter is applied."""
+        self._fitted_config()
         asked = np.arange(labels) % self._shape.classes if isinstance(labels, int) else np.asarray(labels, np.int64)
         images = self.generator_.sample(asked, seed=seed, spread=self.config_.sampler.spread, snapshot=self._snapshot)
         return images, asked

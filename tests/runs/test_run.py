@@ -16,6 +16,7 @@ from upcycle._settings import with_settings
 from upcycle.config import BankConfig, GanConfig, SamplerConfig
 from upcycle.errors import ConfigError, ResourceError, RunFolderError
 from upcycle.generators import ImageShape
+from upcycle.runs import run
 from upcycle.runs.folder import (
     RunFolder,
     check_disk,
@@ -81,6 +82,17 @@ def test_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> No
     with pytest.raises(RunFolderError, match="empty folder"):
         check_run(tmp_path, SMOKE)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_arguments_of_another_type_are_one_line_each_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run("digits", None, {"preset": "smoke"}, network=nn.Linear(3, 3), generator=3)  # type: ignore[arg-type]
+    said = "\n".join(caught.value.problems)
+    for word in ("out must be the path of a run folder. Got NoneType", "config must be an upcycle.Config. Got dict"):
+        assert word in said
+    for word in ("network must be a function of (channels, classes, size). Got Linear", "generator must be a function"):
+        assert word in said
+    assert len(caught.value.problems) == 4
 
 
 def test_changed_setting_under_an_old_folder_shows_the_difference(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Files and arrays to what a classifier sees, by the block that its training left; all that does not fit it is said at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from upcycle.data.readers import (
     Walk,
     kind_of_file,
     npz_images,
+    pixels,
+    plain_array,
     printable,
     shown,
 )
 from upcycle.errors import DataError
 
 Inputs = np.ndarray | str | Path | Sequence[str | Path | np.ndarray]
-"""An array of images (n, h, w[, channels]); or one path, or several paths and single images (h, w[, channels])."""
+"""An array (n, h, w[, channels]) of images; or one path, or several paths and single images, arrays or of Pillow."""
 
 _FILES: dict[Kind, FileKind] = {"array": PICTURE, "picture": PICTURE, "scan": SCAN, "volume": VOLUME}
 
@@ -80,9 +82,12 @@ def checked(images: np.ndarray, block: Preprocess) -> np.ndarray:
 
 def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
     """Name and path or array of every input."""
-    for index, item in enumerate([inputs] if isinstance(inputs, str | Path) else inputs):
+    if isinstance(inputs, bytes | Mapping) or (not isinstance(inputs, Iterable | str | Path) and not _is_picture(inputs)):
+        got = type(inputs).__name__
+        raise DataError(f"input must be images, or paths of files. Got {got}. Give one array, or a list of paths or images.")
+    for index, item in enumerate([inputs] if isinstance(inputs, str | Path) or _is_picture(inputs) else inputs):
         if not isinstance(item, str | Path):
-            yield f"image {index}", np.asarray(item)
+            yield f"image {index}", item if _is_picture(item) else plain_array(f"image {index}", item)
             continue
         path = Path(item)
         if path.is_dir():
@@ -97,10 +102,24 @@ def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
             yield str(path), path
 
 
-def _opened(item: Path | np.ndarray, block: Preprocess) -> Sequence[np.ndarray]:
+def _is_picture(item: object) -> bool:
+    """Whether `item` is an image of Pillow, whose numbers alone may be rows of a palette, or lie on their side."""
+    return hasattr(item, "getbands") and hasattr(item, "getexif")
+
+
+def _of_pillow(image: Any) -> list[np.ndarray]:
+    try:
+        return [pixels(image, Findings())]
+    except Unreadable as error:
+        raise Unfit("a picture of 8 or 16 bits", str(error), "Convert it.") from None
+
+
+def _opened(item: Any, block: Preprocess) -> Sequence[np.ndarray]:
     """The images of one file, with their values on the scale that the readers of training data give them."""
     if isinstance(item, np.ndarray):
         return [item]
+    if _is_picture(item):
+        return _of_pillow(item)
     kind = _FILES[block.kind]
     if not item.is_file():
         raise Unfit("an existing file", "none", "Check the path.")

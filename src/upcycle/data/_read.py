@@ -49,15 +49,22 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | P
     docs/data.md lists the readers. Missing splits are cut off, stratified and by group. Raises DataError with every problem
     found, before anything is written to a run folder.
     """
-    return _read(str(data), config, seed, groups_csv, keep=True)
+    return _read(_text(data), config, seed, groups_csv, keep=True)
 
 
 def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
     """As `read`, for `check` alone: of files of 8-bit images only digests are kept, so that memory does not grow with them."""
     try:
-        return _read(str(data), config, seed, groups_csv, keep=False)
+        return _read(_text(data), config, seed, groups_csv, keep=False)
     except NeedsPixels:
-        return _read(str(data), config, seed, groups_csv, keep=True)
+        return _read(_text(data), config, seed, groups_csv, keep=True)
+
+
+def _text(data: object) -> str:
+    if not isinstance(data, str | Path):
+        got = type(data).__name__
+        raise DataError(f"data must be a path, or the name of a reader. Got {got}. Give arrays to Upcycler.fit or from_arrays.")
+    return str(data)
 
 
 def _read(data: str, config: DataConfig, seed: int, groups_csv: str | Path | None, *, keep: bool) -> Dataset:

@@ -82,6 +82,7 @@ def run(
     """
     if until not in UNTIL:
         raise ConfigError(f"until must be one of {', '.join(UNTIL)}. Got {until!r}.")
+    _check_arguments(out, config, network, generator)
     check_run(Path(out), config)
     choose_device(config.device)
     dataset = read(data, config=config.data, seed=config.seed, groups_csv=groups_csv)
@@ -99,8 +100,28 @@ def run_dataset(
     generator: GeneratorFactory | None = None,
 ) -> Summary:
     """As `run`, for a data set already in memory."""
+    _check_arguments(out, config, network, generator)
     with prepare(dataset, Path(out), config, display=display, network=network, generator=generator) as bench:
         return _walk(bench, bench.folder.open_store(), until)
+
+
+def _check_arguments(out: object, config: object, network: object, generator: object) -> None:
+    """Raise ConfigError with a line for each argument that is of another type than it must be."""
+    problems = []
+    if not isinstance(out, str | Path):
+        problems.append(f"out must be the path of a run folder. Got {type(out).__name__}. Give a text or a Path.")
+    if not isinstance(config, Config):
+        then = 'Write Config.from_preset("quick", **settings).'
+        problems.append(f"config must be an upcycle.Config. Got {type(config).__name__}. {then}")
+    for name, made, arguments in (
+        ("network", network, "channels, classes, size"),
+        ("generator", generator, "channels, size, classes"),
+    ):
+        if made is not None and (not callable(made) or (hasattr(made, "state_dict") and not isinstance(made, type))):
+            then = f"Write lambda {arguments}: ... that makes one."
+            problems.append(f"{name} must be a function of ({arguments}). Got {type(made).__name__}. {then}")
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _road(bench: Bench, store: Store) -> list[Stage]:

@@ -121,6 +121,17 @@ def _without_cut(counted: Counter[tuple[str, str, str | None]], cut: set[str]) -
 # What all writers draw
 
 
+def respelled(random: Random, mixture: Mixture) -> None:
+    """Ids of half the images in another spelling: other patients, and said so."""
+    if not chance(random, 10):
+        return
+    for item in mixture.items[::2]:
+        item.owner = random.choice([str.upper, lambda text: text.replace("-", "_"), lambda text: f"00{text}"])(str(item.owner))
+    ids = {str(item.owner) for item in mixture.items}
+    if len({text.casefold().replace("-", "").replace("_", "").removeprefix("00") for text in ids}) < len(ids):
+        mixture.notes.append("patient ids differ from another")
+
+
 def items(random: Random, *, colour: bool = False, split_names: bool = True) -> list[Item]:
     """Two or three classes of four to six images a split; patients of two images of one class and split."""
     classes = random.choice([("benign", "malignant"), ("0", "1", "2"), ("2", "10"), ("b\u00e9nin", "malin")])
@@ -211,6 +222,7 @@ def _clutter(random: Random, mixture: Mixture, root: Path, top: str, names: list
         (10, "not known were left out.*x.bin", lambda: (some / "x.bin").write_bytes(b"??")),
         (20, "", lambda: (some / ".hidden.png").write_bytes(b"x")),
         (15, "outside the class folders.*loose.png", lambda: Image.new("L", (8, 8)).save(root / top / "loose.png")),
+        (10, "files of a kind that is not known.*x.zip", lambda: (some / "x.zip").write_bytes(b"PK\3\4")),
     ):
         if chance(random, percent):
             make()
@@ -228,6 +240,11 @@ def _clutter(random: Random, mixture: Mixture, root: Path, top: str, names: list
             mixture.refuse(pattern)
     if top and chance(random, 15):
         _beside(random, mixture, root)
+    if chance(random, 8) and mixture.groups is None:
+        shown = np.random.default_rng(random.randrange(2**32)).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(shown).save(some / "case_mask.png")
+        mixture.items.append(Item(shown, *_place_of(mixture)))
+        mixture.notes.append("1 files are called mask")
     if chance(random, 15):
         _link(random, mixture, root, some)
 
@@ -252,7 +269,10 @@ def _place_of(mixture: Mixture) -> tuple[str, str | None]:
 def _beside(random: Random, mixture: Mixture, root: Path) -> None:
     """A folder next to train."""
     name, pattern, refused = random.choice(
-        [("unlabelled", "were not read: unlabelled", False), ("eval", "Got eval", True), ("holdout", "Got holdout", True)]
+        [
+            *(("unlabelled", "were not read: unlabelled", False), ("eval", "Got eval", True), ("holdout", "Got holdout", True)),
+            *(("train_old", "Got .*train_old", True), ("external_test", "Got .*external_test", True)),
+        ]
     )
     (root / name / "a").mkdir(parents=True)
     Image.new("L", (8, 8)).save(root / name / "a" / "x.png")
@@ -269,9 +289,11 @@ def _groups_file(random: Random, mixture: Mixture, root: Path, names: list[str])
             item.owner = None
         return
     mark, owner = random.choice([",", ";", "\t"]), random.choice(OWNERS)
+    respelled(random, mixture)
     called = random.choice([lambda n: n, lambda n: Path(n).name, lambda n: n.replace("/", "\\"), lambda n: f"./{n}"])
     rows = [[called(name), str(item.owner), "1"] for name, item in zip(names, mixture.items, strict=True)]
     header = ["image", owner, random.choice([*FALSE_OWNERS, "age"])]
+    mixture.notes.append(f"columns of the groups file were not read: {header[2]}")
     if header[2] != "age":
         mixture.notes.append(f"{header[2]}.* not used as patients")
     if chance(random, 10):
@@ -284,6 +306,7 @@ def _groups_file(random: Random, mixture: Mixture, root: Path, names: list[str])
     if chance(random, 30):
         random.shuffle(rows)
     lines = [mark.join(row[k] for k in order) for row in [header, *rows]]
+    lines = [f"sep={mark}", *lines] if chance(random, 15) else lines
     mixture.groups = root.parent / f"{root.name}.csv"
     mixture.groups.write_text("\n".join(lines) + "\n", encoding=random.choice(["utf-8", "utf-8-sig"]))
 
@@ -297,6 +320,8 @@ def table(random: Random, root: Path) -> Mixture:
     header = [random.choice(["file", "Filename", "image_path", "img"]), random.choice(["class", "Label", "diagnosis"])]
     header += [random.choice(["split", "Split", "part of"])] if mixture.items[-1].split else []
     header += [random.choice(OWNERS)] if owned else []
+    if owned:
+        respelled(random, mixture)
     rows = []
     called = random.choice([lambda n: n, lambda n: Path(n).name, lambda n: Path(n).stem, lambda n: n.replace("/", "\\")])
     for k, item in enumerate(mixture.items):
@@ -322,6 +347,7 @@ def table(random: Random, root: Path) -> Mixture:
     order = list(range(len(header)))
     random.shuffle(order)
     lines = [mark.join(row[k] for k in order) for row in [header, *rows]]
+    lines = [f"sep={mark}", *lines] if chance(random, 15) else lines
     (root / random.choice(["labels.csv", "Labels.CSV"])).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return mixture
 
@@ -354,6 +380,8 @@ def npz(random: Random, root: Path) -> Mixture:
     )
     names = sorted({item.label for item in mixture.items}, key=lambda n: (len(n), n))
     arrays: dict[str, np.ndarray] = {}
+    respelled(random, mixture)
+    spelling = mixture.notes.copy()
     owned, depth = chance(random, 50), random.choice(["uint8", "uint8", "uint16", "float32"])
     style = random.choice(["{s}_{p}", "{p}_{s}", "{S}_{P}"])
     owner = random.choice(OWNERS[:-1])
@@ -370,13 +398,14 @@ def npz(random: Random, root: Path) -> Mixture:
             arrays[style.format(s=word, p=plain, S=word.upper(), P=plain).strip("_")] = array
     for item in mixture.items:
         item.label, item.owner = str(names.index(item.label)), item.owner if owned else None
+    mixture.notes = spelling if owned else []
     mixture.notes += ["rescaled"] if depth != "uint8" else []
     several = mixture.items[-1].split is not None
     if not owned and several and chance(random, 30):
         arrays["patient_ids"] = np.arange(len(mixture.items))
         mixture.refuse("patient ids must be given for each split")
     if chance(random, 20):
-        key = random.choice([*FALSE_OWNERS, "features"])
+        key = random.choice([*FALSE_OWNERS, "features", "split", "fold", "class_names"])
         arrays[key] = np.arange(9)
         mixture.notes.append(f"not read: .*{key}")
     np.savez(root / "set.npz", **arrays)
@@ -413,6 +442,9 @@ def idx(random: Random, root: Path) -> Mixture:
         (root / "val-images").write_bytes(b"x")
         mixture.notes.append("not read: val-images")
     if chance(random, 10):
+        (root / "eval-labels-idx1-ubyte").write_bytes(b"x")
+        mixture.refuse("Got eval")
+    if chance(random, 10):
         (root / "t10k-labels-idx1-ubyte").unlink(missing_ok=True)
         (root / "t10k-labels-idx1-ubyte.gz").unlink(missing_ok=True)
         mixture.refuse("no test labels")
@@ -440,13 +472,17 @@ def hugging_face(random: Random, root: Path) -> Mixture:
             parts[name] = _hf_table(random, half, owner if owned else None, false_owner, mixture)
     for item in mixture.items:
         item.owner = item.owner if owned else None
-    mixture.notes += [f"{false_owner}.* not used as patients"] if false_owner else []
+    if false_owner:
+        mixture.notes += [f"{false_owner}.* not used as patients", f"columns of the data set were not read: .*{false_owner}"]
     if mixture.items[-1].split and chance(random, 12):
         name, pattern, refused = random.choice([("extra", "not read: extra", False), ("eval", "Got eval", True)])
         parts[name] = _hf_table(random, mixture.items[:2], owner if owned else None, false_owner, Mixture())
         mixture.refuse(pattern) if refused else mixture.notes.append(pattern)
     if as_parquet:
         (root / "d").mkdir()
+        if chance(random, 15):
+            (root / "d" / "readme.md").write_text("x")
+            mixture.notes.append("no parquet were not read: readme.md")
         for name, part in parts.items():
             part.to_parquet(root / "d" / f"{name}.parquet")
     elif list(parts) == ["data"]:
@@ -486,6 +522,8 @@ def dicom(random: Random, root: Path) -> Mixture:
 
     mixture = Mixture(items(random), str(root))
     owned = chance(random, 60)
+    if owned:
+        respelled(random, mixture)
     top = {split: spelled(random, split) for split in ("train", "validation", "test")}
     for k, item in enumerate(mixture.items):
         item.shown = item.shown.copy()
@@ -537,6 +575,9 @@ def _scan(random: Random, item: Item, mixture: Mixture) -> tuple[np.ndarray, dic
             "WindowWidth": 255,
             "VOILUTFunction": "LINEAR_EXACT",
         }
+    if chance(random, 10):
+        mixture.notes.append("read as squares")
+        return shown, window | {"PixelSpacing": [1, 2]}
     return shown, window
 
 
@@ -562,6 +603,9 @@ def nifti(random: Random, root: Path) -> Mixture:
         affine = np.eye(4)
         if chance(random, 40):
             volume, affine = volume[::-1, ::-1], np.diag([-1.0, -1, 1, 1])
+        if chance(random, 2):
+            affine = affine @ np.diag([1.0, 2, 1, 1])
+            mixture.notes.append("read as squares")
         place = root / (top[item.split] if item.split else "") / item.label
         place.mkdir(parents=True, exist_ok=True)
         name = f"sub-{k}" if chance(random, 20) else f"v{k}"
@@ -597,12 +641,15 @@ def own(random: Random, root: Path) -> Mixture:
         if owned and chance(random, 6):
             ids[0] = random.choice([None, float("nan"), ""])
             mixture.refuse("1 empty ones")
-        labels = np.array([names.index(item.label) for item in mine])
+        labels: Any = np.array([names.index(item.label) for item in mine])
+        images: Any = np.stack([i.shown for i in mine])
+        if chance(random, 20):
+            images, labels = list(images), labels.tolist()
         name = spelled(random, split) or "all"
         raws.append(
             RawSplit(
                 name,
-                np.stack([i.shown for i in mine]),
+                images,
                 labels,
                 ids if owned else None,
                 class_names=tuple(names) if named else None,

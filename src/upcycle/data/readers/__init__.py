@@ -9,7 +9,7 @@ from upcycle.data.readers._groups_file import owned, read_groups
 from upcycle.data.readers._kinds import kind_of_file
 from upcycle.data.readers._nifti import VOLUME
 from upcycle.data.readers._owners import note_alike, note_placeholders, spelled_alike
-from upcycle.data.readers._picture import Unreadable
+from upcycle.data.readers._picture import Unreadable, pixels
 from upcycle.data.readers._prepare import DEPTHS, as_grey, as_rgb, fitted, in_8_bits, shows_grey
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, plain_array, shown
 from upcycle.data.readers._reader import added_readers, choose, register_reader

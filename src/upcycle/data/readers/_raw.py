@@ -132,6 +132,9 @@ def plain_array(what: str, given: Any) -> np.ndarray:
     values, which would come back, and for a type that NumPy does not have."""
     if np.ma.is_masked(given):
         raise DataError(f"{what} must be whole. Got an array with masked values. Fill or remove them.")
+    first = given[0] if isinstance(given, list | tuple) and given else given
+    if hasattr(first, "getbands"):  # the numbers of a Pillow image may be rows of a palette, or lie on their side
+        raise DataError(f"{what} must be numbers. Got images of Pillow. Use from_torch on pairs of image and class.")
     given = given.detach().cpu() if hasattr(given, "detach") else given
     try:
         array: np.ndarray = np.asarray(given)
