@@ -8,8 +8,6 @@ each patient. Every fourth patient has one class only. Each row says which patie
 it says that it rests on. Run folders under --work are resumed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import resource

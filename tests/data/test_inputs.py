@@ -1,7 +1,5 @@
 """What is given to predict: Pillow images as a viewer shows them, and what is no image in one line."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
