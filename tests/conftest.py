@@ -61,6 +61,13 @@ def blobs(n: int = 240, size: int = 8, classes: int = 3, seed: int = 0) -> Array
 
 
 @pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generators draw 32 images at a time instead of 256, since a batch is filled up however few are asked for."""
+    for module in ("_stored", "_edm"):
+        monkeypatch.setattr(f"upcycle.generators.{module}.SAMPLE_BATCH", 32)
+
+
+@pytest.fixture
 def tiny_arrays() -> Arrays:
     return blobs()
 

@@ -44,17 +44,18 @@ def test_answers_and_gradients_are_those_of_float32_to_a_few_percent(name: str) 
 def test_a_classifier_that_learned_in_bfloat16_keeps_float32_weights_and_sees_the_classes() -> None:
     images, labels = blobs(300)
     data = ImageSet(images[..., None], labels)
-    config = ClassifierConfig(width=8, blocks=1, batch=32, min_images=3_000, max_images=3_000)
+    config = ClassifierConfig(width=8, blocks=1, batch=32, min_images=1_500, max_images=1_500)
     recipe = Recipe(classifier_factory(config), 3, config, dtype=torch.bfloat16)
     found = train_classifier(data, data, recipe, seed=0)
     assert found.validation_accuracy is not None and found.validation_accuracy > 0.95
     assert {p.dtype for p in found.net.parameters()} == {torch.float32}
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_images_drawn_in_bfloat16_depend_on_their_index_alone_and_are_those_of_float32_but_for_rounding() -> None:
     images, labels = blobs(200)
     fast = EdmGenerator(ImageShape(1, 8, 3), EDM, SamplerConfig(steps=4), dtype=torch.bfloat16)
-    fast.fit(images[..., None], labels, seed=0, budget=2_000)
+    fast.fit(images[..., None], labels, seed=0, budget=1_000)
     asked = np.arange(30) % 3
     drawn = fast.sample(asked, seed=1)
     np.testing.assert_array_equal(fast.sample(asked[5:9], seed=1, indices=np.arange(5, 9)), drawn[5:9])
