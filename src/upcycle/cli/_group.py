@@ -101,5 +101,6 @@ def main(args: list[str] | None = None) -> None:
         if not lines:
             raise
         for line in lines:
-            say(f"upcycle: error: {line}" if code == 2 else f"upcycle: {line}", err=True)
+            more = line.startswith("  ")  # of the problem above it
+            say(line if more else f"upcycle: error: {line}" if code == 2 else f"upcycle: {line}", err=True)
         sys.exit(code)

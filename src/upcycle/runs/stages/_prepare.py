@@ -39,6 +39,7 @@ from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._networks import Own, check_own
 from upcycle.runs.stages._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs.stages._road import JUDGING, reopen_generator, training_road
+from upcycle.runs.stages._same_data import check_same_data
 from upcycle.runs.stages._screening import check_screening
 from upcycle.runs.watch import Display, SilentDisplay
 
@@ -181,6 +182,7 @@ def _mend_config(folder: RunFolder, config: Config) -> None:
 def _store(folder: RunFolder, dataset: Dataset, config: Config, flips: Flips) -> Store:
     """The private store, with the members and non-members that were drawn before anything is trained."""
     key = content_key("store", dataset_fingerprint(dataset), config.data.model_dump(), config.audit.model_dump(), config.seed)
+    check_same_data(folder, dataset, key)
     stage = folder.stage("data")
 
     def write() -> Facts:
