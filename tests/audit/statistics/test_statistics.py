@@ -268,13 +268,13 @@ def test_p_value_equals_scipy_mann_whitney(case: tuple[list[int], list[bool]]) -
 def test_p_value_of_two_values_is_that_of_a_draw_without_replacement(ones: int, members: int) -> None:
     """Exactly, as far into the tail as there are digits; and the interval holds 0.5 as often as it says."""
     rng, flags, missed = np.random.default_rng(0), np.arange(400) < members, []
-    for _ in range(200):
+    for _ in range(100):
         scores = (rng.permutation(400) < ones).astype(float)
         expected = hypergeom.sf(scores[flags].sum() - 1, 400, ones, members)
         assert auc_p_value(Scores(scores, flags)) == pytest.approx(expected, rel=1e-9)
         limits = [auc_interval(Scores(scores, flags), level) for level in (0.95, 0.9995)]
         missed.append([not rate.low <= 0.5 <= rate.high for rate in limits])
-    assert (np.mean(missed, axis=0) <= [0.05 + 3 * 0.0154, 0.005]).all()
+    assert (np.mean(missed, axis=0) <= [0.05 + 3 * 0.0218, 0.005]).all()
 
 
 @pytest.mark.slow
