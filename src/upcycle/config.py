@@ -267,7 +267,11 @@ class TuningConfig(Section):
     spread: tuple[float, float] = Field((0.95, 1.25), description="smallest and largest sampler.spread tried for edm and mix")
     gan_spread: tuple[float, float] = Field((1.0, 2.0), description="smallest and largest sampler.spread tried for GANs")
     grid: int = Field(7, ge=2, description="number of values of sampler.spread that are tried")
-    jobs: int = Field(1, ge=1, description="proxy students trained at the same time, each in its own process")
+    jobs: int = Field(
+        1, ge=0, description="proxy students trained at the same time, each in its own process; 0: as many as there are cores"
+    )
+    # where they learn changes nothing of what is found, so that no stage is keyed by it
+    engine: str = Field("local", exclude=True, description="who trains them: local, ray://HOST:PORT or dask://HOST:PORT")
 
 
 class AuditConfig(Section):

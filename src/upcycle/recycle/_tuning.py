@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from torch.nn import functional as F
 
 from upcycle._files import append_row, read_rows
 from upcycle._random import numpy_rng
 from upcycle.data import ImageSet
+from upcycle.engine import LOCAL, fan_out, remote
 from upcycle.nets import predict_logits
 from upcycle.recycle._bank import Bank, Sampler
 from upcycle.recycle._classify import Recipe
@@ -82,6 +82,7 @@ Candidate = Mapping[str, Value]
 
 Judge = Callable[[Candidate, int], Score]
 """(candidate, images a proxy student sees) -> its score. Must be pure, and picklable where jobs > 1."""
+Asked = tuple[Candidate, int]
 
 
 @dataclass(frozen=True)
@@ -128,32 +129,54 @@ def candidates(choices: Sequence[Choice], count: int, seed: int) -> list[Candida
 
 
 def halving(
-    pool: Sequence[Candidate], judge: Judge, *, images: int, rounds: int = 3, keep: float = 1 / 3, jobs: int = 1
+    pool: Sequence[Candidate],
+    judge: Judge,
+    *,
+    images: int,
+    rounds: int = 3,
+    keep: float = 1 / 3,
+    jobs: int = 1,
+    engine: str = LOCAL,
 ) -> Iterator[list[Trial]]:
-    """Successive halving: yields the trials of each round, best first. The last round's students see `images`."""
+    """Successive halving: yields the trials of each round, best first. The last round's students see `images`; `jobs` of them
+    learn at a time on `engine` (`upcycle.engine.fan_out`)."""
     for left in reversed(range(rounds)):
         seen = max(1, round(images * keep**left))
-        trials = _judged([(candidate, seen) for candidate in pool], judge, jobs)
+        trials = _judged([(candidate, seen) for candidate in pool], judge, jobs, engine)
         yield trials
         pool = [trial.candidate for trial in trials[: max(1, math.ceil(len(trials) * keep))]]
         if len(pool) == 1 and left:
             return
 
 
-def greedy(choices: Sequence[Choice], judge: Judge, *, images: int, jobs: int = 1) -> Iterator[list[Trial]]:
+def greedy(
+    choices: Sequence[Choice], judge: Judge, *, images: int, jobs: int = 1, engine: str = LOCAL
+) -> Iterator[list[Trial]]:
     """GaFi's order: the grid of the first choice with all others untuned, then of the second with the best first, and so on."""
     best: dict[str, Value] = {choice.name: choice.values[0] for choice in choices}
     for choice in choices:
-        trials = _judged([({**best, choice.name: value}, images) for value in choice.values], judge, jobs)
+        trials = _judged([({**best, choice.name: value}, images) for value in choice.values], judge, jobs, engine)
         yield trials
         best = dict(trials[0].candidate)
 
 
-def _judged(pairs: Sequence[tuple[Candidate, int]], judge: Judge, jobs: int) -> list[Trial]:
+def _judged(pairs: Sequence[Asked], judge: Judge, jobs: int, engine: str) -> list[Trial]:
     """Best first; of equal ones the earlier."""
-    scores = Parallel(n_jobs=jobs)(delayed(judge)(candidate, images) for candidate, images in pairs)
-    trials = [Trial(candidate, images, score) for (candidate, images), score in zip(pairs, scores, strict=True)]
+    memory = judge if isinstance(judge, TrialMemory) else None
+    found = {place: score for place, pair in enumerate(pairs) if memory and (score := memory.recall(*pair)) is not None}
+    missing = [place for place in range(len(pairs)) if place not in found]
+    work, threads = memory.judge if memory else judge, 1 if remote(engine) else 0
+    asked = [pairs[place] for place in missing]
+    for number, score in fan_out(_ask, work, asked, engine=engine, jobs=jobs, threads=threads):
+        found[missing[number]] = score
+        if memory:
+            memory.keep(*asked[number], score)
+    trials = [Trial(candidate, images, found[place]) for place, (candidate, images) in enumerate(pairs)]
     return sorted(trials, key=lambda trial: trial.score, reverse=True)
+
+
+def _ask(judge: Judge, asked: Asked) -> Score:
+    return judge(*asked)
 
 
 def search(rounds: Iterator[list[Trial]]) -> Search:
@@ -169,12 +192,20 @@ class TrialMemory:
     """
 
     def __init__(self, path: Path, judge: Judge) -> None:
-        self._path, self._judge = path, judge
+        self.judge, self._path = judge, path
 
     def __call__(self, candidate: Candidate, images: int) -> Score:
+        score = self.recall(candidate, images)
+        return self.keep(candidate, images, self.judge(candidate, images)) if score is None else score
+
+    def recall(self, candidate: Candidate, images: int) -> Score | None:
+        """The score of a trial that was kept."""
         for trial in read_rows(self._path):
             if trial["images"] == images and trial["candidate"] == dict(candidate):
                 return Score(trial["accuracy"], trial["log_likelihood"])
-        score = self._judge(candidate, images)
+        return None
+
+    def keep(self, candidate: Candidate, images: int, score: Score) -> Score:
+        """`score`, once it is in the file."""
         append_row(self._path, {"candidate": dict(candidate), "images": images, **asdict(score)})
         return score

@@ -19,6 +19,7 @@ from upcycle._presets import PRESETS
 from upcycle._settings import changes
 from upcycle.audit.statistics import aop
 from upcycle.config import Config
+from upcycle.engine import LOCAL, check_engine, fan_out, remote
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.report import scores
 from upcycle.runs._run import run
@@ -51,14 +52,16 @@ def study(
     seeds: Sequence[int],
     *,
     jobs: int = 1,
+    engine: str = LOCAL,
     display_of: Callable[[str], Display] = lambda _: SilentDisplay(),
 ) -> Iterator[Row]:
     """Do (or resume) the run of every set and seed; yields each row when its run is over. The rows so far, with their
     summary, are in OUT/study.json and OUT/study.md at any moment.
 
-    `config_of` gives the configuration of a seed. `jobs` runs work at the same time, each in its own process with its share of
-    the cores; their rows come as they finish. `display_of` makes the display of a run from its name, in the process of the
-    run. Raises ConfigError where two data sets would share a name.
+    `config_of` gives the configuration of a seed. `jobs` runs go on at a time, each in a process of its own with its share of
+    the cores; their rows come as they finish. `engine` may be ray://HOST:PORT or dask://HOST:PORT, whose workers must see OUT
+    and the data under the same names. `display_of` makes the display of a run from its name, in the process of the run. Raises
+    ConfigError where two data sets would share a name, or the engine cannot be used.
     """
     out, names = Path(out), [dataset_name(dataset) for dataset in datasets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -66,32 +69,32 @@ def study(
     # all sets once before any of them twice: an early stop leaves a whole table
     runs = [(seed, name, dataset) for seed in seeds for name, dataset in zip(names, datasets, strict=True)]
     jobs = min(jobs, len(runs))
+    if remote(engine):
+        out.mkdir(parents=True, exist_ok=True)
+        check_engine(engine, [str(out.resolve()), *(str(Path(name).resolve()) for name in datasets if Path(name).exists())])
     tasks = [
-        _Task(place, name, dataset, out / "runs" / f"{name}-{seed}", _sharing(config_of(seed), jobs))
+        _Task(place, name, dataset, out / "runs" / f"{name}-{seed}", _sharing(config_of(seed), jobs, engine))
         for place, (seed, name, dataset) in enumerate(runs)
     ]
     rows: dict[int, Row] = {}
-    for task in _finished(tasks, jobs, display_of):
+    for task in _finished(tasks, jobs, engine, display_of):
         rows[task.place] = row_of(task.folder, task.name)
         write_study(out, [rows[place] for place in sorted(rows)])
         yield rows[task.place]
 
 
-def _sharing(config: Config, jobs: int) -> Config:
-    """The configuration of one of `jobs` simultaneous runs: its share of the cores, unless it sets threads."""
-    if jobs == 1 or config.threads:
+def _sharing(config: Config, jobs: int, engine: str) -> Config:
+    """The configuration of one of `jobs` runs at a time: its share of the cores, unless it names its threads."""
+    if config.threads or (jobs == 1 and not remote(engine)):
         return config
-    return config.model_copy(update={"threads": max(1, physical_cores() // jobs)})
+    return config.model_copy(update={"threads": 1 if remote(engine) else max(1, physical_cores() // jobs)})
 
 
-def _finished(tasks: Sequence[_Task], jobs: int, display_of: Callable[[str], Display]) -> Iterator[_Task]:
+def _finished(tasks: Sequence[_Task], jobs: int, engine: str, display_of: Callable[[str], Display]) -> Iterator[_Task]:
     """The tasks as their runs finish."""
-    if jobs == 1:  # in this process, where an interrupt ends the run at once
-        yield from (_do(task, display_of) for task in tasks)
-        return
-    from joblib import Parallel, delayed
-
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(_do)(task, display_of) for task in tasks)
+    threads = max((task.config.threads for task in tasks), default=0)
+    for place, _ in fan_out(_do, display_of, tasks, engine=engine, jobs=jobs, threads=threads):
+        yield tasks[place]
 
 
 def _do(task: _Task, display_of: Callable[[str], Display]) -> _Task:

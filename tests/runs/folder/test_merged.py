@@ -93,7 +93,7 @@ def test_released_document_keeps_both_audits_apart_each_with_what_it_declared(
     }
     assert record["verdict"] == record["merged"]["verdict"] == "LEAKS"
     theirs, whole = record["pipelines"], found.to_json()
-    inside = ("seed", "backend", "n_jobs")
+    inside = ("seed", "engine", "n_jobs")
     declared = [name for name in whole["plan"] if name not in inside]
     assert theirs["plan"] == json.loads(json.dumps({key: whole["plan"][key] for key in declared}))
     for key in ("schema", "verdict", "line", "sentence", "primary_endpoint", "margins", "verdicts", "rows", "permutation"):

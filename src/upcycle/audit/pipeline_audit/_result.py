@@ -22,7 +22,7 @@ from upcycle.audit.verdict import MARGINS, Control, Endpoint, Judged, Row, flat_
 SCHEMA: Final = "upcycle-pipeline-audit/2"
 INVALID_EXIT: Final = 3
 _SCOPE: Final = "shadow pipelines of this recipe with canaries; the released student was trained without any"
-KEPT_INSIDE: Final = ("seed", "backend", "n_jobs")  # of a plan: with the seed canaries and members could be drawn again
+KEPT_INSIDE: Final = ("seed", "engine", "n_jobs")  # of a plan: with the seed canaries and members could be drawn again
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,8 +32,8 @@ class AuditPlan:
         guessed: share of the canaries on which the one-run bound guesses, fixed before any answer is seen.
         confidence: level of every interval.
         seed: a secret; it draws canaries and membership.
-        backend: a joblib backend, such as loky, or ray or dask once registered.
-        n_jobs: workers; 0: one per physical core.
+        engine: local, ray://HOST:PORT or dask://HOST:PORT.
+        n_jobs: runs at a time; 0: as many as the engine has cores.
         look: pipelines after which to look once and stop if the student LEAKS already; 0: never. The look spends a tenth of the
             error 1 - confidence, the end the rest.
         without_canaries: pipelines that are run again on the records as they are, only to see what canaries cost in accuracy.
@@ -49,7 +49,7 @@ class AuditPlan:
     guessed: float = 0.25
     confidence: float = 0.95
     seed: int = 0
-    backend: str = "loky"
+    engine: str = "local"
     n_jobs: int = 0
     look: int = 0
     without_canaries: int = 0

@@ -28,6 +28,7 @@ from upcycle.audit.pipelines._contract import Pipeline
 from upcycle.audit.pipelines._design import Design
 from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
+from upcycle.engine import fan_out
 from upcycle.errors import AuditInputError
 
 
@@ -77,17 +78,24 @@ class Shadows:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One run to make: the pipeline is given the `members` of `given`, and what it leaves is asked about `records`; for its
-    accuracies only where it is `plain`."""
+    """One run to make: the pipeline is given the `members`; it is asked for its accuracies only where it is `plain`."""
 
-    given: Records
-    records: Records
     members: np.ndarray
     seed: int
     plain: bool = False
 
 
-_Task = tuple[Pipeline, _Run, AuditPlan, tuple[Attack, ...], Path]  # the last one is where the answers are kept
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What all runs of an audit have in common, sent to each worker once."""
+
+    pipeline: Pipeline
+    design: Design
+    plan: AuditPlan
+    catalogue: tuple[Attack, ...]
+
+
+_Task = tuple[_Run, Path]  # the path is where the answers are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +150,10 @@ def _hash_of(records: Records, asked: bytes) -> hashlib.blake2b:
 
 def _runs(design: Design, plan: AuditPlan) -> list[_Run]:
     """The pipelines of a design in its order, and then the first ones again without canaries, where there are some."""
-    whole = [_Run(design.records, design.records, *own) for own in zip(design.members, design.seeds, strict=True)]
+    whole = [_Run(*own) for own in zip(design.members, design.seeds, strict=True)]
     if design.plain is None:
         return whole
-    return whole + [replace(run, given=design.plain, plain=True) for run in whole[: plan.without_canaries]]
+    return whole + [replace(run, plain=True) for run in whole[: plan.without_canaries]]
 
 
 def read_answers(path: Path) -> KeptRun | None:
@@ -177,15 +185,16 @@ def run_in(
 ) -> Shadows:
     """Run what is not in the folder `cache` yet, one thread per worker, and read all answers. Raises AuditInputError for
     pipelines that differ in their parts."""
-    paths, tasks = run_paths(pipeline, design, plan, cache, catalogue), _missing(cache, pipeline, design, plan, catalogue)
-    for number, seconds in enumerate(_fan_out(tasks, plan), len(paths) - len(tasks) + 1):
+    work = _Work(pipeline, design, plan, tuple(catalogue))
+    paths, tasks = run_paths(pipeline, design, plan, cache, catalogue), _missing(cache, work)
+    for number, seconds in enumerate(_fan_out(work, tasks), len(paths) - len(tasks) + 1):
         if report is not None:
             report(number, len(paths), seconds)
     found = [read_answers(path) for path in paths]
     whole = [run for run in found if run is not None]
     if len(whole) < len(paths):
         raise AuditInputError(
-            f"runs must be readable where they were kept. Got {len(paths) - len(whole)} lost. Share the folder with workers."
+            f"runs must be readable where they were kept. Got {len(paths) - len(whole)} lost from {cache}. Run it again."
         )
     return _gather(design, whole)
 
@@ -193,45 +202,43 @@ def run_in(
 def run_first(pipeline: Pipeline, design: Design, plan: AuditPlan, cache: Path, count: int) -> list[float]:
     """Run the first `count` of those that are not in `cache` yet, and keep them; seconds of work of each, as they
     finish. Raises AuditInputError for a pipeline without a `key`."""
+    work = _Work(pipeline, design, plan, tuple(CATALOGUE))
     with kept_runs(pipeline, cache) as folder:
-        return list(_fan_out(_missing(folder, pipeline, design, plan, CATALOGUE)[:count], plan))
+        return list(_fan_out(work, _missing(folder, work)[:count]))
 
 
-def _missing(cache: Path, pipeline: Pipeline, design: Design, plan: AuditPlan, catalogue: Sequence[Attack]) -> list[_Task]:
+def _missing(cache: Path, work: _Work) -> list[_Task]:
     """The runs whose answers are not in `cache`, in the order of `run_paths`."""
-    every = zip(_runs(design, plan), run_paths(pipeline, design, plan, cache, catalogue), strict=True)
-    return [(pipeline, run, plan, tuple(catalogue), path) for run, path in every if read_answers(path) is None]
+    paths = run_paths(work.pipeline, work.design, work.plan, cache, work.catalogue)
+    return [own for own in zip(_runs(work.design, work.plan), paths, strict=True) if read_answers(own[1]) is None]
 
 
-def _fan_out(tasks: Sequence[_Task], plan: AuditPlan) -> Iterator[float]:
-    """Seconds of work of every task, as they finish. On a backend without streams, all at the end; files are written anyway."""
-    from joblib import Parallel, cpu_count, delayed, parallel_config
-
-    workers = min(plan.n_jobs or cpu_count(only_physical_cores=True), max(len(tasks), 1))
-    if workers == 1 and plan.backend == "loky":
-        yield from (_one(*task) for task in tasks)
-        return
-    threads = {"inner_max_num_threads": 1} if plan.backend == "loky" else {}
-    with parallel_config(backend=plan.backend, n_jobs=workers, **threads):
-        streams = getattr(Parallel()._backend, "supports_return_generator", False)
-        found = Parallel(return_as="generator_unordered" if streams else "list")(delayed(_one)(*task) for task in tasks)
-        yield from found
+def _fan_out(work: _Work, tasks: Sequence[_Task]) -> Iterator[float]:
+    """Seconds of work of every task, as they finish; its answers are kept by then."""
+    runs, plan = [run for run, _ in tasks], work.plan
+    for place, kept in fan_out(_one, work, runs, engine=plan.engine, jobs=plan.n_jobs):
+        _keep(tasks[place][1], kept)
+        yield kept.seconds
 
 
-def _one(pipeline: Pipeline, run: _Run, plan: AuditPlan, catalogue: tuple[Attack, ...], path: Path) -> float:
-    """Run one pipeline on its members, ask everything, write the answers whole or not at all; seconds of work."""
+def _one(work: _Work, run: _Run) -> KeptRun:
+    """Run one pipeline on its members and ask everything."""
     start, code = time.monotonic(), code_version()  # read while the modules that do the work are loaded, not when it is over
-    records, members, seed = run.records, run.members, run.seed
-    parts = pipeline(*run.given.given(members), seed=seed)
+    records = work.design.records
+    given = work.design.plain if run.plain and work.design.plain else records
+    parts = work.pipeline(*given.given(run.members), seed=run.seed)
     if run.plain:
-        answers = ask_accuracies(parts, records, members)
+        answers = ask_accuracies(parts, records, run.members)
     else:
-        answers = ask(parts, records, members, plan.questions(catalogue), seed=seed)
-    seconds = time.monotonic() - start
+        answers = ask(parts, records, run.members, work.plan.questions(work.catalogue), seed=run.seed)
+    return KeptRun(answers, time.monotonic() - start, code)
+
+
+def _keep(path: Path, run: KeptRun) -> None:
+    """Write the answers whole or not at all."""
+    answers, about = run.answers, {"seconds": np.array(run.seconds), "code": np.array(run.code)}
     arrays = {f"logits/{name}": a for name, a in answers.logits.items()} | {f"scores/{n}": a for n, a in answers.scores.items()}
-    about = {"facts": np.array(json.dumps(asdict(answers.facts))), "seconds": np.array(seconds), "code": np.array(code)}
-    write_arrays(path, {**about, **arrays}, compressed=False)
-    return seconds
+    write_arrays(path, {"facts": np.array(json.dumps(asdict(answers.facts))), **about, **arrays}, compressed=False)
 
 
 def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:

@@ -18,6 +18,7 @@ from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit,
 from upcycle.audit.pipelines import make_design
 from upcycle.data import ImageSet, Store
 from upcycle.dp import DpSettings, need_extra
+from upcycle.engine import LOCAL, check_engine
 from upcycle.errors import DamagedFileError
 from upcycle.release import replace_files
 from upcycle.report import render_pipeline_audit
@@ -43,6 +44,7 @@ def audit_run(
     budget: str,
     *,
     jobs: int = 0,
+    engine: str = LOCAL,
     early_look: bool = False,
     dp: DpSettings | None = None,
     say: Say = lambda _: None,
@@ -53,14 +55,15 @@ def audit_run(
     Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz, at_risk.csv and the runs themselves (shadows),
     adds the public half to release/audit.json if the run has been released, and writes its reports again. Canaries are
     drawn in memory only: neither the store nor any released model ever holds one. Raises RunFolderError for a folder
-    without a finished store, ConfigError for `dp` without the extra [dp].
+    without a finished store, ConfigError for `dp` without the extra [dp], and for an `engine` that cannot be used.
     """
     if dp is not None:
         need_extra()
+    check_engine(engine)
     check_own_absent(Path(root))
     with prepare(None, Path(root)) as bench:
         store = bench.folder.open_store()
-        plan = plan_for(budget, seed=secret_seed(bench), n_jobs=jobs)
+        plan = plan_for(budget, seed=secret_seed(bench), n_jobs=jobs, engine=engine)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
         found = audit_bench(bench, store, run_pipeline(bench, store, dp), plan, say=say)
         publish(bench, store)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from upcycle.audit import AuditPlan
 from upcycle.audit.pipeline_audit import seconds_of_attacks
 from upcycle.audit.pipelines import Answers, Design, ask, read_answers, run_first, run_paths
+from upcycle.engine import fan_out, workers_of
 from upcycle.runs.shadows._pipeline import ShadowPipeline
 
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     others will take. Of few, short ones tell."""
     paths = run_paths(pipeline, design, plan, cache)
     pending = sum(read_answers(path) is None for path in paths)
-    workers, each = max(1, min(plan.n_jobs or cpu_count(only_physical_cores=True), pending)), 0.0
+    workers, each = workers_of(plan.engine, plan.n_jobs, pending), 0.0
     answers: Answers | None = None
     if pending >= _FEW * workers:
         say(f"running the first {workers} of {pending} pipelines, to see what they cost on this machine")
@@ -91,12 +91,12 @@ def _short_ones(
     pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int, turns: Sequence[tuple[float, bool]]
 ) -> list[list[_Timed]]:
     """Turn after turn, a pipeline of that share of the budgets per worker, side by side, and asked or not."""
-    backend = {"backend": "loky", "inner_max_num_threads": 1} if workers > 1 else {"backend": "sequential"}
     numbers = [k % len(design.members) for k in range(workers)]
-    with parallel_config(n_jobs=workers, **backend), Parallel() as parallel:
-        return [
-            parallel(delayed(_timed)(pipeline.scaled(share), design, k, plan, asks) for k in numbers) for share, asks in turns
-        ]
+    found = []
+    for share, asks in turns:
+        work = _Short(pipeline.scaled(share), design, plan, asks)
+        found.append([timed for _, timed in fan_out(_timed, work, numbers, engine=plan.engine, jobs=workers)])
+    return found
 
 
 def _whole(short: float, longer: float) -> float:
@@ -114,11 +114,22 @@ class _Timed:
     answers: Answers | None = None
 
 
-def _timed(pipeline: ShadowPipeline, design: Design, number: int, plan: AuditPlan, asks: bool) -> _Timed:
-    start, members = time.monotonic(), design.members[number]
-    parts = pipeline(*design.records.given(members), seed=design.seeds[number])
+@dataclass(frozen=True, eq=False)
+class _Short:
+    """A pipeline to be timed; `asks` whether its questions are timed, too."""
+
+    pipeline: ShadowPipeline
+    design: Design
+    plan: AuditPlan
+    asks: bool
+
+
+def _timed(work: _Short, number: int) -> _Timed:
+    design, start = work.design, time.monotonic()
+    members = design.members[number]
+    parts = work.pipeline(*design.records.given(members), seed=design.seeds[number])
     trained = time.monotonic()
-    if not asks:
+    if not work.asks:
         return _Timed(trained - start)
-    answers = ask(parts, design.records, members, plan.questions(), seed=0)
+    answers = ask(parts, design.records, members, work.plan.questions(), seed=0)
     return _Timed(trained - start, time.monotonic() - trained, answers)

@@ -13,6 +13,7 @@ from upcycle.audit import PipelineAudit, audit, plan_for
 from upcycle.config import Config
 from upcycle.data import Dataset
 from upcycle.dp import DpSettings, need_extra
+from upcycle.engine import LOCAL, check_engine
 from upcycle.errors import ConfigError
 from upcycle.report import render_comparison
 from upcycle.runs.shadows._audit import secret
@@ -60,7 +61,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
 @dataclass(frozen=True)
 class FrontierPlan:
     """`bundles` of BUNDLES; `pipelines` even; `seed` a secret that draws canaries and membership, None: one kept in the
-    folder; `jobs` workers, 0: one per physical core; `scale`: share of every budget, for a trial; `noises` of DP-SGD."""
+    folder; `jobs` workers of `engine`, 0: as many as it has cores; `scale`: share of every budget, for a trial; `noises` of DP-SGD."""
 
     bundles: tuple[str, ...] = ("core",)
     pipelines: int = 16
@@ -68,6 +69,7 @@ class FrontierPlan:
     jobs: int = 0
     scale: float = 1.0
     noises: tuple[float, ...] = (0.3, 1.0, 3.0)
+    engine: str = LOCAL
 
 
 def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say: Say = lambda _: None) -> list[dict[str, Any]]:
@@ -102,6 +104,7 @@ def _check(plan: FrontierPlan) -> None:
         problems.append(f"jobs must be 0 or more. Got {plan.jobs}. Give 0 for one per physical core.")
     if problems:
         raise ConfigError(*problems)
+    check_engine(plan.engine)
     if "dp" in plan.bundles:
         need_extra()
 
@@ -111,7 +114,7 @@ def _audited(
 ) -> PipelineAudit:
     dp = DpSettings(noises=plan.noises) if bundle == "dp" else None
     pipeline = DesignsPipeline(dataset.validation, dataset.classes, base, BUNDLES[bundle], CONTROL, dp, plan.scale)
-    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, n_jobs=plan.jobs, attacks=_ATTACKS, without_canaries=0)
+    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, n_jobs=plan.jobs, engine=plan.engine, attacks=_ATTACKS, without_canaries=0)
 
     def report(done: int, total: int, seconds: float) -> None:
         say(f"{bundle}: pipeline {done} of {total}, {seconds:.0f} s")

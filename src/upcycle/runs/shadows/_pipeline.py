@@ -85,13 +85,17 @@ class ShadowPipeline:
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
-        with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-", dir=self.work) as folder:
+        with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-", dir=self._work()) as folder:
             bench = self.bench(members, seed, Path(folder))
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
+
+    def _work(self) -> Path | None:
+        """`work`, unless this is another machine, which does not see it."""
+        return self.work if self.work and self.work.is_dir() else None
 
     def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A separate bench for one call, with all budgets."""

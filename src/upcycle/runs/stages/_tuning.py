@@ -11,6 +11,7 @@ from upcycle._files import write_json
 from upcycle._settings import with_settings
 from upcycle.config import BigGanConfig, Config, EdmConfig, GanConfig, GeneratorConfig, MixConfig
 from upcycle.data import ImageSet
+from upcycle.engine import check_engine, remote
 from upcycle.generators import can_rebuild
 from upcycle.recycle import (
     Candidate,
@@ -67,14 +68,16 @@ def tuning_stage(bench: Bench, splits: Splits) -> Facts:
     """Search, and leave the chosen settings in tuned.json."""
     bench.folder.stage("tuning")
     how = bench.config.tuning
+    if remote(how.engine):
+        check_engine(how.engine, [str(bench.folder.root.resolve())])  # judges read generator and teacher there
     silent = replace(bench, display=SilentDisplay())  # a live one holds threads, which no other process can take
     judge = TrialMemory(bench.folder.trials, SamplerJudge(silent, splits.validation()))
     choices = choices_of(bench)
     if how.strategy == "greedy":
-        rounds = greedy(choices, judge, images=how.images, jobs=how.jobs)
+        rounds = greedy(choices, judge, images=how.images, jobs=how.jobs, engine=how.engine)
     else:
         pool = candidates(choices, how.candidates, bench.config.seed)
-        rounds = halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep, jobs=how.jobs)
+        rounds = halving(pool, judge, images=how.images, rounds=how.rounds, keep=how.keep, jobs=how.jobs, engine=how.engine)
     found = search(_told(rounds, bench))
     write_json(bench.folder.document("tuning", "tuned"), dict(found.best))
     return facts_of(found)

@@ -1,0 +1,76 @@
+"""The workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from upcycle.engine._worker import placed
+from upcycle.errors import ConfigError, ResourceError
+
+_Result = TypeVar("_Result")
+
+
+@contextmanager
+def opened_dask(engine: str, host: str, port: int) -> Iterator[_Dask]:
+    """The scheduler at `host` and `port`. Raises ConfigError where it has no workers, or some of several threads."""
+    from distributed import Client
+
+    address = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"engine must be the address of a Dask scheduler. Got {engine}, where something else answers. "
+            "Give the one that `dask scheduler` printed."
+        ) from error
+    with client:
+        threads = [worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
+        if not threads or max(threads) > 1:
+            # two pieces in one process would share its number of threads and its generators of random numbers
+            got = f"workers of {max(threads)} threads" if threads else "no worker"
+            raise ConfigError(
+                f"{engine} must have workers of one thread each. Got {got}. Start them by: dask worker ADDRESS --nthreads 1."
+            )
+        yield _Dask(client, len(threads))
+
+
+class _Dask:
+    def __init__(self, client: Any, workers: int) -> None:
+        self._client, self.workers = client, workers
+
+    def on_each(self, work: Callable[[Any], _Result], piece: Any) -> Sequence[_Result]:
+        return list(self._client.run(work, piece).values())
+
+    def results(
+        self, work: Callable[[Any, Any], _Result], shared: Any, pieces: Mapping[int, Any], jobs: int, threads: int
+    ) -> Iterator[tuple[int, _Result]]:
+        from distributed import as_completed
+
+        kept = self._client.scatter(shared, broadcast=True, hash=False)
+        waiting = ((work, kept, *own, threads) for own in pieces.items())
+        flying = as_completed([self._sent(own) for own in islice(waiting, jobs or self.workers)])
+        try:
+            for future in flying:
+                yield self._result(future)
+                for own in islice(waiting, 1):
+                    flying.add(self._sent(own))
+        finally:
+            self._client.cancel(list(flying.futures))
+
+    def _sent(self, own: tuple[Any, ...]) -> Any:
+        return self._client.submit(placed, *own, pure=False)
+
+    def _result(self, future: Any) -> tuple[int, Any]:
+        from distributed.scheduler import KilledWorker
+
+        try:
+            found: tuple[int, Any] = future.result()
+        except KilledWorker as error:
+            raise ResourceError(
+                "a Dask worker must live until its work is done. Got several dead ones for one piece. "
+                "The machine may be short of memory: give fewer --jobs."
+            ) from error
+        return found
