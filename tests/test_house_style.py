@@ -21,12 +21,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"data.readers"},
     "nets": set(),
     "generators": {"nets"},
-    "recycle": {"generators", "nets", "data"},
+    "engine": set(),
+    "recycle": {"generators", "nets", "data", "engine"},
     "dp": {"recycle", "nets", "data"},
     "audit.statistics": set(),
     "audit.attacks": {"audit.statistics", "audit.copies"},
     "audit.copies": {"audit.statistics", "data"},
-    "audit.pipelines": {"audit.attacks", "audit.copies", "data"},
+    "audit.pipelines": {"audit.attacks", "audit.copies", "data", "engine"},
     "audit.verdict": {"audit.statistics", "audit.attacks"},
     "audit.score_audit": {"audit.attacks", "audit.statistics", "audit.verdict"},
     "audit.pipeline_audit": {"audit.pipelines", "audit.attacks", "audit.statistics", "audit.verdict", "data"},
@@ -35,11 +36,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"audit.statistics"},
     "runs.watch": set(),
     "runs.folder": {"audit", "audit.statistics", "report", "data"},
-    "runs.stages": {"runs.folder", "runs.watch", "audit", "release", "report", "recycle", "generators", "nets", "data"}
+    "runs.stages": {
+        "runs.folder",
+        "runs.watch",
+        "engine",
+        "audit",
+        "release",
+        "report",
+        "recycle",
+        "generators",
+        "nets",
+        "data",
+    }
     | {"audit.attacks", "audit.copies", "audit.score_audit", "audit.statistics"},
     "runs.shadows": {"runs.stages", "runs.folder", "runs.watch", "audit", "dp", "release", "report", "recycle", "generators"}
-    | {"nets", "data", "audit.attacks", "audit.pipelines", "audit.pipeline_audit"},
-    "runs": {"runs.shadows", "runs.stages", "runs.folder", "runs.watch", "audit", "report", "generators", "nets", "data"}
+    | {"nets", "data", "engine", "audit.attacks", "audit.pipelines", "audit.pipeline_audit"},
+    "runs": {
+        "runs.shadows",
+        "runs.stages",
+        "runs.folder",
+        "runs.watch",
+        "audit",
+        "report",
+        "generators",
+        "nets",
+        "data",
+        "engine",
+    }
     | {"audit.score_audit", "audit.statistics"},
     "cli": {"runs", "runs.shadows", "runs.watch", "audit", "dp", "release", "report", "data"},
 }

@@ -125,7 +125,8 @@ def test_what_is_wrong_with_a_data_set_is_one_line_from_a_process_of_its_own_too
 def test_runs_beside_one_another_share_the_cores(jobs: int, threads: int, given: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_study, "physical_cores", lambda: 8)
     config = resolve("smoke", config_file=None, overrides=[f"threads={threads}"])
-    assert _study._sharing(config, jobs).threads == given
+    assert _study._sharing(config, jobs, "local").threads == given
+    assert _study._sharing(config, jobs, "ray://head:6379").threads == (threads or 1)
 
 
 @pytest.mark.parametrize(("given", "seeds"), [("3", [0, 1, 2]), ("1-2", [1, 2]), ("2-2", [2])])

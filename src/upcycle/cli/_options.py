@@ -118,3 +118,11 @@ def _display(out: Path, as_json: bool, thumbnails: bool, tensorboard: bool) -> D
 def print_json(facts: dict[str, Any]) -> None:
     """One JSON object on standard output, and nothing else."""
     click.echo(json.dumps(facts, indent=1))
+
+
+engine_option = click.option(
+    "--engine",
+    default="local",
+    metavar="ENGINE",
+    help="Who works: local, ray://HOST:PORT or dask://HOST:PORT.  [default: local]",
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upcycle.cli._options import print_json, run_options, run_until
+from upcycle.cli._options import engine_option, print_json, run_options, run_until
 from upcycle.cli._say import say as say_line
 from upcycle.errors import ConfigError
 
@@ -22,13 +22,22 @@ BUDGETS = ("smoke", "quick", "standard", "full")
 @click.command()
 @run_options
 @click.option("--budget", type=click.Choice(BUDGETS), help="Audit the finished run DATA by shadow pipelines with canaries.")
-@click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the physical cores).")
+@click.option("--jobs", type=int, default=0, help="Pipelines at a time with --budget (default: the cores of the engine).")
+@engine_option
 @click.option("--early-look", is_flag=True, help="With --budget: stop half-way if the student leaks by then.")
 @click.option("--dp/--no-dp", default=None, help="With --budget: compare with DP-SGD classifiers.  [default: full only]")
 @click.option("--dp-clip", type=click.FloatRange(0, min_open=True), help="Largest gradient norm of a record.  [default: 1]")
 @click.pass_context
 def audit(
-    context: click.Context, /, budget: str | None, jobs: int, early_look: bool, data: str, out: Path | None, **options: Any
+    context: click.Context,
+    /,
+    budget: str | None,
+    jobs: int,
+    engine: str,
+    early_look: bool,
+    data: str,
+    out: Path | None,
+    **options: Any,
 ) -> None:
     """Run up to the audit: membership inference on student, baseline and teacher.
 
@@ -41,6 +50,8 @@ def audit(
     if early_look and budget not in ("standard", "full"):
         raise ConfigError(f"--early-look needs --budget standard or full. Got {budget or 'none'}. Drop it or change --budget.")
     if budget is None:
+        if engine != "local":
+            raise ConfigError(f"--engine must stand next to --budget. Got {engine} without it. Give --budget standard or full.")
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
         run_until("audit", data, out, **options)
@@ -55,7 +66,7 @@ def audit(
 
     as_json = bool(options.get("as_json"))
     say = partial(say_line, err=as_json)
-    found = audit_run(Path(data), budget, jobs=jobs, early_look=early_look, dp=comparator, say=say)
+    found = audit_run(Path(data), budget, jobs=jobs, engine=engine, early_look=early_look, dp=comparator, say=say)
     if as_json:
         print_json(found.to_json())
     else:

@@ -1,10 +1,11 @@
 """upcycle frontier"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from upcycle.cli._options import json_option, print_json
+from upcycle.cli._options import engine_option, json_option, print_json
 from upcycle.cli._say import say
 
 
@@ -13,7 +14,8 @@ from upcycle.cli._say import say
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made, or resumed.")
 @click.option("--bundle", "bundles", multiple=True, help="core, steps, support or dp; may be repeated (default: core).")
 @click.option("--pipelines", type=int, default=16, show_default=True, help="Runs of every recipe, an even number.")
-@click.option("--jobs", type=int, default=0, help="Pipelines at a time; 0 = the physical cores.")
+@click.option("--jobs", type=int, default=0, help="Pipelines at a time; 0 = as many as the engine has cores.")
+@engine_option
 @click.option("--preset", help="Recipe that the others differ from: quick, standard or best (default: quick).")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting of all recipes; may be repeated.")
 @json_option
@@ -21,11 +23,10 @@ def frontier(
     data: str,
     out: Path,
     bundles: tuple[str, ...],
-    pipelines: int,
-    jobs: int,
     preset: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Accuracy against audited leakage of several recipes on DATA: plain, screened, supported, under DP-SGD.
 
@@ -38,7 +39,7 @@ def frontier(
     from upcycle.runs.shadows import FrontierPlan, frontier
 
     base = resolve(preset, config_file=None, overrides=overrides)
-    plan = FrontierPlan(bundles or ("core",), pipelines, None, jobs)
+    plan = FrontierPlan(bundles or ("core",), **how)
     rows = frontier(read(data, config=base.data, seed=base.seed), out, base, plan, lambda line: say(line, err=as_json))
     if as_json:
         print_json({"rows": rows})

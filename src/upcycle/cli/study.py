@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upcycle.cli._options import engine_option
 from upcycle.cli._say import say
 
 if TYPE_CHECKING:
@@ -38,15 +39,20 @@ def _seeds(_: click.Context, __: click.Parameter, value: str) -> range:
     help="Seeds of each set; 3 means 0 to 2.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time, each on its share of the cores."
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Runs at a time, each on its share of the cores.  [default: 1; another engine: all]",
 )
+@engine_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs, study.json and study.md.")
 @click.option("--preset", help="quick, standard or best.  [default: quick]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings for all runs.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one setting of all runs; repeatable.")
 @click.option("--limit", type=float, metavar="MINUTES", help="Do less in runs that would take longer than this.")
 @click.option("--json", "as_json", is_flag=True, help="Print study.json at the end.")
-def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json: bool, **settings: Any) -> None:
+def study(
+    datasets: tuple[str, ...], seeds: range, jobs: int | None, engine: str, out: Path, as_json: bool, **settings: Any
+) -> None:
     """Make the paper's table: baseline accuracy, plain CAS, student, gap, leakage and minutes per data set, over several seeds.
 
     Every row is a separate run in OUT/runs; the same command resumes. OUT/study.json and OUT/study.md are updated after each.
@@ -56,7 +62,7 @@ def study(datasets: tuple[str, ...], seeds: range, jobs: int, out: Path, as_json
     from upcycle.runs import study as walk
 
     config_of = partial(_config, **settings)
-    for row in walk(datasets, out, config_of, seeds, jobs=jobs, display_of=_named_lines):
+    for row in walk(datasets, out, config_of, seeds, jobs=jobs, engine=engine, display_of=_named_lines):
         line = f"{row['dataset']} seed {row['seed']}: gap {row['gap_points']:+.2f} points, {row['minutes']:.1f} min"
         say(line, err=True)
     for line in (out / ("study.json" if as_json else "study.md")).read_text(encoding="utf-8").splitlines():

@@ -14,7 +14,9 @@ from upcycle.errors import ConfigError
 
 LOCAL: Final = "local"
 _PATIENCE: Final = 5.0  # seconds; a scheduler that is there accepts a connection in far less
-_Shared, _Piece, _Result = TypeVar("_Shared"), TypeVar("_Piece"), TypeVar("_Result")
+_Shared = TypeVar("_Shared")
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
 Work = Callable[[_Shared, _Piece], _Result]
 
 
@@ -45,9 +47,9 @@ def fan_out(
 ) -> Iterator[tuple[int, _Result]]:
     """(Position, work(shared, piece)) of every piece, as each is done.
 
-    `engine` is "local", "ray://HOST:PORT" or "dask://HOST:PORT"; `jobs` pieces are done at a time, 0: as many as there are
-    cores; each has `threads`, 0: what its process has. One local job is done in this process. A worker that dies is replaced, and its piece is done
-    again. Raises ConfigError for an engine that cannot be used (see `check_engine`), before any work starts.
+    `engine` is "local", "ray://HOST:PORT" or "dask://HOST:PORT"; `jobs` pieces are done at a time, 0: as many as it has cores;
+    each has `threads`, 0: what its process has. One local job is done in this process. A worker that dies is replaced, and its
+    piece is done again. Raises ConfigError for an engine that cannot be used (see `check_engine`), before any work starts.
     """
     by_place = dict(enumerate(pieces))
     if not by_place:
@@ -87,9 +89,7 @@ def _same_code(workers: Engine, engine: str, folders: Sequence[str] = ()) -> lis
     """Every worker; another version of upcycle would give other answers under the same name."""
     here, found = worker_here(()), workers.on_each(worker_here, tuple(folders))
     if others := sorted({worker.version for worker in found} - {here.version}):
-        raise ConfigError(
-            f"workers of {engine} must run upcycle {here.version}. Got {', '.join(others)}. Install the same one on all."
-        )
+        raise ConfigError(f"workers of {engine} must run {here.version}. Got {', '.join(others)}. Install the same one on all.")
     return list(found)
 
 

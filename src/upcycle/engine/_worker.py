@@ -10,12 +10,16 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-_Shared, _Piece, _Result = TypeVar("_Shared"), TypeVar("_Piece"), TypeVar("_Result")
+from upcycle._code_version import code_version
+
+_Shared = TypeVar("_Shared")
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The `version` of upcycle that a worker runs, and those of the folders asked for that are `unseen` by it."""
+    """The `version` of the code that a worker runs, and those of the folders asked for that are `unseen` by it."""
 
     version: str
     unseen: tuple[str, ...]
@@ -23,9 +27,7 @@ class Worker:
 
 def worker_here(folders: Sequence[str]) -> Worker:
     """The worker in which this is called."""
-    from upcycle import __version__
-
-    return Worker(__version__, tuple(path for path in folders if not Path(path).exists()))
+    return Worker(code_version(), tuple(path for path in folders if not Path(path).exists()))
 
 
 def placed(

@@ -51,24 +51,24 @@ def study(
     config_of: Callable[[int], Config],
     seeds: Sequence[int],
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     engine: str = LOCAL,
     display_of: Callable[[str], Display] = lambda _: SilentDisplay(),
 ) -> Iterator[Row]:
     """Do (or resume) the run of every set and seed; yields each row when its run is over. The rows so far, with their
     summary, are in OUT/study.json and OUT/study.md at any moment.
 
-    `config_of` gives the configuration of a seed. `jobs` runs go on at a time, each in a process of its own with its share of
-    the cores; their rows come as they finish. `engine` may be ray://HOST:PORT or dask://HOST:PORT, whose workers must see OUT
-    and the data under the same names. `display_of` makes the display of a run from its name, in the process of the run. Raises
-    ConfigError where two data sets would share a name, or the engine cannot be used.
+    `config_of` gives the configuration of a seed. `jobs` runs go on at a time, each in its own process with its share of the
+    cores; None: one, or as many as another engine has cores. Rows come as runs finish. `engine` may be ray://HOST:PORT or
+    dask://HOST:PORT, whose workers must see OUT and the data under the same names. `display_of` makes the display of a run from
+    its name, in the process of the run. Raises ConfigError where two data sets would share a name, or an engine is of no use.
     """
     out, names = Path(out), [dataset_name(dataset) for dataset in datasets]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"data sets must have different names. Got {', '.join(twice)} twice. Rename one of the files.")
     # all sets once before any of them twice: an early stop leaves a whole table
     runs = [(seed, name, dataset) for seed in seeds for name, dataset in zip(names, datasets, strict=True)]
-    jobs = min(jobs, len(runs))
+    jobs = min((0 if remote(engine) else 1) if jobs is None else jobs, len(runs))
     if remote(engine):
         out.mkdir(parents=True, exist_ok=True)
         check_engine(engine, [str(out.resolve()), *(str(Path(name).resolve()) for name in datasets if Path(name).exists())])
@@ -97,11 +97,10 @@ def _finished(tasks: Sequence[_Task], jobs: int, engine: str, display_of: Callab
         yield tasks[place]
 
 
-def _do(task: _Task, display_of: Callable[[str], Display]) -> _Task:
-    """Do the run of `task`, which comes back so that a stream in any order says whose it was."""
+def _do(display_of: Callable[[str], Display], task: _Task) -> None:
+    """Do the run of `task`."""
     with contextlib.closing(display_of(task.folder.name)) as display:
         run(task.dataset, task.folder, task.config, display=display)
-    return task
 
 
 def dataset_name(dataset: str) -> str:

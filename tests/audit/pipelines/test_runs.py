@@ -15,12 +15,13 @@ import pytest
 
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Constant, Memory, run_shadows
+from upcycle._code_version import code_version, sources_hash
 from upcycle.audit.pipeline_audit import audit
 from upcycle.audit.pipelines._canaries import CanaryCounts
 from upcycle.audit.pipelines._contract import Parts
 from upcycle.audit.pipelines._design import make_design
 from upcycle.audit.pipelines._plan import plan_for
-from upcycle.audit.pipelines._runs import code_version, run_paths, sources_hash
+from upcycle.audit.pipelines._runs import run_paths
 from upcycle.errors import AuditInputError
 
 PLAN = plan_for(
@@ -125,25 +126,6 @@ def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:
     one = run_shadows(pipeline, design, PLAN)
     two = run_shadows(pipeline, design, replace(PLAN, n_jobs=2))
     assert all((one.logits[name] == two.logits[name]).all() for name in one.logits)
-
-
-def test_a_registered_backend_is_used() -> None:
-    from joblib import register_parallel_backend
-    from joblib._parallel_backends import SequentialBackend
-
-    used: list[bool] = []
-
-    class Elsewhere(SequentialBackend):
-        supports_return_generator = False
-
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            used.append(True)
-            return 1
-
-    register_parallel_backend("elsewhere", Elsewhere)
-    design = make_design(pool(), PLAN)
-    run_shadows(Constant(), design, replace(PLAN, backend="elsewhere"))
-    assert used
 
 
 _KILLED = """

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._code_version import code_version
 from upcycle._files import write_arrays
 from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canaries import Records
@@ -30,22 +31,6 @@ from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
 from upcycle.engine import fan_out
 from upcycle.errors import AuditInputError
-
-
-@cache
-def code_version() -> str:
-    """The package's version and a hash of all its Python sources: it changes with every edit, committed or not."""
-    return f"upcycle {metadata.version('upcycle')}, sources {sources_hash(Path(__file__).parents[2])}"
-
-
-def sources_hash(package: Path) -> str:
-    """Eight hexadecimal digits over names and bytes of all .py files below `package`."""
-    found = hashlib.blake2b(digest_size=4)
-    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
-        content = path.read_bytes()
-        found.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
-        found.update(content)
-    return found.hexdigest()
 
 
 FORMAT = 3  # of the questions and of the files; another number makes old files strangers

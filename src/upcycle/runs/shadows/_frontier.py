@@ -61,7 +61,8 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
 @dataclass(frozen=True)
 class FrontierPlan:
     """`bundles` of BUNDLES; `pipelines` even; `seed` a secret that draws canaries and membership, None: one kept in the
-    folder; `jobs` workers of `engine`, 0: as many as it has cores; `scale`: share of every budget, for a trial; `noises` of DP-SGD."""
+    folder; `jobs` at a time on `engine`, 0: as many as it has cores; `scale`: share of every budget, for a trial; `noises` of
+    DP-SGD."""
 
     bundles: tuple[str, ...] = ("core",)
     pipelines: int = 16
@@ -114,7 +115,15 @@ def _audited(
 ) -> PipelineAudit:
     dp = DpSettings(noises=plan.noises) if bundle == "dp" else None
     pipeline = DesignsPipeline(dataset.validation, dataset.classes, base, BUNDLES[bundle], CONTROL, dp, plan.scale)
-    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, n_jobs=plan.jobs, engine=plan.engine, attacks=_ATTACKS, without_canaries=0)
+    wanted = plan_for(
+        "standard",
+        pipelines=plan.pipelines,
+        seed=seed,
+        n_jobs=plan.jobs,
+        engine=plan.engine,
+        attacks=_ATTACKS,
+        without_canaries=0,
+    )
 
     def report(done: int, total: int, seconds: float) -> None:
         say(f"{bundle}: pipeline {done} of {total}, {seconds:.0f} s")
