@@ -67,16 +67,14 @@ def started(script: str, folder: Path, *arguments: str) -> tuple[subprocess.Pope
 
 @pytest.fixture(scope="module", params=["ray", "dask"])
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    os.environ.update(_QUIET)  # and not for this test alone: Ray reads them once, when it is first imported
     pytest.importorskip({"ray": "ray", "dask": "distributed"}[request.param])
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in _QUIET.items():
-            patch.setenv(name, value)
-        script, arguments = {"ray": (_RAY, ()), "dask": (_DASK, ("1",))}[request.param]
-        process, address = started(script, tmp_path_factory.mktemp(request.param), *arguments)
-        try:
-            yield f"{request.param}://{address}"
-        finally:
-            process.communicate(timeout=60)
+    script, arguments = {"ray": (_RAY, ()), "dask": (_DASK, ("1",))}[request.param]
+    process, address = started(script, tmp_path_factory.mktemp(request.param), *arguments)
+    try:
+        yield f"{request.param}://{address}"
+    finally:
+        process.communicate(timeout=60)
 
 
 def test_pieces_come_back_and_errors_keep_their_problems(cluster: str, tmp_path: Path) -> None:

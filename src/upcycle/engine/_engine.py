@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Final, Protocol, TypeVar
 
+from upcycle.engine._address import reach
 from upcycle.engine._worker import Worker, worker_here
 from upcycle.errors import ConfigError
 
 LOCAL: Final = "local"
-_PATIENCE: Final = 5.0  # seconds; a scheduler that is there accepts a connection in far less
 _Shared = TypeVar("_Shared")
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -106,7 +105,7 @@ def _opened(engine: str) -> AbstractContextManager[Engine]:
         )
     library, host, port = found[1], found[2].strip("[]"), int(found[3])
     _need(library)
-    _reach(engine, host, port)
+    reach(engine, host, port)
     if library == "ray":
         from upcycle.engine._ray import opened_ray
 
@@ -117,20 +116,5 @@ def _opened(engine: str) -> AbstractContextManager[Engine]:
 
 
 def _need(library: str) -> None:
-    try:
-        importlib.import_module("distributed" if library == "dask" else library)
-    except ImportError as error:
-        raise ConfigError(
-            f"engine {library} must have its library installed. Got none. Run: pip install 'upcycle[{library}]'."
-        ) from error
-
-
-def _reach(engine: str, host: str, port: int) -> None:
-    """Both libraries wait for minutes where nobody answers."""
-    try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
-    except OSError as error:
-        raise ConfigError(
-            f"engine must be an address that answers. Got none at {engine} ({error}). "
-            "Start the cluster, or see which address its scheduler printed."
-        ) from error
+    if find_spec("distributed" if library == "dask" else library) is None:
+        raise ConfigError(f"engine {library} must have its library installed. Got none. Run: pip install 'upcycle[{library}]'.")

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from upcycle.engine._address import reach
 from upcycle.engine._worker import placed
 from upcycle.errors import ConfigError, ResourceError
 
 _RETRIES: Final = 3
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
 _Result = TypeVar("_Result")
 
 
@@ -25,6 +27,8 @@ def opened_ray(engine: str, host: str, port: int) -> Iterator[_Ray]:
 
     ours = not ray.is_initialized()
     if ours:
+        if host in _HERE:  # Ray takes the address of the network for it, and waits for minutes there
+            reach(engine, ray.util.get_node_ip_address(), port)
         try:
             ray.init(address=f"{host}:{port}", log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
