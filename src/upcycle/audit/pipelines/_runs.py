@@ -14,8 +14,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,6 @@ from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
 from upcycle.engine import fan_out
 from upcycle.errors import AuditInputError
-
 
 FORMAT = 3  # of the questions and of the files; another number makes old files strangers
 Report = Callable[[int, int, float], None]
