@@ -45,7 +45,7 @@ _DASK = """
 import sys
 from distributed import LocalCluster
 if __name__ == "__main__":
-    quiet = {"dashboard_address": None, "worker_dashboard_address": None}
+    quiet = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": None}
     cluster = LocalCluster(n_workers=2, threads_per_worker=int(sys.argv[1]), processes=True, host="127.0.0.1", **quiet)
     print(cluster.scheduler_address.removeprefix("tcp://"), flush=True)
     sys.stdin.read()

@@ -51,7 +51,8 @@ class _Dask:
 
         kept = self._client.scatter(shared, broadcast=True, hash=False)
         waiting = ((work, kept, *own, threads) for own in pieces.items())
-        flying = as_completed([self._sent(own) for own in islice(waiting, jobs or self.workers)])
+        first = [self._sent(own) for own in islice(waiting, jobs or self.workers)]
+        flying = as_completed(first, loop=self._client.loop)
         try:
             for future in flying:
                 yield self._result(future)
