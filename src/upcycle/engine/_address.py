@@ -1,7 +1,5 @@
 """Whether anybody answers at an address."""
 
-from __future__ import annotations
-
 import socket
 from typing import Final
 

@@ -1,7 +1,5 @@
 """One loop over independent pieces of work, whichever engine does them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
