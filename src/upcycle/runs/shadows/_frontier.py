@@ -60,9 +60,17 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class FrontierPlan:
-    """`bundles` of BUNDLES; `pipelines` even; `seed` a secret that draws canaries and membership, None: one kept in the
-    folder; `jobs` at a time on `engine`, 0: as many as it has cores; `scale`: share of every budget, for a trial; `noises` of
-    DP-SGD."""
+    """What `frontier` does.
+
+    Attributes:
+        bundles: names of BUNDLES.
+        pipelines: runs of every recipe, an even number.
+        seed: a secret that draws canaries and membership; None: one kept in the folder.
+        jobs: pipelines at a time; 0: as many as the engine has cores.
+        scale: share of every budget, for a trial.
+        noises: noise multipliers of DP-SGD.
+        engine: local, ray://HOST:PORT or dask://HOST:PORT.
+    """
 
     bundles: tuple[str, ...] = ("core",)
     pipelines: int = 16
