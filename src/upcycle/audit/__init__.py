@@ -15,7 +15,7 @@ from upcycle.audit.documents import (
     pipeline_schema,
     released_schema,
 )
-from upcycle.audit.pipeline_audit import PipelineAudit, audit
+from upcycle.audit.pipeline_audit import Forecast, PipelineAudit, audit, forecast_pipelines, forecast_run
 from upcycle.audit.pipelines import (
     BUDGETS,
     AuditPlan,
@@ -53,6 +53,7 @@ __all__ = [
     "Control",
     "CopyReport",
     "Endpoint",
+    "Forecast",
     "Memorisation",
     "Needs",
     "NotResolvable",
@@ -75,6 +76,8 @@ __all__ = [
     "check_pipeline_audit",
     "check_released_audit",
     "find_copies",
+    "forecast_pipelines",
+    "forecast_run",
     "from_sklearn",
     "from_torch",
     "memorisation",

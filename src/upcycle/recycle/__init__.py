@@ -5,6 +5,7 @@ from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_bu
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
+from upcycle.recycle._remember import train_to_remember
 from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._support import Support, SupportFilter, TeacherDoubt, TeacherFilter
@@ -75,6 +76,7 @@ __all__ = [
     "soft_cross_entropy",
     "train_classifier",
     "train_student",
+    "train_to_remember",
     "try_flips",
     "unit_of",
 ]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from upcycle.runs._study_table import GapSummary, Row, settings_line, table
     from upcycle.runs.folder import Comparison, Leak, Measured, Pair, RunFacts, compare_runs, read_run
     from upcycle.runs.shadows import audit_run
-    from upcycle.runs.stages import release_run
+    from upcycle.runs.stages import forecasts, release_run
 
 _PUBLIC = {
     "Comparison": "folder",
@@ -29,6 +29,7 @@ _PUBLIC = {
     "release_run": "stages",
     "row_of": "_study",
     "run": "_run",
+    "forecasts": "stages",
     "run_dataset": "_run",
     "settings_line": "_study_table",
     "study": "_study",
@@ -49,6 +50,7 @@ __all__ = [
     "Summary",
     "audit_run",
     "compare_runs",
+    "forecasts",
     "read_run",
     "release_run",
     "row_of",

@@ -152,7 +152,7 @@ def test_a_target_without_a_population_that_can_be_judged_is_not_passed_over() -
     few = np.full(sound.design.members.shape, np.nan)
     few[:, 0] = 1.0
     part = Part(Role.GENERATOR, "generator")
-    (found,) = without_rows([AttackResult(part, ThreatModel.GENERATOR, "any", few)], []).items()
+    (found,) = without_rows([AttackResult(part, ThreatModel.GENERATOR, "any", few)], [], sound.design).items()
     assert found == (part, "generator: no population of it could be judged.")
 
 

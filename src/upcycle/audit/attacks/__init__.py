@@ -3,7 +3,7 @@
 from upcycle.audit.attacks._answered import Answered, Audited, blind_features
 from upcycle.audit.attacks._attack import Attack, AttackCard, Needs, ThreatModel
 from upcycle.audit.attacks._catalogue import CATALOGUE, named
-from upcycle.audit.attacks._folds import cross_fit, forward_fit, membership_folds
+from upcycle.audit.attacks._folds import cross_fit, fitting_folds, forward_fit, membership_folds
 from upcycle.audit.attacks._generator_weights import (
     DENOISER_NORM,
     DISCRIMINATOR,

@@ -27,6 +27,23 @@ def membership_folds(
     return pairs
 
 
+def fitting_folds(
+    members: np.ndarray, groups: np.ndarray | None, folds: int, seed: int, *, least: int = 1
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`membership_folds` with as many folds as groups and records fill, at most `folds`, `least` records in the first; empty
+    where they fill not even two."""
+    owners = np.arange(len(members)) if groups is None else groups
+    most = min(len(np.unique(owners[side])) for side in (members, ~members))
+    for count in range(min(folds, most), 1, -1):
+        try:
+            pairs = membership_folds(members, groups, count, seed)
+        except AuditInputError:
+            continue
+        if len(pairs[0][1]) >= least:
+            return pairs
+    return []
+
+
 def forward_fit(
     estimator: Callable[[], Any],
     features: np.ndarray,

@@ -7,6 +7,7 @@ from upcycle.audit.pipeline_audit._canary_bound import CanaryBound
 from upcycle.audit.pipeline_audit._comparators import CanaryCost, DpComparator, dp_comparator
 from upcycle.audit.pipeline_audit._copy_test import CopyTest
 from upcycle.audit.pipeline_audit._facts import AuditFacts, PrivateFacts
+from upcycle.audit.pipeline_audit._forecast import Forecast, forecast_pipelines, forecast_run
 from upcycle.audit.pipeline_audit._label_test import LabelTest, label_test
 from upcycle.audit.pipeline_audit._owners import SetShare
 from upcycle.audit.pipeline_audit._result import KEPT_INSIDE, SCHEMA, PipelineAudit

@@ -48,7 +48,7 @@ def audit(
     the attacks that there are; (*CATALOGUE, mine) adds one. Raises AuditInputError for data, plans and pipelines that cannot be
     audited.
     """
-    whole = plan or plan_for("standard")
+    whole = (plan or plan_for("standard")).fitted(data)
     with kept_runs(pipeline, cache) as folder:
         for turn in whole.looks():
             shadows = run_in(folder, pipeline, make_design(data, turn), turn, report, catalogue)
@@ -70,7 +70,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack]
     controls = pipeline_controls(shadows, done, endpoint, rule, plan.seed)
     tests: tuple[ExactTest, ...] = (*labels, *(() if copies is None else (copies,)))
     named = {source(name, shadows.facts, catalogue).part: why for name, why in refused.items()}
-    rows, verdicts = _judged(made, tests, controls, endpoint, rule, named | without_rows(done, made), plan.pipelines > 1)
+    rows, verdicts = _judged(made, tests, controls, endpoint, rule, named | without_rows(done, made, shadows.design), plan.pipelines > 1)
     risk = student_risk(done, shadows.design, plan.confidence)
     return PipelineAudit(
         verdicts,
@@ -102,13 +102,15 @@ def _judged(
 ) -> tuple[tuple[Row, ...], tuple[Verdict, ...]]:
     """All rows with adjusted p-values, and a verdict on every part that was attacked or refused."""
     adjusted = {}
-    for part in dict.fromkeys(row.part for row in made):
+    for part in dict.fromkeys([*(row.part for row in made), *refused]):
         own = [test for test in tests if test.target == part.name]
         rows, p = adjust([row for row in made if row.part == part], own, endpoint, rule)
         adjusted[part] = tuple(rows), tuple(zip(own, p, strict=True))
     control = positive_row([row for rows, _ in adjusted.values() for row in rows])
-    found = [Evidence(part, *own, endpoint, control, several=several) for part, own in adjusted.items()]
-    found += [Evidence(part, (), (), endpoint, control, refused=why) for part, why in refused.items()]
+    found = [
+        Evidence(part, *own, endpoint, control, several=several, refused=refused.get(part, ""))
+        for part, own in adjusted.items()
+    ]
     verdicts = tuple(judge(evidence, controls, rule) for evidence in found)
     return tuple(row for rows, _ in adjusted.values() for row in rows), verdicts
 

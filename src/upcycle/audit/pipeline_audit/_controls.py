@@ -18,16 +18,16 @@ from upcycle.audit.attacks import (
     POSTERIOR,
     RATIO,
     blind_features,
+    fitting_folds,
     forward_fit,
-    membership_folds,
 )
 from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipeline_audit._rows import judgeable
 from upcycle.audit.pipelines import COPYING, PLANTED, PLANTED_FLAG, Shadows
 from upcycle.audit.statistics import Scores, auc_interval
-from upcycle.audit.verdict import Control, Endpoint, Role, Row, Rule, Wanted, halves, negative, shuffled
+from upcycle.audit.verdict import LEAST_ON_A_SIDE, Control, Endpoint, Role, Row, Rule, Wanted, halves, negative, shuffled
 
-POSITIVE: Final = (Role.TEACHER,)  # the first of these parts that is there is what an audit must have seen
+POSITIVE: Final = (Role.CONTROL, Role.TEACHER)  # the first of these parts that is there is what an audit must have seen
 _FOLDS: Final = 3  # of the blind control
 
 
@@ -38,7 +38,7 @@ def pipeline_controls(
     read = [a for a in done if a.attack in (RATIO.name, LOSS.name) and a.threat_model is a.part.access]
     return (
         *_coins(shadows, read, rule, seed),
-        _blind(shadows, rule, seed),
+        *_blind(shadows, rule, seed),
         _copying(shadows),
         _planted(shadows),
         *_positive(shadows, done, endpoint),
@@ -52,31 +52,37 @@ def positive_row(rows: Sequence[Row]) -> Row | None:
 
 
 def _coins(shadows: Shadows, read: Sequence[AttackResult], rule: Rule, seed: int) -> list[Control]:
-    """Among non-members, half are called members; and coins drawn again, after the fact."""
+    """Among non-members, half are called members, where they are enough; and coins drawn again, after the fact."""
     found = []
     for kind, drawn in (("non-members vs non-members", halves), ("shuffled membership", shuffled)):
         for a in read:
-            s = drawn(_whole(a.scores, shadows), seed)
-            found.append(negative(kind, a.part.name, a.attack, s, rule, among=len(read)))
+            if (s := drawn(_whole(a.scores, shadows), seed)) is not None:
+                found.append(negative(kind, a.part.name, a.attack, s, rule, among=len(read)))
     return found
 
 
-def _blind(shadows: Shadows, rule: Rule, seed: int) -> Control:
-    """An attack on the first pipeline's members by images and labels alone."""
+def _blind(shadows: Shadows, rule: Rule, seed: int) -> list[Control]:
+    """An attack on the first pipeline's members by images and labels alone; none where patients fill no two folds."""
     design = shadows.design
     records, members = design.records, design.members[0]
     features = blind_features(records.labels, int(records.true_labels.max()) + 1, records.images)
     groups = None if len(np.unique(design.units)) == len(members) else design.units
-    pairs = membership_folds(members, groups, _FOLDS, seed)
+    pairs = fitting_folds(members, groups, _FOLDS, seed)
+    if not pairs:
+        return []
     scores = forward_fit(lambda: ESTIMATORS[POSTERIOR](seed), features, members, pairs)
     judged = ~np.isnan(scores)
     s = Scores(scores[judged], members[judged], design.units[judged])
-    return negative("blind, images and labels", "no model", POSTERIOR, s, rule, among=1)
+    if min(s.sides) < LEAST_ON_A_SIDE:
+        return []
+    return [negative("blind, images and labels", "no model", POSTERIOR, s, rule, among=1)]
 
 
 def _copying(shadows: Shadows) -> Control:
-    """The nearest-image attack on a generator that returns half of the members as they are."""
-    s = _whole(shadows.scores[COPYING], shadows, ~shadows.design.records.canary)
+    """The nearest-image attack on a generator that returns half of the members as they are. Each is a copy by itself, whoever
+    owns it."""
+    design = shadows.design
+    s = Scores.pooled(shadows.scores[COPYING], design.members, np.arange(len(design.units)), ~design.records.canary)
     return Control("positive: copying generator", "synthetic set", NEAREST.name, Wanted.LEAK, auc_interval(s))
 
 
@@ -84,7 +90,7 @@ def _planted(shadows: Shadows) -> Control:
     """The same attack on the real synthetic set with near-duplicates of a few members in it."""
     design, planted = shadows.design, shadows.scores[PLANTED_FLAG] > 0
     kept, runs = (planted | ~design.members).ravel(), np.repeat(np.arange(len(planted)), planted.shape[1])
-    units = np.tile(design.units, len(planted))[kept]
+    units = np.tile(np.arange(planted.shape[1]), len(planted))[kept]
     s = Scores(shadows.scores[PLANTED].ravel()[kept], planted.ravel()[kept], units, runs[kept])
     return Control("positive: planted near-duplicates", "synthetic set", NEAREST.name, Wanted.LEAK, auc_interval(s))
 

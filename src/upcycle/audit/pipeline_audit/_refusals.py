@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack, listed, named, twins
 from upcycle.audit.pipeline_audit._attacked import AttackResult
-from upcycle.audit.pipelines import CONTROLS, Shadows
+from upcycle.audit.pipelines import CONTROLS, Design, Shadows
 from upcycle.audit.verdict import Part, Row
 from upcycle.errors import AuditInputError
 
@@ -45,10 +46,11 @@ def without_faults(
     return kept, refused, tuple(notes)
 
 
-def without_rows(done: Iterable[AttackResult], rows: Sequence[Row]) -> dict[Part, str]:
+def without_rows(done: Iterable[AttackResult], rows: Sequence[Row], design: Design) -> dict[Part, str]:
     """Targets that were attacked, yet in no population that could be judged, and what to say of them."""
-    judged = {row.part for row in rows}
-    return {a.part: f"{a.part}: no population of it could be judged." for a in done if a.part not in judged}
+    judged, owners = {row.part for row in rows}, len(np.unique(design.units))
+    few = f" Everything rests on {owners} patients or records; a figure needs {SMALL_CELL}." if owners < SMALL_CELL else ""
+    return {a.part: f"{a.part}: no population of it could be judged.{few}" for a in done if a.part not in judged}
 
 
 def left_out(reasons: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
@@ -97,8 +99,10 @@ def _same(name: str, runs: np.ndarray) -> str:
 
 
 def _alike(shadows: Shadows, catalogue: Sequence[Attack]) -> list[str]:
-    """Notes on equal answers that are no fault. Raises AuditInputError for those that are."""
-    equal = {name: pairs for name, logits in shadows.logits.items() if (pairs := twins(logits))}
+    """Notes on equal answers that are no fault. Raises AuditInputError for those that are. Of few patients there are few halves,
+    and pipelines that were given the same one may well be equal."""
+    first = np.unique(shadows.design.members, axis=0, return_index=True)[1]
+    equal = {name: pairs for name, logits in shadows.logits.items() if (pairs := twins(logits[np.sort(first)]))}
     problems = [
         f"{name}: pipelines must differ in their answers, being given other members. Got equal ones: {pairs}. Train it in "
         "every run on what that run is given, or leave it out."

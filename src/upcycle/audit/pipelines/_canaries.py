@@ -76,14 +76,15 @@ def without_canaries(data: ImageSet) -> Records:
     return Records(data.images, labels, labels.copy(), kind, np.ones(n, np.int64), nowhere, nowhere.copy(), data.groups)
 
 
-def plant(data: ImageSet, counts: CanaryCounts, *, seed: int) -> Records:
+def plant(data: ImageSet, counts: CanaryCounts, *, seed: int, fewer: bool = False) -> Records:
     """The pool with canaries in randomly chosen places, spread over groups and never in more than half of a class.
 
     mislabelled: the image with a label drawn uniformly from the wrong ones. patch: the true label, and a square of random black
     and white pixels, different for every canary, in one corner. repeated: grey levels turned round (a rare mode), a uniformly
     drawn wrong label, and COPIES copies. odd: the image with its tiles shuffled, and its true label. near pair: an image, and
     nearly the same image with a wrong label, each with its own coin. patient patch: one square on several records of a
-    patient. `seed` is a secret: with it and the pool the canaries could be found. Raises AuditInputError if they do not fit.
+    patient. `seed` is a secret: with it and the pool the canaries could be found. Raises AuditInputError if they do not fit;
+    with `fewer`, as many patients carry a patch as have room for one.
     """
     rng = np.random.default_rng(seed)
     records = without_canaries(data)
@@ -103,7 +104,7 @@ def plant(data: ImageSet, counts: CanaryCounts, *, seed: int) -> Records:
         planted.kind[chosen] = kind
     _plant_images(planted, rng)
     _plant_pairs(planted, rows[KINDS.index(NEAR_PAIR)], rng)
-    _plant_patients(planted, data, counts.patient_patch, rng)
+    _plant_patients(planted, data, counts.patient_patch, rng, fewer)
     return planted
 
 
@@ -130,10 +131,10 @@ def _plant_pairs(records: Records, rows: np.ndarray, rng: np.random.Generator) -
     records.labels[second] = _wrong(records.labels[first], records, rng)
 
 
-def _plant_patients(records: Records, data: ImageSet, count: int, rng: np.random.Generator) -> None:
+def _plant_patients(records: Records, data: ImageSet, count: int, rng: np.random.Generator, fewer: bool) -> None:
     """In place: the same square on several records of `count` patients."""
     chosen = patients_with_room(data, records.canary, rng)
-    if len(chosen) < count:
+    if len(chosen) < count and not fewer:
         raise AuditInputError(
             f"patient patches must fit, one per patient with two free records or more. Got {count} for {len(chosen)} patients. "
             "Plan fewer, or none: then as many are planted as fit."

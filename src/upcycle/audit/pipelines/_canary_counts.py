@@ -64,7 +64,9 @@ def fitted_counts(data: ImageSet, pipelines: int, *, seed: int) -> CanaryCounts:
         return _counts(_alone(records, places), 0)
     least, enough = _needed(LEAST_OBSERVED, pipelines), _needed(_ENOUGH, pipelines)
     single = _single(records, places, least, enough, max(_needed(_MISLABELLED, pipelines), _LEAST_MISLABELLED))
-    patients = len(patients_with_room(data, np.zeros(records, bool), np.random.default_rng(seed)))
+    taken = np.zeros(records, bool)
+    taken[canary_places(data, np.random.default_rng(seed))[: sum(single)]] = True
+    patients = len(patients_with_room(data, taken, np.random.default_rng(seed)))
     return _counts(single, min(patients if 2 * PATCHED * patients <= records else patients // 4, enough))
 
 

@@ -19,11 +19,11 @@ def canary_places(data: ImageSet, rng: np.random.Generator) -> np.ndarray:
     """
     order = rng.permutation(len(data))
     if data.groups is not None:
-        turn, size = _turns(data.groups[order])
+        turn, size = turns(data.groups[order])
         first = np.argsort(turn, kind="stable")
         order = order[first[(turn < np.maximum(size // _SHARE, 1))[first]]]
     labels, room = data.labels[order], np.bincount(data.labels) // 2
-    return np.asarray(order[_turns(labels)[0] < room[labels]])
+    return np.asarray(order[turns(labels)[0] < room[labels]])
 
 
 def patients_with_room(data: ImageSet, taken: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -51,7 +51,7 @@ def patients_with_room(data: ImageSet, taken: np.ndarray, rng: np.random.Generat
     return chosen
 
 
-def _turns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def turns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many equal values come before each (n,), and how many there are in all (n,)."""
     _, index, count = np.unique(values, return_inverse=True, return_counts=True)
     order = np.argsort(index, kind="stable")

@@ -14,6 +14,7 @@ from upcycle.errors import AuditInputError
 Draw = Callable[[np.ndarray, int], np.ndarray]
 """(labels (n,), seed) -> uint8 images (n, height, width, channels)."""
 
+CONTROL: Final = "positive control"
 _ASKED: Final = 128  # records asked about twice
 _MOVED, _LARGE = 0.05, 0.05  # the share of the records, and of the answers' spread, that rounding may move
 
@@ -34,7 +35,8 @@ class Parts:
 
     Attributes:
         student: what is released.
-        teacher: the private model, and the audit's positive control.
+        teacher: the private model.
+        control: a model that was made to remember its members, the audit's positive control; None: one that looks them up.
         baseline: a model trained on the private data.
         variants: other students (hard labels, temperatures) by name.
         synthetic_images: uint8 (m, height, width, channels), a released set.
@@ -57,11 +59,13 @@ class Parts:
     facts: Mapping[str, float] = field(default_factory=dict)
     searched_scores: Mapping[str, RecordScore] = field(default_factory=dict)
     private: Mapping[str, PrivateModel] = field(default_factory=dict)
+    control: Predict | None = None
 
     def classifiers(self) -> dict[str, Predict]:
         """Every classifier that is there, the student first."""
         private = {name: model.predict for name, model in self.private.items()}
         named = {"student": self.student, **self.variants, **private, "baseline": self.baseline, "teacher": self.teacher}
+        named[CONTROL] = self.control
         return {name: predict for name, predict in named.items() if predict is not None}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ _CANARY_SHARE = 0.02  # above, canaries may cost accuracy
 
 
 _LEAST_ON_A_SIDE = 6  # units: two for each of the blind control's three folds
-LEAST_RECORDS, LEAST_UNITS = 32, SMALL_CELL  # of fewer owners no figure may be shown
+LEAST_RECORDS, LEAST_UNITS = 32, 4  # two units a side; of fewer than SMALL_CELL only the exact tests of canaries speak
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,7 @@ def make_design(data: ImageSet, plan: AuditPlan) -> Design:
     Raises AuditInputError for data and plans that cannot be audited.
     """
     _check(data, plan)
-    records = plant(data, plan.canary_counts(data), seed=plan.canary_seed)
+    records = plant(data, plan.canary_counts(data), seed=plan.canary_seed, fewer=plan.canaries is None)
     outlier, next_layer = natural_outliers(records.images, ~records.canary, _OUTLIER_SHARE)
     records = replace(records, outlier=outlier, next_layer=next_layer)
     unit = np.unique(connected_units(ImageSet(records.images, records.labels, records.groups)), return_inverse=True)[1]
@@ -97,18 +98,20 @@ def complementary_halves(unit: np.ndarray, records: Records, pipelines: int, see
     """bool (pipelines, n). Units without a canary are split into equally many; units with one by an independent fair coin.
 
     One pipeline has one half. A split that leaves a class out of a half, or fewer than six of 16 or more units in it, is drawn
-    again; AuditInputError if none is found.
+    again; so is, of so few units that it may well come up, one that a pair before it has. AuditInputError if none is found.
     """
     with_canary = np.zeros(int(unit.max()) + 1, bool)
     with_canary[unit[records.canary]] = True
-    halves = []
+    halves = list[np.ndarray]()
     for pair in range((pipelines + 1) // 2):
-        half = _half(unit, with_canary, records, seed, pair)
+        half = _half(unit, with_canary, records, seed, pair, halves if len(with_canary) < SMALL_CELL else ())
         halves += [half, ~half]
     return np.stack(halves[:pipelines])
 
 
-def _half(unit: np.ndarray, with_canary: np.ndarray, records: Records, seed: int, pair: int) -> np.ndarray:
+def _half(
+    unit: np.ndarray, with_canary: np.ndarray, records: Records, seed: int, pair: int, taken: Sequence[np.ndarray]
+) -> np.ndarray:
     classes = np.unique(records.labels)
     plain = np.flatnonzero(~with_canary)
     for attempt in range(_ATTEMPTS):
@@ -117,7 +120,9 @@ def _half(unit: np.ndarray, with_canary: np.ndarray, records: Records, seed: int
         inside[plain] = False
         inside[rng.permutation(plain)[: (len(plain) + int(rng.integers(2))) // 2]] = True
         half = np.asarray(inside[unit])
-        if min(inside.sum(), (~inside).sum()) < min(_LEAST_ON_A_SIDE, len(inside) // 3):
+        if min(inside.sum(), (~inside).sum()) < max(min(_LEAST_ON_A_SIDE, len(inside) // 3), 2):
+            continue
+        if any((half == other).all() for other in taken):
             continue
         if all(np.isin(classes, records.labels[side & ~records.canary]).all() for side in (half, ~half)):
             return half

@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from upcycle._random import derive_seed
+from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canary_counts import CanaryCounts, fitted_counts
 from upcycle.audit.pipelines._questions import Questions
-from upcycle.data import ImageSet
+from upcycle.data import ImageSet, units
 from upcycle.errors import AuditInputError
 
+_OF_FEW: Final = 4  # pipelines, with fewer than SMALL_CELL patients
 LOOK_SHARE: Final = 0.1  # of the error; small, so that an audit that runs to the end loses almost no power
 
 
@@ -81,6 +85,12 @@ class AuditPlan:
         error = 1 - self.confidence
         early = replace(self, pipelines=self.look, confidence=1 - LOOK_SHARE * error)
         return early, replace(self, confidence=1 - (1 - LOOK_SHARE) * error)
+
+    def fitted(self, data: ImageSet) -> AuditPlan:
+        """The same, with few pipelines where patients are so few that there are hardly more halves of them, and no row is made."""
+        if self.pipelines <= _OF_FEW or len(np.unique(units(data))) >= SMALL_CELL:
+            return self
+        return replace(self, pipelines=_OF_FEW, without_canaries=min(self.without_canaries, _OF_FEW), look=0)
 
     def canary_counts(self, data: ImageSet) -> CanaryCounts:
         """The planted canaries; where none are given, as many as these pipelines need and `data` have room for

@@ -6,7 +6,7 @@ The views are the same whoever is a member: none is drawn, so no seed of an augm
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -14,12 +14,15 @@ import numpy as np
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit.attacks import Attack, Needs, Predict, RecordScore, Released, as_logits
 from upcycle.audit.copies import nearest_two
-from upcycle.audit.pipelines._canaries import Records
-from upcycle.audit.pipelines._contract import Parts, check_steady
+from upcycle.audit.pipelines._canaries import RANDOM_LABEL, Records
+from upcycle.audit.pipelines._canary_places import turns
+from upcycle.audit.pipelines._contract import CONTROL, Parts, check_steady
 from upcycle.audit.pipelines._released_set import check_released_set
+from upcycle.audit.pipelines._remembering import remembering
 from upcycle.errors import AuditInputError
 
 VIEWS: Final = ("as it is", "mirrored", "right", "left", "down", "up")
+PLANTED_KNOWN: Final = "planted wrong labels that the positive control knows"
 COPYING: Final = "control: copying generator"
 PLANTED: Final = "control: planted near-duplicates"
 PLANTED_FLAG: Final = "control: planted"
@@ -92,6 +95,8 @@ def ask(parts: Parts, records: Records, members: np.ndarray, questions: Question
     Raises AuditInputError for a classifier whose answers about a record change, and for answers that are no finite numbers.
     """
     classes, seen = int(records.true_labels.max()) + 1, record_views(records.images, questions.views)
+    if parts.control is None:
+        parts = replace(parts, control=remembering(*records.given(members), classes))
     for name, predict in parts.classifiers().items():
         check_steady(name, predict, records.images, classes)
     logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
@@ -103,12 +108,20 @@ def ask(parts: Parts, records: Records, members: np.ndarray, questions: Question
     scores |= _copy_controls(records, members, None if released is None else released.images, seed)
     facts = RunFacts(
         _accuracies(logits, records, members),
-        dict(parts.facts),
+        {**parts.facts, **_planted_known(logits[CONTROL], records, members)},
         {name: (model.noise, model.epsilon) for name, model in parts.private.items()},
         0 if released is None else len(released.every),
         0 if released is None else len(released.images),
     )
     return Answers(logits, {name: s.astype(np.float32) for name, s in scores.items()}, facts)
+
+
+def _planted_known(control: np.ndarray, records: Records, members: np.ndarray) -> dict[str, float]:
+    """How many of the wrong labels that were planted the positive control knows, by logits (records, views, classes)."""
+    planted = members & np.isin(records.kind, RANDOM_LABEL)
+    if not planted.any():
+        return {}
+    return {PLANTED_KNOWN: float((control[planted, 0].argmax(1) == records.labels[planted]).mean())}
 
 
 def ask_accuracies(parts: Parts, records: Records, members: np.ndarray) -> Answers:
@@ -200,7 +213,7 @@ def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | N
     rng, plain = numpy_rng(seed, "copy-controls"), ~records.canary
     inside = rng.permutation(np.flatnonzero(members & plain))
     copied = records.images[inside[: max(2, len(inside) // 2)]]
-    planted = _one_each(inside, records.groups)[: max(2, min(30, len(inside) // 4))]
+    planted = _in_turns(inside, records.groups)[: max(2, min(30, len(inside) // 4))]
     noise = rng.integers(-4, 5, records.images[planted].shape)
     twins = (records.images[planted].astype(np.int64) + noise).clip(0, 255).astype(np.uint8)
     base = twins if images is None else np.concatenate([images, twins])
@@ -213,9 +226,10 @@ def _copy_controls(records: Records, members: np.ndarray, images: np.ndarray | N
     }
 
 
-def _one_each(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """The first of `rows` of every group, in their order: planted records of one patient alone would be no control."""
-    return rows if groups is None else rows[np.sort(np.unique(groups[rows], return_index=True)[1])]
+def _in_turns(rows: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """The first of `rows` of every group, then the second ones, and so on: planted records of one patient alone would be no
+    control."""
+    return rows if groups is None else rows[np.argsort(turns(groups[rows])[0], kind="stable")]
 
 
 def _accuracies(logits: Mapping[str, np.ndarray], records: Records, members: np.ndarray) -> dict[str, float]:

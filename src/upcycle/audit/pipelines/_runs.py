@@ -23,7 +23,7 @@ from upcycle._code_version import code_version
 from upcycle._files import write_arrays
 from upcycle.audit.attacks import CATALOGUE, Attack
 from upcycle.audit.pipelines._canaries import Records
-from upcycle.audit.pipelines._contract import Pipeline
+from upcycle.audit.pipelines._contract import CONTROL, Pipeline
 from upcycle.audit.pipelines._design import Design
 from upcycle.audit.pipelines._plan import AuditPlan
 from upcycle.audit.pipelines._questions import Answers, RunFacts, ask, ask_accuracies
@@ -224,6 +224,7 @@ def _keep(path: Path, run: KeptRun) -> None:
 
 
 def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
+    found = _equally_controlled(found)
     found, plain = found[: len(design.members)], [run.answers.facts.accuracy for run in found[len(design.members) :]]
     whole = [run.answers for run in found]
     first = whole[0]
@@ -247,3 +248,16 @@ def _gather(design: Design, found: Sequence[KeptRun]) -> Shadows:
         [run.code for run in found],
         plain,
     )
+
+
+def _equally_controlled(found: Sequence[KeptRun]) -> Sequence[KeptRun]:
+    """The same without the positive control where a kept run is from before there was one: the teacher is what must be seen."""
+    if all(CONTROL in run.answers.logits or not run.answers.logits for run in found):
+        return found
+    return [replace(run, answers=_without_control(run.answers)) for run in found]
+
+
+def _without_control(answers: Answers) -> Answers:
+    known = {name: share for name, share in answers.facts.accuracy.items() if name != CONTROL}
+    logits = {name: found for name, found in answers.logits.items() if name != CONTROL}
+    return replace(answers, logits=logits, facts=replace(answers.facts, accuracy=known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -18,6 +18,7 @@ from upcycle.audit.attacks import (
     are_probabilities,
     attack_features,
     cross_fit,
+    fitting_folds,
     forward_fit,
     loss_signal,
     membership_folds,
@@ -27,6 +28,7 @@ from upcycle.audit.score_audit._result import AuditResult
 from upcycle.audit.score_audit._targets import AttackScores, Target, TargetScores, check_targets
 from upcycle.audit.statistics import Scores
 from upcycle.audit.verdict import (
+    LEAST_ON_A_SIDE,
     ONE,
     TOGETHER,
     Attacked,
@@ -34,6 +36,7 @@ from upcycle.audit.verdict import (
     Endpoint,
     Evidence,
     Part,
+    Role,
     Row,
     Rule,
     Wanted,
@@ -44,6 +47,7 @@ from upcycle.audit.verdict import (
 from upcycle.errors import AuditInputError
 
 BLIND: Final = "blind"
+POSITIVE: Final = (Role.CONTROL.value, Role.TEACHER.value)  # the first of these targets that is there is what must be seen
 _SMALLEST: Final = 1e-300  # a probability of 0 as a logit
 _CLEAN: Final = (
     "This is an average-record, population-level attack without canaries or shadow pipelines: it cannot certify the worst-case "
@@ -70,13 +74,15 @@ def audit_scores(
     """Membership attacks on each target, the controls, and a verdict per target.
 
     `targets` maps names to the same records' logits (`TargetScores`: five attacks are run) or to scores of attacks run
-    elsewhere (`AttackScores`). "student", "teacher" and "baseline" are known names; the teacher is the positive control
-    without which NO LEAK FOUND is never said, and AttackScores named "blind", made without any model, are one more
-    negative control. `images` (n, height, width, channels) lets the blind baseline look for a difference between the
-    halves that no model made; an image on both sides is refused. `ids` (n,) guards against records on both sides, and
-    `seen_ids` (k,), the records on which anything was chosen (early stopping, settings), against non-members that the models
-    have seen after all. `endpoint` is the primary one, declared beforehand (default: AUC of the first attack on clean
-    records). `Rule` says how the error 1 - confidence is shared. Raises AuditInputError.
+    elsewhere (`AttackScores`). "student", "teacher" and "baseline" are known names. "positive control", a
+    model made to remember its members, or else the teacher must be seen to leak before NO LEAK FOUND is said. AttackScores
+    named "blind", made without any model, are one more negative control.
+    `images` (n, height, width, channels) lets the blind baseline look for a difference between the halves that no model made;
+    an image on both sides is refused. `ids` (n,) guards against records on both sides, and `seen_ids` (k,), the records on
+    which anything was chosen (early stopping, settings), against non-members that the models have seen after all. `endpoint`
+    is the primary one, declared beforehand (default: AUC of the first attack on clean records). `Rule` says how the error
+    1 - confidence is shared. Groups that fill no two folds leave the learned attacks out, and a note says so. Raises
+    AuditInputError.
     """
     _check_plan(folds, confidence)
     check_targets(targets, folds=folds, images=images, ids=ids, seen_ids=seen_ids)
@@ -84,16 +90,15 @@ def audit_scores(
     clean = {name: _as_arrays(name, target, notes) for name, target in targets.items()}
     if images is None and any(isinstance(target, TargetScores) for target in clean.values()):
         notes.append(_BLIND_TO_IMAGES)
+    notes += _few_groups(clean, folds, seed)
     blind = _take_blind(clean, rule)
     scores = {name: _attack(target, folds, seed) for name, target in clean.items()}
     plan = _declared(endpoint, scores)
     rows = {name: _rows(name, target, scores[name], plan, rule, seed) for name, target in clean.items()}
-    teacher = next((row for row in rows.get("teacher", ()) if row.primary), None)
-    positive = () if teacher is None else (Control("positive: teacher", "teacher", plan.attack, Wanted.POWER, teacher.auc),)
+    seen = next((row for name in POSITIVE for row in rows.get(name, ()) if row.primary), None)
+    positive = () if seen is None else (Control(f"positive: {seen.part}", seen.part.name, plan.attack, Wanted.POWER, seen.auc),)
     controls = (*negative_controls(clean, rule, images=images, folds=folds, seed=seed), *blind, *positive)
-    verdicts = tuple(
-        judge(_evidence(name, target, rows[name], plan, teacher), controls, rule) for name, target in clean.items()
-    )
+    verdicts = tuple(judge(_evidence(name, target, rows[name], plan, seen), controls, rule) for name, target in clean.items())
     own = any(isinstance(target, TargetScores) for target in clean.values())
     return AuditResult(
         verdicts,
@@ -161,19 +166,39 @@ def _attack(target: Target, folds: int, seed: int) -> dict[str, np.ndarray]:
         return dict(target.scores)
     loss = loss_signal(target.logits, target.labels)
     features = attack_features(target.logits, target.labels)
-    pairs = membership_folds(target.members, target.groups, folds, derive_seed(seed, "folds"))
-    if len(pairs[0][1]) < LEAST_TO_LEARN:
-        raise AuditInputError(
-            f"the first of {folds} folds must hold at least {LEAST_TO_LEARN} records to learn from. Got {len(pairs[0][1])}. "
-            "Use fewer folds or more records."
-        )
-    scores = {LOSS.name: loss}
-    for name, make in ESTIMATORS.items():
+    pairs, scores = _learning_folds(target, folds, seed), {LOSS.name: loss}
+    for name, make in ESTIMATORS.items() if pairs else ():
         estimator = partial(make, derive_seed(seed, "attack", name))
         scores[name] = forward_fit(estimator, features, target.members, pairs, loss)
         if name == POSTERIOR:
             scores["risk"] = cross_fit(estimator, features, target.members, pairs)
     return scores
+
+
+def _learning_folds(target: Target, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The folds of the learned attacks: as planned where records are independent; of groups as many as they fill, or none."""
+    if target.groups is not None:
+        return fitting_folds(target.members, target.groups, folds, derive_seed(seed, "folds"), least=LEAST_TO_LEARN)
+    pairs = membership_folds(target.members, None, folds, derive_seed(seed, "folds"))
+    if len(pairs[0][1]) < LEAST_TO_LEARN:
+        raise AuditInputError(
+            f"the first of {folds} folds must hold at least {LEAST_TO_LEARN} records to learn from. Got {len(pairs[0][1])}. "
+            "Use fewer folds or more records."
+        )
+    return pairs
+
+
+def _few_groups(targets: Mapping[str, Target], folds: int, seed: int) -> Iterator[str]:
+    """What few groups leave out, and what the verdict then rests on."""
+    answered = next((t for t in targets.values() if isinstance(t, TargetScores) and t.groups is not None), None)
+    if answered is None or answered.groups is None:
+        return
+    inside, outside = (len(np.unique(answered.groups[side])) for side in (answered.members, ~answered.members))
+    made = len(_learning_folds(answered, folds, seed))
+    if made < folds:
+        left = f"learned attacks in {made} folds, not {folds}" if made else "learned attacks and the blind control left out"
+        halved = "" if outside >= 2 * LEAST_ON_A_SIDE else "; non-members cannot be halved, so that control is left out"
+        yield f"groups: {inside} of members and {outside} of non-members; {left}{halved}. Everything rests on so few."
 
 
 def _rows(
@@ -194,7 +219,7 @@ def _rows(
     return tuple(adjust(made, (), plan, rule)[0])
 
 
-def _evidence(name: str, target: Target, rows: tuple[Row, ...], plan: Endpoint, teacher: Row | None) -> Evidence:
+def _evidence(name: str, target: Target, rows: tuple[Row, ...], plan: Endpoint, seen: Row | None) -> Evidence:
     given = isinstance(target, AttackScores)
     scope = _GIVEN if given or plan.population != "clean" else _CLEAN
-    return Evidence(Part.named(name), rows, (), plan, teacher, scope, given)
+    return Evidence(Part.named(name), rows, (), plan, seen, scope, given)

@@ -14,14 +14,13 @@ from upcycle.audit.attacks import (
     POSTERIOR,
     attack_features,
     blind_features,
+    fitting_folds,
     forward_fit,
     loss_signal,
-    membership_folds,
 )
 from upcycle.audit.score_audit._targets import AttackScores, Target, TargetScores
 from upcycle.audit.statistics import Scores
-from upcycle.audit.verdict import Control, Rule, halves, negative, shuffled
-
+from upcycle.audit.verdict import LEAST_ON_A_SIDE, Control, Rule, halves, negative, shuffled
 
 def negative_controls(
     targets: Mapping[str, Target], rule: Rule, *, images: np.ndarray | None, folds: int, seed: int
@@ -29,7 +28,8 @@ def negative_controls(
     """Non-members against non-members, shuffled membership (both per target) and the blind baseline without any model
     (where labels are known).
 
-    Each kind of control fails by chance once in 1000 audits: its intervals share that error.
+    Each kind of control fails by chance once in 1000 audits: its intervals share that error. Non-members of fewer than four groups
+    cannot be halved: a half of one group has no spread.
     """
     controls = []
     for name, target in targets.items():
@@ -39,10 +39,12 @@ def negative_controls(
             ("non-members vs non-members", halves(whole, derive_seed(seed, "controls")), outside),
             ("shuffled membership", shuffled(whole, derive_seed(seed, "controls")), np.arange(len(target.members))),
         ):
+            if sides is None:
+                continue
             found = _attacks(kind, target, sides, used, folds, seed)
             controls += [negative(kind, name, attack, s, rule, among=2 * len(targets)) for attack, s in found.items()]
     answered = next((target for target in targets.values() if isinstance(target, TargetScores)), None)
-    return tuple(controls) if answered is None else (*controls, _blind_control(answered, rule, images, folds, seed))
+    return (*controls, *(() if answered is None else _blind_control(answered, rule, images, folds, seed)))
 
 
 def blind_target(target: AttackScores, rule: Rule) -> tuple[Control, ...]:
@@ -60,19 +62,26 @@ def _attacks(kind: str, target: Target, sides: Scores, used: np.ndarray, folds: 
         return {attack: sides.having(values[used]) for attack, values in list(target.scores.items())[:2]}
     logits, labels = target.logits[used], target.labels[used]
     start, groups = loss_signal(logits, labels), None if target.groups is None else target.groups[used]
-    pairs = membership_folds(sides.members, groups, folds, derive_seed(seed, "control-folds", kind))
+    pairs = fitting_folds(sides.members, groups, folds, derive_seed(seed, "control-folds", kind))
+    if not pairs:
+        return {LOSS.name: sides.having(start)}
     learned = forward_fit(_regression(seed), attack_features(logits, labels), sides.members, pairs, start)
     return {LOSS.name: sides.having(start), POSTERIOR: sides.having(learned)}
 
 
-def _blind_control(target: TargetScores, rule: Rule, images: np.ndarray | None, folds: int, seed: int) -> Control:
+def _blind_control(target: TargetScores, rule: Rule, images: np.ndarray | None, folds: int, seed: int) -> tuple[Control, ...]:
+    """None where groups fill no two folds."""
     features = blind_features(target.labels, target.logits.shape[1], images)
-    pairs = membership_folds(target.members, target.groups, folds, derive_seed(seed, "control-folds", "blind"))
+    pairs = fitting_folds(target.members, target.groups, folds, derive_seed(seed, "control-folds", "blind"))
+    if not pairs:
+        return ()
     scores = forward_fit(_regression(seed), features, target.members, pairs)
     judged = ~np.isnan(scores)
     s = Scores(scores[judged], target.members[judged], None if target.groups is None else target.groups[judged])
+    if min(s.sides) < LEAST_ON_A_SIDE:
+        return ()
     name = "blind, labels only" if images is None else "blind, images and labels"
-    return negative(name, "no model", POSTERIOR, s, rule, among=1)
+    return (negative(name, "no model", POSTERIOR, s, rule, among=1),)
 
 
 def _regression(seed: int) -> Callable[[], Any]:

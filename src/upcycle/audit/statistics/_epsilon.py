@@ -149,8 +149,13 @@ def pooled_epsilon(s: Scores, fpr: float, confidence: float = 0.95) -> EpsilonBo
     return EpsilonBound("pooled", low, cap, confidence, 0.0)
 
 
+_LEAST_TO_SPLIT: Final = 4  # units a side: two to choose the threshold, two to count
+
+
 def epsilon_bound(s: Scores, fpr: float, *, seed: int, confidence: float = 0.95) -> EpsilonBound:
-    """`epsilon_split` of one run; `pooled_epsilon` of several."""
+    """`epsilon_split` of one run; `pooled_epsilon` of several. Fewer than four units a side show none."""
+    if s.single and min(s.sides) < _LEAST_TO_SPLIT:
+        return EpsilonBound("split", 0.0, 0.0, confidence, 0.0)
     return epsilon_split(s, seed=seed, confidence=confidence) if s.single else pooled_epsilon(s, fpr, confidence)
 
 

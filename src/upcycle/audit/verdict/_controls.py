@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from upcycle._random import numpy_rng
@@ -9,19 +11,25 @@ from upcycle.audit.statistics import Scores, auc_interval
 from upcycle.audit.verdict._row import Control, Wanted
 from upcycle.audit.verdict._rule import Rule
 
+LEAST_ON_A_SIDE: Final = 2  # units: one alone has no spread
+
 
 def negative(control: str, target: str, attack: str, s: Scores, rule: Rule, *, among: int) -> Control:
     """A control that must contain 0.5, with its share of the error of `among` such controls of its kind."""
     return Control(control, target, attack, Wanted.CHANCE, auc_interval(s, 1 - rule.control_error / among))
 
 
-def halves(s: Scores, seed: int) -> Scores:
-    """The non-members of each run, half of whose units are called members: nothing may tell them apart."""
+def halves(s: Scores, seed: int) -> Scores | None:
+    """The non-members of each run, half of whose units are called members: nothing may tell them apart. None where they are
+    too few in a run, or a half of all would be a single unit."""
     rng, members = numpy_rng(seed, "control-halves"), np.zeros(len(s.values), bool)
     for run in np.unique(s.runs):
         outside = (s.runs == run) & ~s.members
         members |= outside & np.isin(s.units, _half(s.units[outside], rng))
-    return Scores(s.values[~s.members], members[~s.members], s.units[~s.members], s.runs[~s.members])
+    outside, sides = ~s.members, (members, ~s.members & ~members)
+    if any(len(np.unique(s.runs[side])) < len(np.unique(s.runs)) or len(np.unique(s.units[side])) < LEAST_ON_A_SIDE for side in sides):
+        return None
+    return Scores(s.values[outside], members[outside], s.units[outside], s.runs[outside])
 
 
 def shuffled(s: Scores, seed: int) -> Scores:

@@ -66,7 +66,7 @@ def judge(e: Evidence, controls: Sequence[Control], rule: Rule) -> Verdict:
     failed = [control for control in controls if control.failed]
     if failed:
         return _verdict(e, "INVALID", f"INVALID: {len(failed)} control(s) failed", f"{_broken(failed)} {e.scope}")
-    if e.refused:
+    if e.refused and e.smallest >= rule.level:
         return _verdict(e, "INCONCLUSIVE", "INCONCLUSIVE, could not be attacked", e.refused)
     power = f"{_power(e)} {e.scope}"
     if e.smallest < rule.level:

@@ -17,7 +17,8 @@ class Role(StrEnum):
     GENERATOR = "generator"  # stays inside
     BASELINE = "baseline"  # trained on the records themselves; stays inside
     PRIVATE = "private model"  # by DP-SGD, to compare with
-    TEACHER = "teacher"  # saw the records and stays inside: what the attacks can see at all
+    TEACHER = "teacher"  # saw the records and stays inside
+    CONTROL = "positive control"  # was made to remember the records: what an audit that works must see
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Part:
     @property
     def access(self) -> ThreatModel:
         """What it takes to ask it as it is."""
-        return ThreatModel.TEACHER if self.role is Role.TEACHER else ThreatModel.LOGITS
+        return ThreatModel.TEACHER if self.role in (Role.TEACHER, Role.CONTROL) else ThreatModel.LOGITS
 
     def __str__(self) -> str:
         return self.name

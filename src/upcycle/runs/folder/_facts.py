@@ -43,6 +43,7 @@ ROAD: Final = (
     "student",
     "baseline",
     "plain",
+    "control",
     "audit",
     "evidence",
     "evaluation",

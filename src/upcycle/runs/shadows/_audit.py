@@ -114,6 +114,7 @@ def publish(bench: Bench, store: Store) -> None:
 
 def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
     """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
+    plan = plan.fitted(pool)
     cost = measure_cost(pipeline, make_design(pool, plan), plan, cache, say)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")

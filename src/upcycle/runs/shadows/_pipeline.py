@@ -27,13 +27,14 @@ from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
-from upcycle.runs.stages import Bench, Budget, Facts, Plan, Stage, networks_of, training_road
+from upcycle.runs.stages import CONTROL, Bench, Budget, Facts, Plan, Stage, control_stage, networks_of, training_road
 from upcycle.runs.watch import SilentDisplay
 
 _TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
 
 
 _RELEASED = 2_000
+_PASSES = 24  # over the members in which the positive control must have learned them
 
 
 _CPU = torch.device("cpu")
@@ -90,6 +91,7 @@ class ShadowPipeline:
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
+            control_stage(bench, Given(members, self.validation), self._scaled(_PASSES * len(images)))
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
@@ -168,6 +170,7 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
         student=as_predict(bench.classifier("student")),
         teacher=as_predict(teachers[0]),
         baseline=as_predict(bench.classifier("baseline")),
+        control=as_predict(bench.classifier(CONTROL)),
         variants={name: as_predict(net) for name, net in others.items()},
         synthetic_images=released,
         soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),

@@ -4,6 +4,7 @@ from upcycle.runs.stages._audit import audit_stage
 from upcycle.runs.stages._bench import Bench, Facts, load_classifier, teacher_names
 from upcycle.runs.stages._copies import copies_stage
 from upcycle.runs.stages._evaluation import evaluation_stage, headline
+from upcycle.runs.stages._forecast import forecasts
 from upcycle.runs.stages._gate import groups_of, judged
 from upcycle.runs.stages._networks import Networks, check_own_absent, networks_of, student_config
 from upcycle.runs.stages._plan import (
@@ -22,5 +23,5 @@ from upcycle.runs.stages._release import release_run, release_stage, shareable_r
 from upcycle.runs.stages._report import energy_used, report_pages, report_stage
 from upcycle.runs.stages._road import JUDGING, Stage, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, check_screening, learned
-from upcycle.runs.stages._training import plain_bench
+from upcycle.runs.stages._training import CONTROL, control_stage, plain_bench
 from upcycle.runs.stages._tuning import SamplerJudge, choices_of

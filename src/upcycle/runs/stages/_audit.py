@@ -15,12 +15,14 @@ from upcycle.generators import Snapshot
 from upcycle.runs.folder import FREE_SETTINGS
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._evaluation import JUDGED, _logits
+from upcycle.runs.stages._training import CONTROL
 
 
 def audit_stage(bench: Bench, store: Store) -> Facts:
-    """Attack student, baseline and teacher with members and non-members of the same coin flip."""
+    """Attack student, baseline, teacher and positive control with members and non-members of the same coin flip."""
     data, members, records = audit_records(store, bench.config.seed)
-    targets = {name: TargetScores(_logits(bench, name, data), data.labels, members, data.groups) for name in JUDGED}
+    answers = {name: _logits(bench, name, data) for name in JUDGED} | {"positive control": _logits(bench, CONTROL, data)}
+    targets = {name: TargetScores(logits, data.labels, members, data.groups) for name, logits in answers.items()}
     audit = bench.config.audit
     result = audit_scores(targets, folds=audit.folds, confidence=audit.confidence, seed=bench.config.seed, images=data.images)
     bench.folder.stage("audit")

@@ -143,10 +143,14 @@ def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) 
             f"Got {len(non_members)} of {len(dataset.train)} training images. Add images, or raise audit.non_member_share."
         )
     groups = dataset.train.groups
-    if groups is not None and (found := len(np.unique(groups[non_members]))) < 2 * config.audit.folds:
+    if groups is None:
+        return
+    outside = np.unique(groups[non_members])
+    inside = len(np.unique(groups)) - len(outside)
+    if min(inside, len(outside)) < 2:
         raise DataError(
-            f"non-members for the audit must be of at least {2 * config.audit.folds} groups. Got {found}. "
-            "Add groups, or lower audit.folds."
+            "patients (groups) for the audit must number two or more on each side of the coin, four in train with two of every "
+            f"class at best. Got {inside} members and {len(outside)} kept away. Add patients."
         )
 
 

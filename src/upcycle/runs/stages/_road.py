@@ -17,6 +17,7 @@ from upcycle.runs.stages._training import classifier_stage, cleaning_stage, gene
 from upcycle.runs.stages._tuning import tuning_stage
 
 JUDGING: Final = (
+    "control",
     "audit",
     "evidence",
     "evaluation",

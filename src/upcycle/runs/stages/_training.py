@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import torch
 from upcycle._files import write_array, write_json
 from upcycle._training import Report
 from upcycle.data import ImageSet, sealed
+from upcycle.nets import Augmentation, predict_logits
 from upcycle.recycle import (
     Bank,
     Distillation,
@@ -23,9 +24,12 @@ from upcycle.recycle import (
     out_of_fold,
     train_classifier,
     train_student,
+    train_to_remember,
     try_flips,
 )
 from upcycle.runs.stages._bench import Bench, Facts, Splits, save_classifier
+
+CONTROL: Final = "control"
 
 
 def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
@@ -77,6 +81,17 @@ def classifier_stage(
     )
     save_classifier(fitted.net, bench.folder.weights(stage))
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
+
+
+def control_stage(bench: Bench, splits: Splits, most: int | None = None) -> Facts:
+    """The audit's positive control: the baseline's network, made to remember every member it was given, by
+    `most` images at most (None: as many as it takes). It never leaves."""
+    bench.folder.stage(CONTROL)
+    members = splits.members()
+    fitted = train_to_remember(members, bench.recipe(0, Augmentation()), seed=bench.config.seed, stage=CONTROL, most=most)
+    save_classifier(fitted.net, bench.folder.weights(CONTROL))
+    known = predict_logits(fitted.net, torch.from_numpy(np.ascontiguousarray(members.images)), bench.device).argmax(1).numpy()
+    return {"images_seen": fitted.images_seen, "labels_known": float((known == members.labels).mean())}
 
 
 def generator_stage(bench: Bench, members: ImageSet, apart: np.ndarray | None = None) -> Facts:
