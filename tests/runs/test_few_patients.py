@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from upcycle._settings import resolve
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
+from upcycle._settings import resolve
 from upcycle.audit import TargetScores, audit, audit_scores, forecast_pipelines, plan_for
 from upcycle.config import Config
 from upcycle.data import Dataset, draw_members, from_arrays

@@ -70,7 +70,9 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack]
     controls = pipeline_controls(shadows, done, endpoint, rule, plan.seed)
     tests: tuple[ExactTest, ...] = (*labels, *(() if copies is None else (copies,)))
     named = {source(name, shadows.facts, catalogue).part: why for name, why in refused.items()}
-    rows, verdicts = _judged(made, tests, controls, endpoint, rule, named | without_rows(done, made, shadows.design), plan.pipelines > 1)
+    rows, verdicts = _judged(
+        made, tests, controls, endpoint, rule, named | without_rows(done, made, shadows.design), plan.pipelines > 1
+    )
     risk = student_risk(done, shadows.design, plan.confidence)
     return PipelineAudit(
         verdicts,

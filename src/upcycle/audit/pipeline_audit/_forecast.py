@@ -139,8 +139,8 @@ def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
 
 @cache
 def smallest_limit(pairs: int, confidence: float = 0.95) -> float | None:
-    """Smallest of some round upper limits of the TPR at 1 % that four of five audits bring with so many independent members and
-    non-members that know nothing; None where the rate cannot be resolved."""
+    """Smallest of some round upper limits of the TPR at 1 % that four of five audits bring, with this many independent members
+    and non-members that know nothing; None where the rate cannot be resolved."""
     for margin in _LIMITS:
         needed = records_for_margin(margin, FPR, confidence)
         if needed is not None and needed <= pairs:

@@ -99,8 +99,8 @@ def _same(name: str, runs: np.ndarray) -> str:
 
 
 def _alike(shadows: Shadows, catalogue: Sequence[Attack]) -> list[str]:
-    """Notes on equal answers that are no fault. Raises AuditInputError for those that are. Of few patients there are few halves,
-    and pipelines that were given the same one may well be equal."""
+    """Notes on equal answers that are no fault. Raises AuditInputError for those that are. Few patients have few halves, and
+    pipelines that were given the same one may be equal."""
     first = np.unique(shadows.design.members, axis=0, return_index=True)[1]
     equal = {name: pairs for name, logits in shadows.logits.items() if (pairs := twins(logits[np.sort(first)]))}
     problems = [

@@ -87,7 +87,7 @@ class AuditPlan:
         return early, replace(self, confidence=1 - (1 - LOOK_SHARE) * error)
 
     def fitted(self, data: ImageSet) -> AuditPlan:
-        """The same, with few pipelines where patients are so few that there are hardly more halves of them, and no row is made."""
+        """The same; with few pipelines where patients are so few that there are hardly more halves, and no row is made."""
         if self.pipelines <= _OF_FEW or len(np.unique(units(data))) >= SMALL_CELL:
             return self
         return replace(self, pipelines=_OF_FEW, without_canaries=min(self.without_canaries, _OF_FEW), look=0)

@@ -22,14 +22,15 @@ from upcycle.audit.score_audit._targets import AttackScores, Target, TargetScore
 from upcycle.audit.statistics import Scores
 from upcycle.audit.verdict import LEAST_ON_A_SIDE, Control, Rule, halves, negative, shuffled
 
+
 def negative_controls(
     targets: Mapping[str, Target], rule: Rule, *, images: np.ndarray | None, folds: int, seed: int
 ) -> tuple[Control, ...]:
     """Non-members against non-members, shuffled membership (both per target) and the blind baseline without any model
     (where labels are known).
 
-    Each kind of control fails by chance once in 1000 audits: its intervals share that error. Non-members of fewer than four groups
-    cannot be halved: a half of one group has no spread.
+    Each kind of control fails by chance once in 1000 audits: its intervals share that error. Non-members of fewer than four
+    groups cannot be halved: a half of one group has no spread.
     """
     controls = []
     for name, target in targets.items():

@@ -26,9 +26,10 @@ def halves(s: Scores, seed: int) -> Scores | None:
     for run in np.unique(s.runs):
         outside = (s.runs == run) & ~s.members
         members |= outside & np.isin(s.units, _half(s.units[outside], rng))
-    outside, sides = ~s.members, (members, ~s.members & ~members)
-    if any(len(np.unique(s.runs[side])) < len(np.unique(s.runs)) or len(np.unique(s.units[side])) < LEAST_ON_A_SIDE for side in sides):
-        return None
+    outside, runs = ~s.members, len(np.unique(s.runs))
+    for side in (members, outside & ~members):
+        if len(np.unique(s.runs[side])) < runs or len(np.unique(s.units[side])) < LEAST_ON_A_SIDE:
+            return None
     return Scores(s.values[outside], members[outside], s.units[outside], s.runs[outside])
 
 
