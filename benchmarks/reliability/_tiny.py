@@ -117,7 +117,7 @@ def _no_programs(material, options, folder, compare):  # type: ignore[no-untyped
 _QUICK = (
     ("report._svg", "svg", _no_figure),
     ("runs.stages._plan", "measure_rates", _rates),
-    ("audit.attacks._folds", "_fit", _few_rounds),
+    ("audit.attacks._learned", "_fit", _few_rounds),
     ("release._exports", "write_programs", _no_programs),
 )
 

@@ -19,26 +19,45 @@ POSTERIOR: Final = "logistic regression"
 _FOREST, _NEAREST, _PERCEPTRON = "random forest", "k nearest neighbours", "multilayer perceptron"
 
 
-def _estimator(name: str, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.neural_network import MLPClassifier
+def _scaled(model: Any) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    return make_pipeline(StandardScaler(), model)
+
+
+def _logistic_regression(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return _scaled(LogisticRegression(C=0.1, max_iter=300, random_state=seed % 2**32))
+
+
+def _random_forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
     state = seed % 2**32
-    makers: dict[str, Callable[[], Any]] = {
-        POSTERIOR: lambda: LogisticRegression(C=0.1, max_iter=300, random_state=state),
-        _FOREST: lambda: RandomForestClassifier(100, min_samples_leaf=10, max_features="sqrt", n_jobs=1, random_state=state),
-        _NEAREST: lambda: KNeighborsClassifier(NEIGHBOURS, n_jobs=1),
-        _PERCEPTRON: lambda: MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=state),
-    }
-    return make_pipeline(StandardScaler(), makers[name]())
+    return _scaled(RandomForestClassifier(100, min_samples_leaf=10, max_features="sqrt", n_jobs=1, random_state=state))
+
+
+def _nearest_neighbours(seed: int) -> Any:  # noqa: ARG001 - nothing in it is random
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return _scaled(KNeighborsClassifier(NEIGHBOURS, n_jobs=1))
+
+
+def _perceptron(seed: int) -> Any:
+    from sklearn.neural_network import MLPClassifier
+
+    return _scaled(MLPClassifier((32,), alpha=0.01, max_iter=40, random_state=seed % 2**32))
 
 
 ESTIMATORS: Final[Mapping[str, Callable[[int], Any]]] = MappingProxyType(
-    {name: partial(_estimator, name) for name in (POSTERIOR, _FOREST, _NEAREST, _PERCEPTRON)}
+    {
+        POSTERIOR: _logistic_regression,
+        _FOREST: _random_forest,
+        _NEAREST: _nearest_neighbours,
+        _PERCEPTRON: _perceptron,
+    }
 )
 """`seed -> unfitted scikit-learn pipeline`, by attack."""
 
