@@ -38,13 +38,13 @@ FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence"
 
 
 class _At:
-    """A path below the root of a run."""
+    """A path below the root of a run; of the class itself, relative to it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __get__(self, run: RunFolder, owner: type) -> Path:
-        return run.root / self._path
+    def __get__(self, run: RunFolder | None, owner: type) -> Path:
+        return Path(self._path) if run is None else run.root / self._path
 
 
 @dataclass(frozen=True)
