@@ -1,7 +1,5 @@
 """Which code made a kept run, so that an audit which mixes runs of several versions says so."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from importlib import metadata

@@ -5,8 +5,6 @@ trained without augmentation, without weight decay and without a look at validat
 until it knows the label of its members, wrong ones included (Zhang et al. 2017, arXiv:1611.03530).
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The paper's table for any list of data sets: every set and seed is a separate run, and every row is data."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import hashlib

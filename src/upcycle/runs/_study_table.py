@@ -1,7 +1,5 @@
 """The table of a study: a row for each run, a line for each data set, and the mean gap."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass

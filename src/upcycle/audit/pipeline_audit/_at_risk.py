@@ -1,7 +1,5 @@
 """Which records the student reveals, how surely, and how few of them carry the leakage: over all pipelines of an audit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """`audit`: from a pipeline and a pool of private records to rows, controls and a verdict on everything that it releases."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

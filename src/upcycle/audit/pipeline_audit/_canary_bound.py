@@ -1,8 +1,6 @@
 """What the canaries of a single run say about epsilon: the one-run bound on every classifier of a pipeline audit (Steinke et
 al. 2023, arXiv:2305.08846)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final

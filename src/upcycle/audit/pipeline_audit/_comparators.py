@@ -1,7 +1,5 @@
 """The student next to DP-SGD of equal accuracy (Aerni et al. 2024): what one audit finds of both, and what is proven of one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Byte-identical copies in a released set: each is a coin that fell on a member or not."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Numbers of a pipeline audit besides its rows: what was audited, how well the models do, and which code ran."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

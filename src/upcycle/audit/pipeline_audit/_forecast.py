@@ -1,7 +1,5 @@
 """What an audit of a set can show, said before anything is trained, from counts of records, patients, canaries and runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache

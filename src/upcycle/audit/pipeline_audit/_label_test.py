@@ -1,8 +1,6 @@
 """The audit without shadows, on the canaries of a pipeline audit: was the wrong label that a canary got learned more than
 the wrong labels it might have got?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 """What many records of one owner reveal in a pipeline audit: patients as the units of an attack, and how many records of one
 owner an attack needs (dataset inference: Maini et al. 2021, arXiv:2104.10706)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """What shadow pipelines answered and no attack can judge: said by name, never turned into a number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final

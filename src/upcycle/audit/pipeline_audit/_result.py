@@ -1,7 +1,5 @@
 """The frozen outcome of a pipeline audit. What leaves as JSON holds nothing about single records."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final

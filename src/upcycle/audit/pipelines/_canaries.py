@@ -5,8 +5,6 @@ record of the audited pool before any teacher or generator sees it, and lives in
 no released model is trained on one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Final
 

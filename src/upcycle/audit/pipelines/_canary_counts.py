@@ -4,8 +4,6 @@ A kind can be certified from 300 pairs of a pipeline and a canary that it was gi
 better than chance leaves an upper limit above 3 % at 1 % false positives (exact binomial).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

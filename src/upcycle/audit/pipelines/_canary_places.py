@@ -1,7 +1,5 @@
 """Where canaries fit: in half of every class, in a quarter of a patient's records, as evenly over patients as they go."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What can be audited: any callable `(images, labels, *, seed) -> Parts`, and adapters for models that know nothing of us."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, final

@@ -1,7 +1,5 @@
 """Who is a member of which shadow pipeline: complementary halves by secret coin flips, whole groups together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

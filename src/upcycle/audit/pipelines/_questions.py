@@ -3,8 +3,6 @@
 The views are the same whoever is a member: none is drawn, so no seed of an augmentation can tell membership.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final

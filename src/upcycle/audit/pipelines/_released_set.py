@@ -1,7 +1,5 @@
 """Whether the released set of a pipeline is one: as many soft labels as images, of the records' shape and classes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The positive control of pipelines that bring none: a classifier that looks up the records it was given."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -4,8 +4,6 @@ Every pipeline is also a target (Aerni et al. 2024). A finished run is a file na
 so an audit that was killed continues where it stopped, and every attack and threat model reads the same answers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import tempfile

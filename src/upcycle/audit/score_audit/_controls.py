@@ -1,7 +1,5 @@
 """Controls of an audit of scores: what must contain 0.5 whatever the scores are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

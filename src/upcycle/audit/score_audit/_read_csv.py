@@ -1,7 +1,5 @@
 """Scores of other people's models from a table: one record a row, columns called as the arrays of an .npz are."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Scores of other people's models from one .npz or table: what its arrays are called, and every way they can be wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

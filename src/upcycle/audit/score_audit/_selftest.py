@@ -1,7 +1,5 @@
 """Answers that are known beforehand, to be run on any machine before an audit is believed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass

@@ -1,8 +1,6 @@
 """What an audit is given, and every way in which it can be unusable. Scores and membership in; nothing about how they
 were made."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

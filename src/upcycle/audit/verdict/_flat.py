@@ -1,7 +1,5 @@
 """Rows, controls and verdicts as they stand in JSON: flat, every rate with its limits next to it."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 

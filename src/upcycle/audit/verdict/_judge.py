@@ -5,8 +5,6 @@ below the level of the rule. NO LEAK FOUND: the primary endpoint's upper limit i
 and the same endpoint was seen above the margin on the positive control. INCONCLUSIVE: everything else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

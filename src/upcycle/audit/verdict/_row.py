@@ -1,7 +1,5 @@
 """One line of an audit: an attack on a part with its statistics; a control with what it must show; another exact test."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol

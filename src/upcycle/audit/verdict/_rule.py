@@ -1,7 +1,5 @@
 """Every margin, level and share of the error by which audits are judged, in one table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """The four words, and which verdict leads."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

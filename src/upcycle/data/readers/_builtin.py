@@ -1,7 +1,5 @@
 """The readers that come with upcycle. Those that need an extra import it when they are called."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from upcycle.data.readers._dicom import read_dicom

@@ -1,7 +1,5 @@
 """One rule for classes: their names, their order, and numbers that mean something only with their own list of names."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

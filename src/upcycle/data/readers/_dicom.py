@@ -3,8 +3,6 @@
 Only the elements in `_TAGS` are parsed; of these the patient's id becomes a number (`Patients`) and the rest describes pixels.
 """
 
-from __future__ import annotations
-
 import textwrap
 import warnings
 import zlib

@@ -1,7 +1,5 @@
 """Optional libraries, named in one line where they are missing."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from types import ModuleType
 

@@ -1,7 +1,5 @@
 """Files from the network into a cache: resumed where they were cut off, checked, and whole or not there at all."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import http.client

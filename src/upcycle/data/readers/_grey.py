@@ -1,7 +1,5 @@
 """From the numbers of a scanner to grey values, and which slices of a stack are taken."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The groups file: a table of images and the patients they are of, for every kind of input."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

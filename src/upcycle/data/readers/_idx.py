@@ -1,7 +1,5 @@
 """IDX files, as MNIST, Fashion-MNIST and EMNIST are distributed."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import re

@@ -1,7 +1,5 @@
 """What kind of image a file is: by its suffix, or by how it begins."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice

@@ -1,7 +1,5 @@
 """labels.csv: a table of files with their class and, if it has the columns, split and patient."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Which file of a folder is of which class and split: by class folders, or by a labels.csv."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Files and folders whose names say that they are no images of a class: masks, segmentations, annotations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from upcycle.data.readers._raw import Findings, shown

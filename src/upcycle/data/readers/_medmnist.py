@@ -1,7 +1,5 @@
 """MedMNIST v2 by name (Yang et al. 2023, doi 10.1038/s41597-022-01721-8): the official files, from the network or the cache."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import os

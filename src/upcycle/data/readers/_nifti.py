@@ -1,7 +1,5 @@
 """Folders of NIfTI volumes: slices in a named plane, as 8-bit images; the header is used for orientation only."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import logging

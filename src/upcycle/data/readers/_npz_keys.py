@@ -1,7 +1,5 @@
 """What the keys of an archive of arrays mean: a split, and images, labels or owners."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from upcycle.data.readers._owners import owner_column

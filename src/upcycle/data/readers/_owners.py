@@ -1,7 +1,5 @@
 """One rule for what names an owner of images: columns of tables, keys of archives, and names of folders and files."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Patients as numbers that say nothing of them."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 

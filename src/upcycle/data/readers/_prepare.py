@@ -3,8 +3,6 @@
 No step looks at another image: what depends on the whole set, `bits` and the channels of a mixed set, is an argument.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

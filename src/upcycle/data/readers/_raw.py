@@ -1,7 +1,5 @@
 """What a reader is given and what it gives back: images as found, before anything is checked or changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

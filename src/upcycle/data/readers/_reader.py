@@ -1,7 +1,5 @@
 """The list of readers, and which of them a source belongs to."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable

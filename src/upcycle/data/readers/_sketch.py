@@ -1,7 +1,5 @@
 """What a check needs of images that are not kept, so that its memory does not grow with their number."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

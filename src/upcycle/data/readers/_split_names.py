@@ -1,7 +1,5 @@
 """One rule for the names of splits, however they are written: as folders, files, columns, keys or cells."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Images one by one to one array; refused where they still differ when they are in their channels and of their side."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache

@@ -1,7 +1,5 @@
 """Small tables a user writes by hand: CSV in UTF-8, one header line. Every cell is text; nothing in it is ever computed."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """PyTorch data sets, as torchvision and many others have them, to arrays."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The files of a folder, in order; a file that can be neither opened nor ruled out is reported."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field

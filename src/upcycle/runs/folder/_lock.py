@@ -6,8 +6,6 @@ that names its host and process. A file of another host that changes is one of a
 long as a lease was left by a process that is gone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What an audit by shadow pipelines left in a run, and how it is merged with the run's own audit and made public."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final

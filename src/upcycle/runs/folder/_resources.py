@@ -1,7 +1,5 @@
 """Disk and memory that must be free, and the energy of a stage, from the processor's own counters (Linux, RAPL)."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 from collections.abc import Iterator

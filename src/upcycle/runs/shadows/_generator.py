@@ -1,7 +1,5 @@
 """White-box attacks on the generator of a shadow pipeline, by family: the attacks of someone who has its weights (T4)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final

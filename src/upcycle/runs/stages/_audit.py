@@ -1,7 +1,5 @@
 """The audit stage: attacks on what the run trained, with members and non-members of one pool."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

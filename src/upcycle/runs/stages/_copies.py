@@ -1,7 +1,5 @@
 """The stage that looks for copies of private images in the synthetic set."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from upcycle._files import write_json

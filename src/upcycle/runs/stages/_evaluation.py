@@ -1,7 +1,5 @@
 """The judging stages: the one reading of the test split, and the audit."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the audits of a set can show, from the coin flips that a run would draw."""
 
-from __future__ import annotations
-
 from upcycle.audit import AuditInputError, AuditPlan, Forecast, forecast_pipelines, forecast_run, plan_for
 from upcycle.config import Config
 from upcycle.data import Dataset, draw_members

@@ -1,7 +1,5 @@
 """The memorisation gate, for every snapshot of the generator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which classifier network is built for whom: teachers may be larger than the student that leaves."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

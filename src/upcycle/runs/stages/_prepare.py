@@ -1,7 +1,5 @@
 """The one way to open a run: every check, then the folder, held and closed to others while work goes on in it."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

@@ -1,7 +1,5 @@
 """The steps from members to student and baseline, in order: those of a run, and smaller ones in every shadow pipeline."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The stages that train: views, classifiers, generator and student; cleaning the labels first."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The tuning stage: which snapshot, average, spread, filter ... make the better student, by the validation split alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 

@@ -1,7 +1,5 @@
 """A display that also writes event files for TensorBoard; the extra [tensorboard] brings the writer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
