@@ -88,7 +88,7 @@ def row(count: int, work: Path, options: list[str]) -> dict[str, Any]:
         "stages": list(stage_records(run / "private")),
         "reports": sorted(path.name for path in run.rglob("report*.html")),
         "verdict": found.verdict,
-        "words": found.words,
+        "words": {name: text.replace(str(run), "RUN") for name, text in found.words.items()},
         "notes": audit.get("notes", []),
         "check": [line for line in checked.splitlines() if line.startswith(("groups", "audit", "note"))],
         **{"check_seconds": round(check_seconds, 1), "run_seconds": round(run_seconds, 1)},
