@@ -26,7 +26,7 @@ from upcycle.runs.folder import RunFolder, read_run, stage_records
 
 DIGITS = (0, 1, 7, 8)
 EACH = 200
-SMALL = (
+SHORT = (
     *("teacher.min_images=4000", "teacher.max_images=4000", "teacher.width=8", "teacher.blocks=1", "teacher.batch=64"),
     *("generator.images=4000", "generator.channels=[16,16]", "generator.patch=1", "generator.snapshots=2"),
     *("generator.warmup_images=1000", "sampler.steps=4", "bank.multiple=1", "bank.min_images=500", "bank.max_images=1000"),
@@ -106,7 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     for count in given.patients:
-        options = [part for text in SMALL for part in ("--set", text)] if given.small else []
+        options = [part for text in SHORT for part in ("--set", text)] if given.small else []
         write("patients.json", [row(count, given.work, options)], same=("patients", "settings"))
 
 
