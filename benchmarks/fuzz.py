@@ -216,15 +216,20 @@ def main() -> None:
     for row in fuzzed(targets, 60 * arguments.minutes / len(targets), keep_corpus=arguments.keep):
         rows.append(row)
         print(json.dumps(row), flush=True)
-        if arguments.out:
-            arguments.out.write_text(json.dumps(rows, indent=1))
-    if not arguments.out:
-        from benchmarks._results import write
-
-        print(write("fuzz.json", rows, same=("target",)))
+        _write(arguments.out, rows)
     open_ones = sum(len(row["findings"]) for row in rows)
     print(f"{sum(row['executions'] for row in rows):,} executions, {open_ones} findings")
     sys.exit(1 if open_ones else 0)
+
+
+def _write(out: Path | None, rows: list[dict[str, Any]]) -> None:
+    """After every target: an hour may be cut short."""
+    if out is not None:
+        out.write_text(json.dumps(rows, indent=1))
+        return
+    from benchmarks._results import write
+
+    write("fuzz.json", rows, same=("target",))
 
 
 def _work(name: str, seconds: float, folder: Path) -> None:

@@ -103,10 +103,10 @@ def _rates(config, shape, device, networks):  # type: ignore[no-untyped-def]  # 
     return Rates(1e5, 1e5, 1e5, 1e5, 0.0)  # type: ignore[name-defined]  # noqa: F821 - the product's
 
 
-def _few_rounds(model, features, members):  # type: ignore[no-untyped-def]  # noqa: ARG001 - that of the product
+def _few_rounds(seed):  # type: ignore[no-untyped-def]  # noqa: ARG001 - that of the product
     from sklearn.dummy import DummyClassifier
 
-    return DummyClassifier(strategy="prior").fit(features, members)
+    return DummyClassifier(strategy="prior")
 
 
 def _no_programs(material, options, folder, compare):  # type: ignore[no-untyped-def]  # noqa: ARG001 - that of the product
@@ -117,7 +117,7 @@ def _no_programs(material, options, folder, compare):  # type: ignore[no-untyped
 _QUICK = (
     ("report._svg", "svg", _no_figure),
     ("runs.stages._plan", "measure_rates", _rates),
-    ("audit.attacks._learned", "_fit", _few_rounds),
+    *(("audit.attacks._learned", name, _few_rounds) for name in ("_random_forest", "_nearest_neighbours", "_perceptron")),
     ("release._exports", "write_programs", _no_programs),
 )
 
