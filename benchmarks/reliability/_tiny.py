@@ -93,6 +93,10 @@ def warm() -> None:
     import_module("upcycle.runs.stages._gate")._SYNTHETIC = 32
     for module, name, quick in _QUICK:
         getattr(import_module(f"upcycle.{module}"), name).__code__ = quick.__code__
+    with tempfile.TemporaryDirectory() as place:  # what a first run compiles and measures, children need not do again
+        run = Path(place) / "run"
+        assert _main(RICH.arguments(write_data(Path(place)), run)) == 0
+        assert _main(["show", str(run)]) == 0
 
 
 def _no_figure(draw, *, name, label, size, columns=1):  # type: ignore[no-untyped-def]  # noqa: ARG001 - that of the product
@@ -148,7 +152,7 @@ def start(arguments: Sequence[str], said: int, before: Callable[[], None] = lamb
         os._exit(code)
 
 
-def _main(arguments: Sequence[str], before: Callable[[], None]) -> int:
+def _main(arguments: Sequence[str], before: Callable[[], None] = lambda: None) -> int:
     from upcycle.cli import main
 
     try:

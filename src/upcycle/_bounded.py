@@ -1,9 +1,11 @@
 """Files that others may have made, read within limits: a small file must not be able to fill the memory."""
 
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import yaml
 
@@ -50,9 +52,23 @@ def check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
         raise TooLarge(f"one of {packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb")
 
 
+class NotAFile(ValueError):
+    """A pipe, a device or a socket, which may never end, or end the process that reads it."""
+
+
+def opened(path: Path) -> BinaryIO:
+    """An ordinary file, open for reading. Raises NotAFile for anything else that has bytes, without waiting for them, and
+    OSError."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NotAFile("a pipe or a device, not a file: save what it gives in a file")
+    return file
+
+
 def read_json(path: Path, limits: Limits = DEFAULT) -> Any:
     """The value in `path`. Raises ValueError, with few words, for no JSON or too much of it, and OSError."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return parse_json(file.read(int(limits.text_mb * 2**20) + 1), limits)
 
 

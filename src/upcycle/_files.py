@@ -76,9 +76,22 @@ def write_bytes(path: Path, content: bytes) -> None:
     durable_replace(path, lambda partial: partial.write_bytes(content))
 
 
+def json_text(value: Any, indent: int | None = 1) -> str:
+    """`value` as JSON that every reader takes: a number that is not finite, which JSON cannot hold, becomes null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON, durably."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
+    write_text(path, json_text(value) + "\n")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -100,7 +113,7 @@ def _fill(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def write_record(path: Path, facts: Mapping[str, Any]) -> None:
     """Write JSON that holds its own hash, for `read_record`."""
-    plain = json.loads(json.dumps(dict(facts)))  # keys and numbers as a reader will find them
+    plain = json.loads(json_text(dict(facts)))  # keys and numbers as a reader will find them
     write_json(path, {**plain, _SUM: _hash_of(plain)})
 
 
@@ -124,7 +137,7 @@ def read_json(path: Path) -> Any:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, 64 hexadecimal digits, as `sha256sum` prints it."""
-    with path.open("rb") as file:
+    with _bounded.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -143,12 +156,11 @@ def check_hash(path: Path, known: str | None, remedy: str = AGAIN) -> None:
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """Add a line of JSON to a file of such lines; its "check" is a CRC-32 of the rest.
 
-    A number that is not finite, which JSON cannot hold, becomes null.
     It is one write, after a line break where a kill left half a line: that spoils no other, and processes that append at the
     same time do not mix their lines.
     """
-    row = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
-    text = json.dumps({**row, _CHECK: _crc(row)}, allow_nan=False)
+    row = _finite(row)
+    text = json_text({**row, _CHECK: _crc(row)}, indent=None)
     with path.open("a+b") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         start = "\n" if file.read(1) not in (b"", b"\n") else ""
@@ -181,7 +193,8 @@ def seal(path: Path) -> None:
 
 def unsealed(path: Path) -> bytes:
     """What `path` held before `seal`. Raises DamagedFileError where a single byte of it changed, or none is left."""
-    content = path.read_bytes()
+    with _bounded.opened(path) as file:
+        content = file.read()
     if hashlib.sha256(content[:-_DIGEST]).digest() != content[-_DIGEST:]:
         raise DamagedFileError(path, "one that is cut or changed")
     return content[:-_DIGEST]

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from upcycle._bounded import DEFAULT, Limits, TooLarge, check_unpacked, one_line
+from upcycle._bounded import DEFAULT, Limits, TooLarge, check_unpacked, one_line, opened
 
 DAMAGED: Final = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
@@ -34,7 +34,7 @@ def read_arrays(
     Raises NotPlainArrays for anything else than plain arrays, or for more of them than `limits` allow.
     """
     try:
-        with path.open("rb") as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
+        with opened(path) as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
             names = _checked(handle, path, wanted, limits)
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
@@ -59,7 +59,7 @@ def _checked(handle: IO[bytes], path: Path, wanted: Callable[[str], bool], limit
         chosen = [member for member in members if wanted(_name(member))]
         check_unpacked(sum(member.file_size for member in chosen), path.stat().st_size, limits)
         for member in chosen:
-            _check_header(archive, member)
+            check_header(archive, member)
     return tuple(map(_name, members))
 
 
@@ -72,7 +72,8 @@ def _name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+def check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise NotPlainArrays for a member that is no array of plain values, and ValueError for one that lies about its size."""
     with archive.open(member) as file:
         header = _npy_header(file)
         if header is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from upcycle._bounded import DEFAULT, Aliased, parse_yaml, shortened
+from upcycle._bounded import DEFAULT, Aliased, opened, parse_yaml, shortened
 from upcycle._presets import PRIVACY, nested
 from upcycle._section import near, unknown
 from upcycle.config import FAMILIES, Config
@@ -79,8 +79,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        with path.open(encoding="utf-8") as file:
-            found = parse_yaml(file.read(int(DEFAULT.yaml_kb * 1024) + 1)) or {}
+        with opened(path) as file:
+            found = parse_yaml(file.read(int(DEFAULT.yaml_kb * 1024) + 1).decode("utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"config must be a readable file. Got {path}: {error.strerror}. Check the path.") from error
     except Aliased as error:

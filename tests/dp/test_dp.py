@@ -15,7 +15,7 @@ from upcycle.audit.statistics import one_run_epsilon
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.dp import DpSettings, PrivateFit, epsilon, train_private
-from upcycle.errors import ConfigError
+from upcycle.errors import ConfigError, TrainingError
 from upcycle.nets import group_norm_factory, predict_logits
 from upcycle.recycle import Recipe, accuracy
 
@@ -168,6 +168,15 @@ def test_training_depends_on_its_arguments_only_and_noise_costs_accuracy() -> No
     assert accuracy(quiet.net, members, cpu) > 0.9 > accuracy(loud.net, members, cpu)
     assert quiet.epsilon > 1_000 > 1 > loud.epsilon
     assert quiet.delta == 1 / 120 and quiet.steps == round(2_000 / 60)
+
+
+@pytest.mark.parametrize("lr", [1e25, float("inf")])
+def test_a_model_whose_losses_are_no_longer_finite_is_named_and_not_judged(lr: float) -> None:
+    extra()
+    images, labels = blobs(60)
+    recipe = Recipe(group_norm_factory(CONFIG), 3, CONFIG, budget=300)
+    with pytest.raises(TrainingError, match=r"^toy must learn with finite losses\. Got one that is not by step \d"):
+        train_private(ImageSet(images[..., None], labels), recipe, DpSettings(batch=30, lr=lr), 1.0, seed=0, stage="toy")
 
 
 @pytest.mark.parametrize("module", ["opacus", "dp_accounting"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +116,9 @@ def _display(out: Path, as_json: bool, thumbnails: bool, tensorboard: bool) -> D
 
 def print_json(facts: dict[str, Any]) -> None:
     """One JSON object on standard output, and nothing else."""
-    click.echo(json.dumps(facts, indent=1))
+    from upcycle._files import json_text
+
+    click.echo(json_text(facts))
 
 
 engine_option = click.option(

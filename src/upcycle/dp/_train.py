@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from upcycle._random import derive_seed, numpy_rng, torch_rng
 from upcycle._training import Checkpoint, fit, set_rate
 from upcycle.data import ImageSet
-from upcycle.errors import ConfigError
+from upcycle.errors import ConfigError, TrainingError
 from upcycle.nets import augment, group_norm_factory, to_input
 from upcycle.recycle import Recipe, rate
 
@@ -71,7 +71,8 @@ class PrivateFit:
 
 def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, *, seed: int, stage: str) -> PrivateFit:
     """A classifier by DP-SGD with multiplier `noise`, seeing `recipe.budget` images in expectation; its last weights, since a
-    choice among them would need another split. delta is 1 / members. Raises ConfigError without the extra [dp].
+    choice among them would need another split. delta is 1 / members. Raises ConfigError without the extra [dp], and
+    TrainingError where a loss or a weight is not finite: to go back and take steps again would cost more epsilon than is counted.
 
     Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
     """
@@ -101,10 +102,11 @@ def _train(
         chosen = torch.from_numpy(np.flatnonzero(drawn))
         set_rate(optimizer, rate(pace, number, steps))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
-        private_step(samples, optimizer, views, labels[chosen].to(recipe.device))
+        _check_finite(private_step(samples, optimizer, views, labels[chosen].to(recipe.device)), stage, number)
         return 1  # steps are counted here, since a Poisson batch may be empty
 
     fit(step, {}, Checkpoint(None), seed=seed, stage=stage, budget=steps)
+    _check_finite(torch.cat([parameter.detach().flatten() for parameter in net.parameters()]), stage, steps)
     samples.remove_hooks()
     for parameter in net.parameters():
         parameter.grad_sample = parameter.summed_grad = None  # type: ignore[attr-defined]
@@ -128,13 +130,24 @@ def make_private(net: nn.Module, how: DpSettings, noise: float, expected: float,
     return GradSampleModule(net), optimizer
 
 
-def private_step(samples: Any, optimizer: Any, views: torch.Tensor, labels: torch.Tensor) -> None:
-    """One step on float views (n, channels, side, side) with labels (n,); without any record it is noise alone."""
+def private_step(samples: Any, optimizer: Any, views: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """One step on float views (n, channels, side, side) with labels (n,), and the losses (n,) before it; without any record it
+    is noise alone."""
     samples.train()
     optimizer.zero_grad(set_to_none=True)
     losses = F.cross_entropy(samples(views), labels, reduction="none")
     (losses.mean() if len(views) else losses.sum()).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
+    return losses.detach()
+
+
+def _check_finite(values: torch.Tensor, stage: str, step: int) -> None:
+    """Raise TrainingError unless every value is finite."""
+    if not bool(torch.isfinite(values).all()):
+        raise TrainingError(
+            f"{stage} must learn with finite losses. Got one that is not by step {step:,}. "
+            "Lower --dp-clip, or leave DP-SGD out (--no-dp; with frontier: no --bundle dp)."
+        )
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """croissant.json: the synthetic set for machines (MLCommons Croissant 1.0)."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from upcycle._files import sha256
+from upcycle._files import json_text, sha256
 from upcycle.release._cards import Contents, plain_warning
 from upcycle.release._material import Material, licence_url
 
@@ -46,7 +45,7 @@ def write_croissant(contents: Contents, folder: Path) -> None:
     licence = licence_url(asked.licence)
     if licence:
         value["license"] = licence
-    (folder / NAME).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    (folder / NAME).write_text(json_text(value) + "\n", encoding="utf-8")
 
 
 def _warmth(contents: Contents) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from upcycle._bounded import DEFAULT, Limits, TooLarge, check_unpacked, one_line, parse_json
+from upcycle._bounded import DEFAULT, Limits, TooLarge, check_unpacked, one_line, opened, parse_json
 from upcycle.errors import UpcycleError
 from upcycle.release._graph import GraphModule, Payloads, Program, is_known, stored_tensor
 
@@ -58,7 +58,7 @@ def load_program(path: str | Path, limits: Limits = DEFAULT) -> Callable[[Tensor
 
 
 def _program(path: Path, limits: Limits) -> Program:
-    with zipfile.ZipFile(path) as archive:
+    with opened(path) as file, zipfile.ZipFile(file) as archive:
         whole = _entries(archive, path.stat().st_size, limits)
         if _SAMPLE in whole:
             _check_sample(_payload(archive, whole[_SAMPLE]), limits)

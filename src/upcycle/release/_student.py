@@ -1,6 +1,5 @@
 """The released classifier as weights and facts, and the way back. Opens tensors and checked facts only, never code."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from upcycle._bounded import one_line, read_json, shortened
+from upcycle._files import json_text
 from upcycle._weights import save_weights
 from upcycle.config import ClassifierConfig
 from upcycle.data import Inputs, Preprocess, checked, prepare_images, printable
@@ -125,7 +125,7 @@ def write_weights(net: nn.Module, folder: Path) -> None:
 
 def write_facts(facts: Mapping[str, Any], folder: Path) -> None:
     """Write `config.json`."""
-    (folder / FACTS).write_text(json.dumps(dict(facts), indent=1) + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(json_text(facts) + "\n", encoding="utf-8")
 
 
 def load_student(folder: str | Path, *, network: ClassifierFactory | None = None) -> Student:

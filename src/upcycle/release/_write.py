@@ -1,6 +1,5 @@
 """A whole release, made next to the old one, which it replaces when everything in it has been checked."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from upcycle._checksums import SUMS, files, write_checksums
-from upcycle._files import PARTIAL, durable_swap, sweep, write_bytes
+from upcycle._files import PARTIAL, durable_swap, json_text, sweep, write_bytes
 from upcycle.errors import ReleaseError
 from upcycle.release._cards import Contents, plain_warning, write_cards
 from upcycle.release._croissant import NAME as CROISSANT
@@ -77,7 +76,7 @@ def write_release(
     """
     given = permit(material.audit, options.accept_risk)
     partial = _begin(folder)
-    (partial / "audit.json").write_text(json.dumps(public_record(material.audit, given), indent=1) + "\n", encoding="utf-8")
+    (partial / "audit.json").write_text(json_text(public_record(material.audit, given)) + "\n", encoding="utf-8")
     forms = _write_models(material, options, partial / "student")
     left_out = None
     if options.images:
@@ -98,7 +97,7 @@ def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
     reason = refusal(audit)
     assert reason is not None, "withheld only where the gate refuses"
     partial = _begin(folder)
-    (partial / "audit.json").write_text(json.dumps(dict(audit or {}), indent=1) + "\n", encoding="utf-8")
+    (partial / "audit.json").write_text(json_text(dict(audit or {})) + "\n", encoding="utf-8")
     (partial / "README.txt").write_text(f"Nothing was released: {reason}\n", encoding="utf-8")
     write_checksums(partial)
     durable_swap(partial, folder)

@@ -65,7 +65,7 @@ def test_file_that_only_bears_the_name_npz_is_called_foreign(tmp_path: Path) -> 
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images", b"raw bytes")
         archive.writestr("labels", b"raw bytes")
-    refused(path, "images is no array")
+    refused(path, "images, which is no array")
 
 
 def test_keys_that_are_not_read_are_said(write_npz: Write) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
-from upcycle._npz import DAMAGED
+from upcycle._bounded import opened
+from upcycle._npz import DAMAGED, NotPlainArrays, check_header
 from upcycle.data.readers._npz_keys import Role, npz_roles
 from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS
@@ -24,7 +23,7 @@ def read_npz(source: Source) -> RawImages:
     """
     path, findings = source.path, source.findings
     try:
-        with path.open("rb") as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
+        with opened(path) as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
             if not zipfile.is_zipfile(handle):
                 raise ValueError("not a zip archive")
             with zipfile.ZipFile(handle) as archive:
@@ -36,7 +35,7 @@ def read_npz(source: Source) -> RawImages:
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
                 keys = list(file.files)
-                arrays = {role: _array(file, key, path) for role, key in roles.items()}
+                arrays = {role: file[key] for role, key in roles.items()}
     except DAMAGED as error:
         raise DataError(_damaged(path, error)) from None
     found = [raw for split in SPLITS if (raw := _npz_split(arrays, split, roles, findings))]
@@ -50,14 +49,14 @@ def npz_images(source: Source) -> np.ndarray:
     """The one array of images in an .npz, labelled or not. Raises DataError where there is none or several."""
     path = source.path
     try:
-        with path.open("rb") as handle, zipfile.ZipFile(handle) as archive:
+        with opened(path) as handle, zipfile.ZipFile(handle) as archive:
             keys = [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
             found = [key for (_, part), key in npz_roles(keys, Findings()).items() if part == "images"]
             _refuse_bomb(archive, source, set(found))
             if len(found) == 1:
                 handle.seek(0)
                 with np.load(handle, allow_pickle=False) as file:
-                    return _array(file, found[0], path)
+                    return np.asarray(file[found[0]])
     except DAMAGED as error:
         raise DataError(_damaged(path, error)) from None
     got = shown(keys) or "an empty file"
@@ -65,49 +64,18 @@ def npz_images(source: Source) -> np.ndarray:
 
 
 def _damaged(path: Path, error: BaseException) -> str:
+    if isinstance(error, NotPlainArrays):
+        return f"{path} must be plain arrays. Got {error}. Save numbers only."
     reason = " ".join(str(error).split())[:80].rstrip(".") or type(error).__name__
     return f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again."
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, source: Source, keys: set[str]) -> None:
-    """Raise DataError before anything is unpacked that is far larger than its file, and ValueError for a header that lies.
-
-    NumPy allocates what an array's header claims before it reads the first byte.
-    """
+    """Raise DataError before anything is unpacked that is far larger than its file, ValueError for what is no plain array."""
     members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in keys]
     source.check_unpacked(sum(m.file_size for m in members), source.path.stat().st_size)
     for member in members:
-        with archive.open(member) as file:
-            header = _npy_header(file)
-            if header is None:
-                raise ValueError(f"{member.filename} is no array")
-            claimed = math.prod(header[0]) * header[1].itemsize + file.tell()
-            if not header[1].hasobject and claimed != member.file_size:
-                raise ValueError(f"{member.filename} does not hold the array it claims")
-
-
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
-    """Shape and type of the array in `file`, read up to its first value; None for a member that is no array."""
-    start = file.read(8)
-    if start[:6] != np.lib.format.MAGIC_PREFIX:
-        return None
-    reading = np.lib.format.read_array_header_1_0 if start[6:] == b"\x01\x00" else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reading(file)
-    return shape, dtype
-
-
-def _array(file: Any, key: str, path: Path) -> np.ndarray:
-    try:
-        array = file[key]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise DataError(
-            f"{path} must be plain arrays. Got Python objects in {key}, which would run code. Save numbers only."
-        ) from None
-    if not isinstance(array, np.ndarray):  # NumPy hands over the bytes of a member that is no array
-        raise ValueError(f"{key} is no array")
-    return array
+        check_header(archive, member)
 
 
 def _npz_split(arrays: dict[Role, np.ndarray], split: str, roles: dict[Role, str], findings: Findings) -> RawSplit | None:

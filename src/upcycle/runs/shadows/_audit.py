@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import secrets
 import time
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from upcycle._files import forced_hash, read_json, read_record, write_arrays, write_json, write_record, write_text
+from upcycle._files import forced_hash, json_text, read_json, read_record, write_arrays, write_json, write_record, write_text
 from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit, plan_for
 from upcycle.audit.pipelines import make_design
 from upcycle.data import ImageSet, Store
@@ -104,7 +103,7 @@ def publish(bench: Bench, store: Store) -> None:
         known = read_json(release / "audit.json")
         taken = {"accepted_risk": known["accepted_risk"]} if "accepted_risk" in known else {}
         public = {**(public_facts(private)[0] or known), **taken}
-        replace_files(release, {"audit.json": (json.dumps(public, indent=1) + "\n").encode()})
+        replace_files(release, {"audit.json": (json_text(public) + "\n").encode()})
     report = private / "report"
     if (record := stage_record(report)) is not None:
         (report / MANIFEST).unlink()
