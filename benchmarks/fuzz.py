@@ -28,6 +28,7 @@ from benchmarks._mutate import mutated, packed, unpacked
 
 CORPUS = Path(__file__).parent / "corpus"
 _SECONDS, _MEMORY = 5.0, 500  # per input; MB
+_LONGEST = 2**18  # bytes of an input; whole files of every kind are shorter
 _KEPT, _KEPT_BYTES = 150, 4_096  # corpus files kept of a target, and their largest size
 _INSTRUMENTED = ["upcycle", "zipfile", "yaml", "pydicom", "nibabel", "csv", "numpy.lib", "gzip", "PIL", "json", "pickletools"]
 
@@ -122,7 +123,13 @@ def guided(name: str, seconds: float, folder: Path) -> None:
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         return mutated(data, random.Random(seed), lambda part: atheris.Mutate(part, max(len(part) + 64, 64)))[:most]
 
-    flags = [f"-max_total_time={seconds:.0f}", "-rss_limit_mb=8000", "-timeout=120", "-max_len=65536", "-print_final_stats=1"]
+    flags = [
+        f"-max_total_time={seconds:.0f}",
+        "-rss_limit_mb=8000",
+        "-timeout=120",
+        f"-max_len={_LONGEST}",
+        "-print_final_stats=1",
+    ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], one, custom_mutator=mutate)
     atheris.Fuzz()
 

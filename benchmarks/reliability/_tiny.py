@@ -8,8 +8,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -93,7 +95,10 @@ def warm() -> None:
     import_module("upcycle.runs.stages._gate")._SYNTHETIC = 32
     for module, name, quick in _QUICK:
         getattr(import_module(f"upcycle.{module}"), name).__code__ = quick.__code__
-    with tempfile.TemporaryDirectory() as place:  # what a first run compiles and measures, children need not do again
+    with (
+        tempfile.TemporaryDirectory() as place,
+        redirect_stdout(StringIO()),
+    ):  # what a first run compiles and measures, children need not do again
         run = Path(place) / "run"
         assert _main(RICH.arguments(write_data(Path(place)), run)) == 0
         assert _main(["show", str(run)]) == 0

@@ -1,11 +1,12 @@
 """Files that others may have made, read within limits: a small file must not be able to fill the memory."""
 
+import io
 import json
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import yaml
 
@@ -56,10 +57,11 @@ class NotAFile(ValueError):
     """A pipe, a device or a socket, which may never end, or end the process that reads it."""
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> io.BufferedReader:
     """An ordinary file, open for reading. Raises NotAFile for anything else that has bytes, without waiting for them, and
     OSError."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    file = os.fdopen(number, "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise NotAFile("a pipe or a device, not a file: save what it gives in a file")

@@ -13,6 +13,7 @@ from upcycle._files import durable_replace
 from upcycle.errors import DamagedFileError
 
 _SUM = "sha256"  # in the metadata of the file
+_CHANGED = "one whose tensors do not have the SHA-256 that stands in it"
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -24,17 +25,28 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """What `save_weights` wrote. Raises DamagedFileError where the file is missing, cut or changed. Never runs code."""
+    if not path.is_file():  # nor a pipe, which would be waited for
+        raise DamagedFileError(path, "none")
     try:
-        with safe_open(path, framework="pt") as file:
-            known = (file.metadata() or {}).get(_SUM)
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise DamagedFileError(path, "none") from None
+        known, tensors = _known(path), load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise DamagedFileError(path, "one that is not whole") from error
     if known != _hash_of(tensors):
-        raise DamagedFileError(path, "one whose tensors do not have the SHA-256 that stands in it")
+        raise DamagedFileError(path, _CHANGED)
     return tensors
+
+
+def check_sum(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise DamagedFileError where `tensors`, loaded from `path`, do not have the hash that stands in it. A file made by others
+    may hold none."""
+    known = _known(path)
+    if known is not None and known != _hash_of(tensors):
+        raise DamagedFileError(path, _CHANGED, "Get the release again.")
+
+
+def _known(path: Path) -> str | None:
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get(_SUM)
 
 
 def _hash_of(tensors: Mapping[str, Tensor]) -> str:

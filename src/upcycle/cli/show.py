@@ -41,6 +41,8 @@ def show(run: Path, as_json: bool, thumbnails: bool | None) -> None:
 
 def _lines(run: RunFacts) -> Iterator[str]:
     yield _line("run", f"{run.folder}: preset {run.preset}, seed {run.seed}{'' if run.finished else ', not finished'}")
+    if not run.finished:
+        yield _line("to come", run.to_come)
     if run.dataset is not None:
         kind = "grey" if run.channels == 1 else "RGB"
         yield _line("data", f"{run.dataset}: {len(run.class_names)} classes, {run.size} x {run.size} {kind}")

@@ -72,7 +72,7 @@ class PrivateFit:
 def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, *, seed: int, stage: str) -> PrivateFit:
     """A classifier by DP-SGD with multiplier `noise`, seeing `recipe.budget` images in expectation; its last weights, since a
     choice among them would need another split. delta is 1 / members. Raises ConfigError without the extra [dp], and
-    TrainingError where a loss or a weight is not finite: to go back and take steps again would cost more epsilon than is counted.
+    TrainingError where a loss or a weight is not finite: steps that are taken again would cost more epsilon than is counted.
 
     Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
     """

@@ -61,7 +61,8 @@ def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
     return Permit(verdict, meaning, "" if audit is None else str(audit.get("sentence", "")), risk)
 
 
-def public_record(audit: Mapping[str, Any] | None, given: Permit) -> dict[str, Any]:
-    """The audit.json of a release: the aggregates, and the risk that was accepted."""
+def public_record(audit: Mapping[str, Any] | None, given: Permit, judged: Mapping[str, str]) -> dict[str, Any]:
+    """The audit.json of a release: the aggregates, the hashes of what was judged, and the risk that was accepted."""
     record = dict(audit) if audit is not None else {"verdict": given.verdict, "sentence": given.meaning}
+    record |= {"judged": dict(judged)} if judged else {}
     return record if given.accepted_risk is None else {**record, "accepted_risk": given.accepted_risk}

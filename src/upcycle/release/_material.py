@@ -132,6 +132,7 @@ class Material:
         private_hashes: `image_hash` of the private images: no image with one of these leaves.
         preprocess: how images become what the student sees; left out for uint8 images as they are.
         report: the shareable report, which may not be there.
+        judged: name -> SHA-256 of what the audit judged.
         versions: of the libraries.
         temperature: of the soft labels.
     """
@@ -151,6 +152,7 @@ class Material:
     private_hashes: frozenset[bytes] = frozenset()
     preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
     report: Path | None = None
+    judged: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     temperature: float = 1.0
 

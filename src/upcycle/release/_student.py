@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from upcycle._bounded import one_line, read_json, shortened
 from upcycle._files import json_text
-from upcycle._weights import save_weights
+from upcycle._weights import check_sum, save_weights
 from upcycle.config import ClassifierConfig
 from upcycle.data import Inputs, Preprocess, checked, prepare_images, printable
 from upcycle.errors import UpcycleError
@@ -132,7 +132,8 @@ def load_student(folder: str | Path, *, network: ClassifierFactory | None = None
     """The released classifier in `folder`, which is a release (release/ of a run) or its `student` folder.
 
     It needs no private file. A student with a network of the user's own needs its `network` factory again. Raises UpcycleError
-    where there is no student, where a file is damaged or hostile, or where the network does not fit the weights.
+    where there is no student, where a file is damaged (weights hold their own hash) or hostile, or where the network does not
+    fit the weights.
     """
     source = student_folder(Path(folder))
     found = _read_json(source / FACTS)
@@ -145,7 +146,9 @@ def load_student(folder: str | Path, *, network: ClassifierFactory | None = None
         facts = _facts(found, source / FACTS, Sizes)
         net = network(facts.channels, facts.classes, facts.size)
     _check_weights(source / WEIGHTS, net)
-    net.load_state_dict(load_file(source / WEIGHTS), assign=True)
+    tensors = load_file(source / WEIGHTS)
+    check_sum(source / WEIGHTS, tensors)
+    net.load_state_dict(tensors, assign=True)
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     block = _block(found["preprocess"], facts) if "preprocess" in found else None
     return Student(net, block, tuple(facts.class_names) or tuple(map(str, range(facts.classes)))).eval()
@@ -199,6 +202,8 @@ def _problem(path: Path, problem: Any) -> str:
 
 def _check_weights(path: Path, net: nn.Module) -> None:
     """Raise UpcycleError unless the file holds the tensors of `net`, by name, type and shape; only its header is read."""
+    if not path.is_file():  # a pipe would be waited for
+        raise UpcycleError(f"{WEIGHTS} must be a whole safetensors file. Got {path}, which is no file. Get it again.")
     wanted = {name: (_DTYPES[t.dtype], *t.shape) for name, t in net.state_dict().items()}
     try:
         with safe_open(path, framework="pt") as file:

@@ -16,12 +16,14 @@ from upcycle.release._croissant import write_croissant
 from upcycle.release._exports import Comparer, Comparison, Programs, check_weights, interface, write_programs
 from upcycle.release._gate import Permit, permit, public_record, refusal
 from upcycle.release._material import Material, ReleaseOptions
+from upcycle.release._sbom import NAME as SBOM
+from upcycle.release._sbom import write_sbom
 from upcycle.release._student import WEIGHTS, write_facts, write_weights
 from upcycle.release._synthetic import write_synthetic
 
 REPORT: Final = "report.html"
 _OURS: Final = frozenset(
-    {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", CROISSANT, SUMS, REPORT}
+    {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", CROISSANT, SBOM, SUMS, REPORT}
 )
 
 
@@ -76,7 +78,9 @@ def write_release(
     """
     given = permit(material.audit, options.accept_risk)
     partial = _begin(folder)
-    (partial / "audit.json").write_text(json_text(public_record(material.audit, given)) + "\n", encoding="utf-8")
+    (partial / "audit.json").write_text(
+        json_text(public_record(material.audit, given, material.judged)) + "\n", encoding="utf-8"
+    )
     forms = _write_models(material, options, partial / "student")
     left_out = None
     if options.images:
@@ -87,6 +91,7 @@ def write_release(
     write_cards(contents, partial)
     if options.images:
         write_croissant(contents, partial)
+    write_sbom(partial, options.licence)
     write_checksums(partial)
     durable_swap(partial, folder)
     return Released(folder, given, len(files(folder)), left_out, forms.made, forms.missing)

@@ -17,13 +17,11 @@ from upcycle.nets import ClassifierFactory
 from upcycle.runs.folder import (
     StageRecord,
     audit_of,
-    check_release,
     check_run,
     content_key,
     pipeline_facts,
     read_record,
     run_stage,
-    stage_records,
 )
 from upcycle.runs.shadows import evidence_stage
 from upcycle.runs.stages import (
@@ -35,6 +33,7 @@ from upcycle.runs.stages import (
     copies_stage,
     evaluation_stage,
     headline,
+    mend_release,
     prepare,
     release_stage,
     report_pages,
@@ -148,7 +147,7 @@ def _walk(bench: Bench, store: Store, until: str) -> Summary:
         if stage.name == last:
             break
     if until == "report":
-        check_release(bench.folder, stage_records(bench.folder.private))
+        mend_release(bench, store)
     return summary_of(bench, until)
 
 

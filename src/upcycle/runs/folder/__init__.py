@@ -15,4 +15,12 @@ from upcycle.runs.folder._folder import (
 from upcycle.runs.folder._lock import only_one
 from upcycle.runs.folder._merged import PIPELINES, PIPELINES_MANIFEST, led, pipeline_facts, public_facts
 from upcycle.runs.folder._resources import check_disk, check_memory
-from upcycle.runs.folder._stages import MANIFEST, StageRecord, content_key, finished_record, read_record, run_stage
+from upcycle.runs.folder._stages import (
+    MANIFEST,
+    RELEASE_OPTIONS,
+    StageRecord,
+    content_key,
+    finished_record,
+    read_record,
+    run_stage,
+)

@@ -94,7 +94,9 @@ def _right(run: RunFacts) -> np.ndarray:
 
 
 def _notes(runs: Sequence[RunFacts], pairs: Sequence[Pair]) -> list[str]:
-    notes = [f"{run.name} is not finished: it has got as far as {_last(run)}" for run in runs if not run.finished]
+    notes = [
+        f"{run.name} is not finished: it has got as far as {_last(run)}, {run.to_come}" for run in runs if not run.finished
+    ]
     judged = [run for run in runs if "student" in run.accuracy]
     if len(pairs) < len(judged) * (len(judged) - 1) // 2:
         notes.append("not all runs were judged on the same test images: accuracies of those that were not do not compare")

@@ -85,6 +85,7 @@ class RunFacts:
 
     folder: Annotated[str, "the run folder, as it was named"]
     finished: Annotated[bool, "whether the whole road was walked, reports included"]
+    begun: Annotated[tuple[str, ...], "stages that have begun and have no manifest: at work, stopped, or the manifest was lost"]
     upcycle: Annotated[str | None, "version that worked in the folder last"]
     preset: Annotated[str, "preset the settings started from"]
     seed: Annotated[int, "seed of the run"]
@@ -115,6 +116,13 @@ class RunFacts:
     def total_minutes(self) -> float:
         """Minutes of work of all finished stages."""
         return sum(self.minutes.values())
+
+    @property
+    def to_come(self) -> str:
+        """How an unfinished run goes on, and which manifests would say that it has got further; empty for a finished one."""
+        files = [str(Path("private") / name / MANIFEST) for name in self.begun]
+        where = f"; there is no {', '.join(files)} yet" if files else ""
+        return "" if self.finished else f"the same upcycle run command goes on{where}"
 
     @property
     def name(self) -> str:
@@ -166,6 +174,7 @@ def _read(run: RunFolder) -> RunFacts:
     return RunFacts(
         folder=str(root),
         finished="report" in records,
+        begun=_begun(private, records),
         upcycle=run.environment().get("upcycle"),
         preset=config.preset,
         seed=config.seed,
@@ -248,10 +257,24 @@ def check_release(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
 def stage_records(private: Path) -> dict[str, StageRecord]:
     """Records of the finished stages of a run's private half, in the order of the road; further teachers follow the teacher."""
     names = sorted(path.parent.name for path in private.glob(f"*/{MANIFEST}") if path.parent.name != "store")  # not a stage's
-    place = {name: k for k, name in enumerate(ROAD)}
-    ordered = sorted(names, key=lambda name: place.get(re.sub(r"-\d+$", "", name), len(place)))
-    found = {name: read_record(private / name) for name in ordered}
+    found = {name: read_record(private / name) for name in sorted(names, key=_place)}
     return {name: record for name, record in found.items() if record is not None}
+
+
+def _begun(private: Path, records: Mapping[str, StageRecord]) -> tuple[str, ...]:
+    """Stages with a folder and without a manifest, in the order of the road."""
+    found = {path.name for path in private.iterdir() if path.is_dir()} if private.is_dir() else set()
+    return tuple(sorted((name for name in found if name not in records and _is_stage(name)), key=_place))
+
+
+def _is_stage(name: str) -> bool:
+    return re.sub(r"-\d+$", "", name) in ROAD
+
+
+def _place(name: str) -> int:
+    """Where a stage stands on the road; behind all others where this version does not know it."""
+    place = {known: k for k, known in enumerate(ROAD)}
+    return place.get(re.sub(r"-\d+$", "", name), len(place))
 
 
 def _words(audit: Mapping[str, Any], root: Path) -> dict[str, str]:

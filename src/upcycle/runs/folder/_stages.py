@@ -19,11 +19,12 @@ from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.runs.folder._resources import metered
 
 MANIFEST: Final = "manifest.json"
+RELEASE_OPTIONS: Final = "options"  # in private/release: how `upcycle release` was last called
 _SECONDS = "seconds.json"
-# in the folder of a stage, and yet not what it leaves: notes of work in progress, and what `upcycle audit --budget` keeps there
+# in the folder of a stage, and yet not what it leaves: notes of work in progress, and what other commands keep there
 _NOT_LEFT = (
     *(MANIFEST, _SECONDS, "resume.*", "bank", "member-*", "trials.jsonl", f"*{PARTIAL}"),
-    *("shadows", "secret.json", "pipeline*", "at_risk.csv"),
+    *("shadows", "secret.json", "pipeline*", "at_risk.csv", f"{RELEASE_OPTIONS}.json"),
 )
 Say = Callable[[str], None]
 

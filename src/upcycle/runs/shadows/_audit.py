@@ -101,8 +101,8 @@ def publish(bench: Bench, store: Store) -> None:
     release, private = bench.folder.release, bench.folder.private
     if (release / "audit.json").exists():
         known = read_json(release / "audit.json")
-        taken = {"accepted_risk": known["accepted_risk"]} if "accepted_risk" in known else {}
-        public = {**(public_facts(private)[0] or known), **taken}
+        kept = {name: known[name] for name in ("judged", "accepted_risk") if name in known}
+        public = {**(public_facts(private)[0] or known), **kept}
         replace_files(release, {"audit.json": (json_text(public) + "\n").encode()})
     report = private / "report"
     if (record := stage_record(report)) is not None:

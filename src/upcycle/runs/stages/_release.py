@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from upcycle._files import read_record as read_noted
+from upcycle._files import write_record
 from upcycle._random import derive_seed
 from upcycle.data import Store, sealed
 from upcycle.errors import DamagedFileError
@@ -30,12 +34,14 @@ from upcycle.release import (
     withhold,
     write_release,
 )
-from upcycle.runs.folder import environment, public_facts, read_record
+from upcycle.runs.folder import RELEASE_OPTIONS, check_release, environment, public_facts, read_record, stage_records
 from upcycle.runs.stages._audit import judged_files
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._networks import student_config
 from upcycle.runs.stages._prepare import prepare
 from upcycle.runs.watch import Display
+
+_LOG = logging.getLogger("upcycle")
 
 
 def release_run(
@@ -55,6 +61,7 @@ def release_run(
     with prepare(None, Path(run), needs="student", display=display, network=network, generator=generator) as bench:
         permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
         bench.display.stage("release", options.images)
+        _keep(bench, options)
         released = _release(bench, bench.folder.open_store(), options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
         return released
@@ -63,11 +70,41 @@ def release_run(
 def release_stage(bench: Bench, store: Store) -> Facts:
     """The default release of a run, or the reason why nothing leaves."""
     options = ReleaseOptions(images=bench.config.release.synthetic_images)
+    _keep(bench, options)
     audit, _ = public_facts(bench.folder.private)
     if refusal(audit) is not None:
         return {"withheld": withhold(bench.folder.release, audit), "synthetic_images": 0}
     released = _release(bench, store, options)
     return {"synthetic_images": options.images, "left_out": released.left_out}
+
+
+def mend_release(bench: Bench, store: Store) -> None:
+    """Make the release again, as it was last asked for, where a file of it is damaged, lost or not of the audited student."""
+    folder = bench.folder
+    try:
+        check_release(folder, stage_records(folder.private))
+        return
+    except DamagedFileError as error:
+        _LOG.warning("release is made again: %s is damaged or lost (got %s)", error.path, error.got)
+    options, audit = _kept(bench), public_facts(folder.private)[0]
+    if refusal(audit) is not None and options.accept_risk is None:
+        withhold(folder.release, audit)
+    else:
+        _release(bench, store, options)
+    check_release(folder, stage_records(folder.private))
+
+
+def _keep(bench: Bench, options: ReleaseOptions) -> None:
+    """Note what was asked for, for `mend_release`."""
+    write_record(bench.folder.document("release", RELEASE_OPTIONS), asdict(options))
+
+
+def _kept(bench: Bench) -> ReleaseOptions:
+    """What was asked for last; what a run ends with, where nothing was or the note is damaged."""
+    with contextlib.suppress(DamagedFileError, TypeError, KeyError):
+        found = read_noted(bench.folder.document("release", RELEASE_OPTIONS))
+        return ReleaseOptions(**{**found, "formats": tuple(found["formats"])})
+    return ReleaseOptions(images=bench.config.release.synthetic_images)
 
 
 def place_report(bench: Bench) -> None:
@@ -137,9 +174,17 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
         private_hashes=private_hashes,
         preprocess=store.meta.preprocess,
         report=bench.folder.shareable_report,
+        judged=_judged(bench),
         versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
         temperature=bench.config.student.temperature,
     )
+
+
+def _judged(bench: Bench) -> dict[str, str]:
+    """The hashes that the audit names of what leaves, or of what that was made from; empty without an audit."""
+    record = read_record(bench.folder.private / "audit")
+    named = {} if record is None else record.facts["judged"]
+    return {name: named[name] for name in ("student", "generator", "settings") if name in named}
 
 
 def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
