@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability._points import Recorder, copy_run
+from benchmarks.reliability._points import Recorder, copy_run, follow, recorded
 from benchmarks.reliability._sample import sampled
-from benchmarks.reliability._tiny import Case, call, fingerprint
+from benchmarks.reliability._tiny import Case, fingerprint
 
 Key = tuple[int, int]
 
@@ -36,29 +36,28 @@ class Durable:
 
 
 def power(case: Case, data: Path, folder: Path, most: int | None) -> dict[str, Any]:
-    """One row; two points per manifest."""
-    whole, points = folder / "whole", folder / "points"
-    points.mkdir(parents=True)
+    """One row; two points per manifest, each followed to the end of the next stage."""
+    whole, cuts = folder / "whole", folder / "cuts"
+    cuts.mkdir(parents=True)
     durable, armed = Durable(), [False]
 
     def keep(number: int, event: str, path: str) -> None:
         if armed[0]:
             for kind in ("empty", "zeros"):
-                _after_the_cut(whole, points / f"{number:04d}-{kind}", durable, kind)
+                _after_the_cut(whole, cuts / f"{number:04d}-{kind}", durable, kind)
         armed[0] = event == "os.rename" and Path(path).name in ("manifest.json", "config.yaml")
 
     def install() -> None:
         durable.install()
         Recorder(whole, keep).install()
 
-    first = call(case.arguments(data, whole), install)
-    assert first.code == 0, first.text
-    bits = fingerprint(whole)
-    row: dict[str, Any] = {"harness": "power", "case": case.name, "of": len(list(points.iterdir())), "points": 0}
+    points = recorded(lambda out: case.arguments(data, out), folder, install)
+    row: dict[str, Any] = {"harness": "power", "case": case.name, "of": len(list(cuts.iterdir())), "points": 0}
     row |= {"survived": 0, "silent": 0, "tracebacks": 0, "named": 0, "lost": []}
-    for point in sampled(sorted(points.iterdir()), most):
-        result = call(case.arguments(data, point))
-        same = result.code == 0 and fingerprint(point) == bits
+    for point in sampled(sorted(cuts.iterdir()), most):
+        stage, wanted = points.after(point)
+        result = follow(case.arguments(data, point), point, stage)
+        same = result.code == 0 and fingerprint(point) == fingerprint(wanted)
         row["points"] += 1
         row["survived"] += same
         row["silent"] += result.code == 0 and not same
