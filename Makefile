@@ -51,11 +51,15 @@ docs: $(VENV)/.installed
 # being asked for: CONSTRAINTS=FILE takes other versions (/dev/null: the newest), TORCH='torch>=2.6' another torch.
 OTHERWISE := (echo 'Got no $(TORCH), or not the locked versions: see above. To take others: make ... TORCH="torch>=2.6" CONSTRAINTS=/dev/null' >&2; exit 1)
 PIP := $(BIN)/python -m pip install --quiet
+QUICK_PIP := $(QUICK_VENV)/bin/python -m pip install --quiet
 ifeq ($(CONSTRAINTS),constraints.txt)
 install = $(PIP) --require-hashes --no-deps --requirement $(1)
+QUICK_INSTALL = $(PYTHON) scripts/requirements.py quick > $(QUICK_VENV)/quick.lock && \
+	$(QUICK_PIP) --require-hashes --no-deps --requirement $(QUICK_VENV)/quick.lock && $(QUICK_PIP) --no-deps --no-build-isolation --editable .
 EDITABLE := --no-deps --no-build-isolation --editable .
 else
 install = $(PIP) --constraint $(CONSTRAINTS) $(2)
+QUICK_INSTALL = $(QUICK_PIP) --constraint $(CONSTRAINTS) $$($(PYTHON) scripts/requirements.py without-torch) && $(QUICK_PIP) --no-deps --editable .
 EDITABLE := --constraint $(CONSTRAINTS) --editable .
 endif
 
@@ -84,10 +88,9 @@ lock:
 LOCKED := --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --quiet
 
 # What upcycle needs apart from torch and the packages that pull it in, and pytest.
-$(QUICK_VENV)/.quick: pyproject.toml $(CONSTRAINTS)
+$(QUICK_VENV)/.quick: pyproject.toml $(CONSTRAINTS) requirements.lock requirements-dev.lock
 	test -x $(QUICK_VENV)/bin/python || $(PYTHON) -m venv $(QUICK_VENV)
-	test -e $(VENV)/.dev || $(QUICK_VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) $$($(PYTHON) scripts/requirements.py without-torch)
-	test -e $(VENV)/.dev || $(QUICK_VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	test -e $(VENV)/.dev || ($(QUICK_INSTALL)) || $(OTHERWISE)
 	touch $@
 
 clean:

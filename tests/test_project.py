@@ -36,9 +36,14 @@ def test_the_lowest_versions_are_the_declared_bounds() -> None:
     assert set(requirements("lowest")) == bounds
 
 
-def test_what_make_quick_installs_has_no_torch() -> None:
-    found = requirements("without-torch")
-    assert {"numpy", "scipy", "pytest", "hypothesis"} <= set(found) and "torch" not in found
+def test_what_make_quick_installs_has_hashes_and_no_torch() -> None:
+    """Versions without hashes would take whatever an index hands out."""
+    command = [sys.executable, "scripts/requirements.py", "quick"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    blocks = re.split(r"\n(?=\S)", text.strip())
+    names = [block.partition("==")[0] for block in blocks]
+    assert all("--hash=sha256:" in block for block in blocks) and len(names) == len(set(names))
+    assert set(requirements("without-torch")) <= set(names) and "torch" not in names
 
 
 def test_the_locks_hold_every_declared_dependency() -> None:
@@ -56,7 +61,7 @@ def test_the_locks_hold_every_declared_dependency() -> None:
 def test_a_list_nobody_knows_is_one_line() -> None:
     command = [sys.executable, "scripts/requirements.py", "oldest"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and result.stderr == "list must be lowest, without-torch or without-gpu. Got 'oldest'.\n"
+    assert result.returncode == 1 and result.stderr == "list must be lowest, quick, without-torch or without-gpu. Got 'oldest'.\n"
 
 
 def test_the_citation_names_the_newest_closed_version_and_the_package_is_past_it() -> None:

@@ -122,6 +122,17 @@ def test_columns_that_are_not_clear_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "two.parquet", "one column of images")
 
 
+def test_parts_without_a_row_are_said_and_a_set_without_any_is_one_line(tmp_path: Path) -> None:
+    table().select([]).to_parquet(tmp_path / "none.parquet")
+    refused(tmp_path / "none.parquet", "without a single row")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    table().to_parquet(folder / "train-00000-of-00002.parquet")
+    table().select([]).to_parquet(folder / "train-00001-of-00002.parquet")
+    dataset = load(folder)
+    assert images_of(dataset) == EXPECTED and any("without a single row" in note for note in dataset.notes)
+
+
 def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "set.parquet").write_bytes(b"PAR1 and then nothing")
     refused(tmp_path / "set.parquet", "readable data set")

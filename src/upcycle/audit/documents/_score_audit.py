@@ -73,13 +73,16 @@ RELEASED_SCHEMA: Final = "upcycle-released-audit/2"
 @dataclass(frozen=True)
 class ReleasedAudit(PublicScoreAudit):
     """The audit of a run as a release holds it: no seed, no single record. `verdict` is the merged one where there are two
-    audits; everything else at its top is the run's own. `accepted_risk`: why it was released in spite of its verdict."""
+    audits; everything else at its top is the run's own. `accepted_risk`: why it was released in spite of its verdict.
+    `judged`: SHA-256 of what was judged: "student" is that of student/model.safetensors, "generator" that of the private
+    weights that the synthetic set was drawn from, "settings" that of the recipe."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     merged: Merged | None = None
     pipelines: ReleasedPipelines | None = None
     accepted_risk: str | None = None
+    judged: dict[str, str] | None = None
 
 
 def released_schema() -> dict[str, Any]:

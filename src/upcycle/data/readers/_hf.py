@@ -42,7 +42,7 @@ def is_parquet(path: Path) -> bool:
 def read_hf(source: Source) -> RawImages:
     """`hf:PATH` of a saved data set, a parquet file or a folder of them; or `hf:NAME` of one on the hub."""
     need("datasets", "hf", "Hugging Face data sets")
-    shards = _known(list(_tables(source)), source)
+    shards = _known(_with_rows(list(_tables(source)), source), source)
     columns = _columns([table for _, _, table in shards], source)
     shards = [shard for one in shards for shard in _divided(one, shards, columns, source)]
     with without_warnings_of_size():
@@ -50,6 +50,16 @@ def read_hf(source: Source) -> RawImages:
     order = [name for name in SPLITS if any(n == name for n, _ in found)]
     splits = [_joined(name, [shard for n, shard in found if n == name], source) for name in order]
     return RawImages(splits, None, source.path.stem or None, "picture")
+
+
+def _with_rows(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, Any]]:
+    """The tables that hold anything. Raises DataError where none does."""
+    empty = [key for key, table in tables if not len(table)]
+    if empty and len(empty) == len(tables):
+        raise DataError(f"{source.text} must hold images. Got a data set without a single row. Check how it was saved.")
+    if empty:
+        source.findings.note(f"parts without a single row were not read: {shown(empty)}")
+    return [(key, table) for key, table in tables if len(table)]
 
 
 def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str, Any]]:
