@@ -61,7 +61,9 @@ def test_the_locks_hold_every_declared_dependency() -> None:
 def test_a_list_nobody_knows_is_one_line() -> None:
     command = [sys.executable, "scripts/requirements.py", "oldest"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and result.stderr == "list must be lowest, quick, without-torch or without-gpu. Got 'oldest'.\n"
+    assert (
+        result.returncode == 1 and result.stderr == "list must be lowest, quick, without-torch or without-gpu. Got 'oldest'.\n"
+    )
 
 
 def test_the_citation_names_the_newest_closed_version_and_the_package_is_past_it() -> None:
@@ -76,6 +78,33 @@ def test_commands_of_the_makefile_are_explained(target: str) -> None:
     pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     assert f"make {target}" in pages
     assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"))
+
+
+SECRETS = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_\w{22,}|\bglpat-[\w-]{20}",
+    r"\bxox[abprs]-[\w-]{10,}|\bhf_[A-Za-z0-9]{30,}|\bsk-[A-Za-z0-9]{20,}|\bpypi-[\w-]{50,}",
+    r"(?i)\b(?:password|passwd|secret|api[_-]?key|access[_-]?token)\b\s*[:=]\s*[\"'][^\"'\s{}$<>]{12,}[\"']",
+)
+
+
+def secrets_in(text: str) -> list[str]:
+    return [match.group()[:20] for pattern in SECRETS for match in re.finditer(pattern, text)]
+
+
+def test_no_file_of_the_repository_holds_a_secret() -> None:
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    files = [ROOT / name for name in names if name] or [p for p in ROOT.rglob("*.*") if p.is_file() and ".venv" not in p.parts]
+    found = {str(path): secrets_in(path.read_text("utf-8", "replace")) for path in files if path.is_file()}
+    assert len(found) > 100 and {path: hits for path, hits in found.items() if hits} == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["AKIA" + "Q" * 16, "ghp_" + "a1" * 18, "-----BEGIN RSA " + "PRIVATE KEY-----", "api_key = '" + "x9" * 8 + "'"]
+)
+def test_the_search_for_secrets_finds_one(text: str) -> None:
+    assert secrets_in(f"a\n{text}\nb")
 
 
 def test_paths_of_make_quick_exist() -> None:

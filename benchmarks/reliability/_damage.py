@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability._points import Recorder, copy_run
+from benchmarks.reliability._points import Points, follow, recorded
 from benchmarks.reliability._sample import sampled
 from benchmarks.reliability._tiny import Case, Outcome, call, fingerprint
 
 Damage = Callable[[Path], object]
+Commands = dict[str, Callable[[Path], list[str]]]
 
 
 def _flip(path: Path) -> None:
@@ -27,55 +28,59 @@ DAMAGES: dict[str, Damage] = {
     "empty": lambda path: path.write_bytes(b""),
     "delete": lambda path: path.unlink(),
 }
-_LOOKING = ("show", "compare")
+_LOOKING = ("show", "compare")  # commands that make nothing
+_WALKING = ("run", "audit", "report")  # commands that go on with a run
 _UNREAD = (".lock", ".lock-holder.json")
 
 
 def damage(case: Case, data: Path, folder: Path, most: int | None) -> Iterator[dict[str, Any]]:
-    """A row for half-done runs, and one per command for the finished one. Commands that make nothing are quick: of them ten times
-    as many points are tried."""
-    whole, points, other = folder / "whole", folder / "points", folder / "other"
-    points.mkdir(parents=True)
-    first = call(case.arguments(data, whole), Recorder(whole, _after_manifests(whole, points)).install)
-    assert first.code == 0, first.text
-    shutil.copytree(whole, other)
-    commands: dict[str, Callable[[Path], list[str]]] = {
+    """A row per command for the finished run, and one per command for the run at the end of every stage.
+
+    With `most` None every file of the finished run is damaged in all four ways; at the end of a stage each is damaged in one way,
+    the next way at the next stage, so that every file is tried at every stage and in every way at some. Commands that make nothing
+    are quick: of them ten times as many points are tried where `most` is given.
+    """
+    points, other = recorded(lambda out: case.arguments(data, out), folder), folder / "other"
+    _copy(points.whole, other)
+    commands: Commands = {
         "show": lambda run: ["show", str(run)],
         "compare": lambda run: ["compare", str(run), str(other)],
-        "run": lambda run: case.arguments(data, run),
         "release": lambda run: ["release", str(run), "--images", "20"],
-        "audit": lambda run: case.arguments(data, run, "audit"),
-        "report": lambda run: case.arguments(data, run, "report"),
+        **{name: lambda run, name=name: case.arguments(data, run, name) for name in _WALKING},  # type: ignore[misc]
     }
     for name, command in commands.items():
         some = most if most is None or name not in _LOOKING else 10 * most
-        yield _finished(case, data, whole, folder, name, command, some)
-    yield _half_done(case, data, whole, points, folder, most)
+        yield _finished(case, data, points.whole, folder, name, command, some)
+        yield _half_done(case, points, folder, name, command, some)
 
 
-def _after_manifests(root: Path, folder: Path) -> Callable[[int, str, str], None]:
-    """A `keep` that copies the folder at the first write after every manifest."""
-    armed = [False]
-
-    def keep(number: int, event: str, path: str) -> None:
-        if armed[0]:
-            copy_run(root, folder / f"{number:04d}")
-        armed[0] = event == "os.rename" and Path(path).name == "manifest.json"
-
-    return keep
-
-
-def _half_done(case: Case, data: Path, whole: Path, points: Path, folder: Path, most: int | None) -> dict[str, Any]:
-    row = _row("damage", case.name, "half-done: run")
-    bits, trial = fingerprint(whole), folder / "trial"
-    every = [(point, *found) for point in sorted(points.iterdir()) for found in _damages(point)]
+def _half_done(
+    case: Case, points: Points, folder: Path, name: str, command: Callable[[Path], list[str]], most: int | None
+) -> dict[str, Any]:
+    """Damage behind every manifest but the last. A command that goes on with the run is followed to the next manifest."""
+    row = _row("damage", case.name, f"half-done: {name}")
+    ends = [point for point in points.at if points.number(point) in points.ends and point.name.isdigit()][:-1]
+    every = [(point, *found) for k, point in enumerate(ends) for found in _in_turn(point, k)]
     row["of"] = len(every)
-    for point, name, kind in sampled(every, most):
+    wanted: dict[Path, object] = {}
+    for point, path, kind in sampled(every, most):
+        stage, expected = points.after(point)
+        trial = folder / "trial"
+        if point not in wanted:
+            _copy(point, trial)
+            wanted[point] = fingerprint(expected) if name in _WALKING else _seen(call(command(trial)), trial, name)
         _copy(point, trial)
-        DAMAGES[kind](trial / name)
-        result = call(case.arguments(data, trial))
-        _count(row, result, name, f"{point.name} {kind}", same=fingerprint(trial) == bits)
+        DAMAGES[kind](trial / path)
+        result = follow(command(trial), trial, stage) if name in _WALKING else call(command(trial))
+        same = (fingerprint(trial) if name in _WALKING else _seen(result, trial, name)) == wanted[point]
+        _count(row, result, path, f"{point.name} {kind}", same=same, looking=name in _LOOKING)
     return row
+
+
+def _in_turn(point: Path, turn: int) -> Iterator[tuple[str, str]]:
+    """Every file with one of the kinds of damage."""
+    kinds = list(DAMAGES)
+    yield from ((path, kinds[(k + turn) % len(kinds)]) for k, path in enumerate(_files(point)))
 
 
 def _finished(
@@ -84,13 +89,13 @@ def _finished(
     row, trial = _row("damage", case.name, f"finished: {name}"), folder / "trial"
     _copy(whole, trial)
     wanted = _seen(call(command(trial)), trial, name)
-    every = list(_damages(whole))
+    every = [(path, kind) for path in _files(whole) for kind in DAMAGES]
     row["of"] = len(every)
     for path, kind in sampled(every, most):
         _copy(whole, trial)
         DAMAGES[kind](trial / path)
         result = call(command(trial))
-        _count(row, result, path, kind, same=_seen(result, trial, name) == wanted)
+        _count(row, result, path, kind, same=_seen(result, trial, name) == wanted, looking=name in _LOOKING)
         if result.code == 2:
             row["remedied"] += _remedied(case, data, trial, command, name, wanted, result)
     return row
@@ -110,16 +115,14 @@ def _remedied(
 
 def _seen(result: Outcome, trial: Path, name: str) -> object:
     """What a user has of a command: what it printed, or what it left."""
-    if name in ("show", "compare"):
+    if name in _LOOKING:
         return result.text
     return fingerprint(trial / "release") if name == "release" else fingerprint(trial)
 
 
-def _damages(root: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.name not in _UNREAD:
-            for kind in DAMAGES:
-                yield path.relative_to(root).as_posix(), kind
+def _files(root: Path) -> list[str]:
+    found = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file()]
+    return [name for name in found if Path(name).name not in _UNREAD]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -132,14 +135,18 @@ def _row(harness: str, case: str, what: str) -> dict[str, Any]:
     return row | {"silent": 0, "tracebacks": 0, "unnamed": 0, "remedied": 0, "lost": []}
 
 
-def _count(row: dict[str, Any], result: Outcome, name: str, how: str, *, same: bool) -> None:
-    """`survived`: the same result, be it that the file is not used or that it was made again."""
-    named = result.code == 2 and Path(name).name in result.text
+def _count(row: dict[str, Any], result: Outcome, name: str, how: str, *, same: bool, looking: bool) -> None:
+    """`survived`: the same result, be it that the file is not used or that it was made again. `named`: refused with the file's
+    name, or, by a command that makes nothing, shown with it as what is missing; of a manifest also the name of its stage."""
+    path, fine = Path(name), result.code in (0, 3)
+    words = (path.name, path.parent.name) if path.name == "manifest.json" else (path.name,)
+    told = any(word in result.text for word in words) and not result.broke
+    named = told and (result.code == 2 or (looking and fine and not same))
     row["points"] += 1
-    row["survived"] += result.code in (0, 3) and same
-    row["silent"] += result.code in (0, 3) and not same
+    row["survived"] += fine and same
     row["tracebacks"] += result.broke
     row["named"] += named
+    row["silent"] += fine and not same and not named
     row["unnamed"] += result.code == 2 and not named
-    if result.broke or (result.code in (0, 3) and not same) or (result.code == 2 and not named):
+    if not named and not (fine and same):
         row["lost"].append(f"{how} {name}: code {result.code} {result.text.strip()[-200:]}")

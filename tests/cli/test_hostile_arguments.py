@@ -80,7 +80,17 @@ def test_a_setting_without_a_meaning_is_one_line_that_names_it(text: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"seed: \x80", b"[" * 20_000, b"a: " * 5_000, b"? {a: b}: c", b"- 1", b"%YAML 9.9\n---\nseed: 1", b"\x1b]0;x\x07: 1"]
+    "content",
+    [
+        b"\xff\xfe",
+        b"seed: \x80",
+        b"[" * 20_000,
+        b"a: " * 5_000,
+        b"? {a: b}: c",
+        b"- 1",
+        b"%YAML 9.9\n---\nseed: 1",
+        b"\x1b]0;x\x07: 1",
+    ],
 )
 def test_a_file_of_settings_that_is_none_is_named(content: bytes, tmp_path: Path, refused: Say) -> None:
     (tmp_path / "c.yaml").write_bytes(content)

@@ -17,7 +17,8 @@ from tests.release.conftest import contents, light, made_of
 from tests.run_folders import sign_again
 from upcycle.errors import ReleaseError, RunFolderError
 from upcycle.release import ReleaseOptions, load_student, write_release
-from upcycle.runs import release_run
+from upcycle.runs import read_run, release_run
+from upcycle.runs.folder import RunFolder
 from upcycle.runs.stages import JUDGING
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
@@ -45,7 +46,16 @@ def sums_hold(folder: Path) -> bool:
 
 def test_run_ends_with_a_whole_release(digits_run: tuple[Path, str]) -> None:
     release = digits_run[0] / "release"
-    expected = {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", "croissant.json"}
+    expected = {
+        "student",
+        "synthetic",
+        "audit.json",
+        "README.txt",
+        "MODEL_CARD.md",
+        "DATA_CARD.md",
+        "croissant.json",
+        "sbom.cdx.json",
+    }
     assert {path.name for path in release.iterdir()} == expected | {"report.html", "SHA256SUMS"}
     assert sums_hold(release)
     assert np.load(release / "synthetic" / "synthetic.npz", allow_pickle=False)["train_images"].shape == (100, 8, 8)
@@ -90,6 +100,24 @@ def test_accepted_risk_lets_it_out_and_is_printed(run: Path) -> None:
     released = release_run(run, light(images=10, accept_risk="a test"))
     assert "Risk accepted: a test" in released.lines()[0]
     assert json.loads((run / "release" / "audit.json").read_text())["accepted_risk"] == "a test"
+
+
+def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(
+    run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from upcycle.runs import run as whole_run
+
+    release_run(run, light(images=20, formats=("folders",)))
+    before, config = contents(run / "release"), RunFolder(run).config()
+    for name in ("student/model.safetensors", "SHA256SUMS", "sbom.cdx.json"):
+        path = run / "release" / name
+        path.write_bytes(path.read_bytes()[:-7])
+        whole_run("digits", run, config)
+        assert contents(run / "release") == before
+        assert "release is made again" in caplog.text and name in caplog.text
+    (run / "release" / "student" / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(RunFolderError, match=r"model\.safetensors must be as upcycle wrote it"):
+        read_run(run)
 
 
 def test_run_without_an_audit_is_refused_unless_the_risk_is_taken(run: Path) -> None:

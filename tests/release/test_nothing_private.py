@@ -102,6 +102,15 @@ def test_a_whole_release_holds_no_planted_marker(private_run: tuple[Path, np.nda
     assert found(run / "release", searched, planted) == []
 
 
+def test_nothing_that_a_run_logs_holds_a_marker(private_run: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    run, images = private_run
+    logs = [path for path in run.iterdir() if path.is_file()]
+    assert {"log.txt", "metrics.jsonl", "config.yaml", "environment.json"} <= {path.name for path in logs}
+    for path in logs:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert found(tmp_path, markers(run, images), planted_blocks(images)) == []
+
+
 def test_the_same_search_finds_them_on_the_closed_side(private_run: tuple[Path, np.ndarray]) -> None:
     run, images = private_run
     hits = found(run / "private" / "store", markers(run, images), planted_blocks(images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -12,7 +13,7 @@ from upcycle.audit import AuditInputError, AuditPlan, plan_for
 from upcycle.audit.pipelines import make_design
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store
-from upcycle.errors import RunFolderError
+from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.runs.folder import stage_records
 from upcycle.runs.shadows._audit import audit_bench, run_pipeline, run_pool, secret_seed
 from upcycle.runs.shadows._cost import seconds_of_one
@@ -22,6 +23,7 @@ from upcycle.runs.stages import Bench, Facts, check_own_absent
 TRAINED: Final = frozenset({"views", "cleaning", "generator", "gate", "tuning", "student", "baseline", "control", "plain"})
 _MOST, _LEAST = 32, 8  # pipelines of the automatic level; with fewer than the least only one is run
 _CHOICE: Final = "choice.json"
+_LOG = logging.getLogger("upcycle")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,15 @@ def _plan(bench: Bench, choice: Choice) -> AuditPlan:
 
 
 def _kept_choice(bench: Bench) -> Choice | None:
+    """What was chosen before the stage was stopped; None where nothing was, or its note is damaged, which is said."""
     path = bench.folder.stage("evidence") / _CHOICE
-    return (
-        Choice(**{name: value for name, value in read_record(path).items() if name in Choice.__annotations__})
-        if path.exists()
-        else None
-    )
+    if not path.exists():
+        return None
+    try:
+        return Choice(**{name: value for name, value in read_record(path).items() if name in Choice.__annotations__})
+    except (DamagedFileError, TypeError) as error:
+        _LOG.warning("the level of evidence is chosen again: %s", error)
+        return None
 
 
 def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
