@@ -186,7 +186,7 @@ def test_names_of_classes_and_data_do_not_steer_the_terminal(
     refused("check", root)
     refused("show", root)
     (root / "a").rename(root / name)
-    assert any("class names must be printable" in line for line in refused("check", root))
+    refused("check", root)  # also as the name of a class
 
 
 def test_a_run_of_a_stranger_does_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
