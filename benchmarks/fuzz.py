@@ -176,6 +176,8 @@ def keep(name: str, corpus: Path) -> None:
 
 def fuzzed(targets: list[str], seconds: float, *, keep_corpus: bool) -> Iterator[dict[str, Any]]:
     """A row for every target, each in a separate process."""
+    from benchmarks._results import MEASURED
+
     for name in targets:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "benchmarks.fuzz", "--one", name, "--seconds", str(seconds), "--folder", folder]
@@ -185,7 +187,7 @@ def fuzzed(targets: list[str], seconds: float, *, keep_corpus: bool) -> Iterator
             if done.returncode:
                 last = done.stderr.strip().splitlines()[-1:] or [""]
                 row.setdefault("findings", []).append({"where": f"process ended by {done.returncode}", "said": last[0][:200]})
-            row["coverage"] = _coverage(done.stderr)
+            row |= {"coverage": _coverage(done.stderr), "commit": MEASURED}
             for finding in row.get("findings", []):
                 finding["input"] = _shown(finding.get("input"))
             if keep_corpus and (Path(folder) / "corpus").exists():

@@ -57,7 +57,8 @@ def _watch(event, args):
 
 def _outside(event, path):
     path = os.path.abspath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ""
-    return None if not path or path.startswith(_allowed) else f"{event} {path}"
+    above = event == "os.mkdir" and any(place.startswith(path + "/") for place in _allowed)  # ~/.cache of ~/.cache/matplotlib
+    return None if not path or above or path.startswith(_allowed) else f"{event} {path}"
 
 sys.addaudithook(_watch)
 """
