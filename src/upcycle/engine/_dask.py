@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from upcycle.engine._worker import placed
 from upcycle.errors import ConfigError, ResourceError
 
+_PATIENCE: Final = 5.0  # seconds
 _Result = TypeVar("_Result")
 
 
@@ -20,6 +22,7 @@ def opened_dask(engine: str, host: str, port: int) -> Iterator[_Dask]:
 
     address = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
     try:
+        _greeted(host, port)
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -37,6 +40,13 @@ def opened_dask(engine: str, host: str, port: int) -> Iterator[_Dask]:
         yield _Dask(client, len(threads))
 
 
+def _greeted(host: str, port: int) -> None:
+    """A scheduler speaks first; a client would wait for ever for the greeting of something else. Raises OSError without one."""
+    with socket.create_connection((host, port), timeout=_PATIENCE) as connection:
+        if not connection.recv(1):
+            raise ConnectionError("no greeting")
+
+
 class _Dask:
     def __init__(self, client: Any, workers: int) -> None:
         self._client, self.workers = client, workers
@@ -51,11 +61,12 @@ class _Dask:
 
         kept = self._client.scatter(shared, broadcast=True, hash=False)
         waiting = ((work, kept, *own, threads) for own in pieces.items())
-        first = [self._sent(own) for own in islice(waiting, jobs or self.workers)]
-        flying = as_completed(first, loop=self._client.loop)
+        flying = as_completed([self._sent(own) for own in islice(waiting, jobs or self.workers)], loop=self._client.loop)
         try:
             for future in flying:
-                yield self._result(future)
+                found = self._result(future)
+                future.release()  # what somebody still holds is done again when the worker that keeps it dies
+                yield found
                 for own in islice(waiting, 1):
                     flying.add(self._sent(own))
         finally:
