@@ -58,7 +58,7 @@ def test_every_target_and_threat_model_has_a_row_with_its_numbers(page: str, sha
     for threat in ("T0", "T1", "T1+", "T2", "T3", "T4", "T5"):
         assert f'<th scope="row">{threat}' in table, threat
     for population in ("clean", "outlier", "canary", "canary, patch", "canary, repeated"):
-        for row in shadows.select(target="teacher", threat_model="T5", population=population, attack="shrunk Student-t ratio"):
+        for row in shadows.select(target="teacher", threat_model="T5", population=population, attack="shrunk Student-t excess"):
             assert str(row.auc) in table, population
             rate = row.tpr_at_1pct
             percents = "{:.1f} % [{:.1f}, {:.1f}]"
@@ -68,10 +68,10 @@ def test_every_target_and_threat_model_has_a_row_with_its_numbers(page: str, sha
 
 def test_strongest_other_attack_stands_beside_the_one_that_was_fixed_beforehand(shadows: PipelineAudit) -> None:
     rows = [row for row in shadows.rows if row.part.name == "teacher" and row.threat_model == "T5"]
-    best = min((row for row in rows if row.attack != "shrunk Student-t ratio"), key=lambda row: (row.p_holm, -row.auc.value))
+    best = min((row for row in rows if row.attack != "shrunk Student-t excess"), key=lambda row: (row.p_holm, -row.auc.value))
     (part,) = [part for part in leak_table(shadows.to_json()).parts if part.name == "teacher"]
     (line,) = [line for line in part.lines if line.threat == "T5"]
-    assert line.attack == "shrunk Student-t ratio"
+    assert line.attack == "shrunk Student-t excess"
     assert line.other is not None
     assert (line.other.attack, line.other.population, line.other.p) == (best.attack, best.population, best.p_holm)
 
@@ -95,7 +95,7 @@ def test_attack_of_a_row_is_not_chosen_by_its_result() -> None:
 
 def test_what_leaves_stands_before_what_stays(shadows: PipelineAudit) -> None:
     names = [part.name for part in leak_table(shadows.to_json()).parts]
-    assert names == ["student", "student, hard labels", "synthetic set", "generator", "baseline", "teacher"]
+    assert names == ["student", "student, hard labels", "synthetic set", "generator", "baseline", "teacher", "positive control"]
 
 
 def test_forest_shows_every_model_on_every_kind_of_canary_with_chance_and_margin(page: str) -> None:
@@ -156,7 +156,7 @@ def test_permutation_controls_bounds_accuracy_cost_scope_and_cards_are_all_there
     for control in shadows.controls:
         assert f'<th scope="row">{control.control}</th>' in controls
     assert "A coin calls" in controls and "passed (" in controls and "cannot clear the student" in controls
-    (bound,) = shadows.select(target="teacher", population="clean", threat_model="T5", attack="shrunk Student-t ratio")
+    (bound,) = shadows.select(target="teacher", population="clean", threat_model="T5", attack="shrunk Student-t excess")
     rest = section(page, "more")
     assert bound.epsilon_cap > 0
     assert f"{bound.epsilon_low:.2f} ({bound.epsilon_cap:.2f})" in rest

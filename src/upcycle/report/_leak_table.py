@@ -36,12 +36,13 @@ _ROLES: Final = MappingProxyType(
         "synthetic set": "what leaves together with the student",
         "generator": "stays inside",
         "baseline": "trained on the records themselves; stays inside",
-        "teacher": "saw the records and stays inside: shows what the attacks can see",
+        "teacher": "saw the records and stays inside",
+        "positive control": "made to remember its records, and deleted: shows what the attacks can see",
     }
 )
 _VARIANT: Final = "another student, which could leave instead"
-_CALIBRATED: Final = "shrunk Student-t ratio"
-_PLACES: Final = ("student", "student, ", "synthetic set", "generator", "baseline", "teacher")
+_CALIBRATED: Final = "shrunk Student-t"
+_PLACES: Final = ("student", "student, ", "synthetic set", "generator", "baseline", "teacher", "positive control")
 
 
 @dataclass(frozen=True)

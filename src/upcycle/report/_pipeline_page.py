@@ -37,6 +37,10 @@ _CONTROLS: Final = MappingProxyType(
             "must be above 0.5",
             "Near copies of a few records, hidden among the synthetic images. The same attack must see them.",
         ),
+        "positive: made to remember": (
+            "should be above 0.5",
+            "A model made to remember its records. If it is not found, the audit remains valid, but it cannot clear the student.",
+        ),
         "positive: teacher": (
             "should be above 0.5",
             "The teacher saw the records. If it is not found, the audit remains valid, but it cannot clear the student.",

@@ -46,8 +46,13 @@ def test_a_memorising_student_leaks_on_every_population(leaking: PipelineAudit) 
 
 def test_a_student_that_knows_nothing_is_clean_next_to_a_teacher_that_was_seen(clean: PipelineAudit) -> None:
     words = {v.target: v.verdict for v in clean.verdicts}
-    assert words == {"student": "NO LEAK FOUND", "teacher": "LEAKS", "synthetic set": "INCONCLUSIVE"}
-    assert "on the teacher" in clean.sentence
+    assert words == {
+        "student": "NO LEAK FOUND",
+        "teacher": "LEAKS",
+        "positive control": "LEAKS",
+        "synthetic set": "INCONCLUSIVE",
+    }
+    assert "on the positive control" in clean.sentence
     for word in ("private", "immune"):
         assert word not in json.dumps(clean.to_json()).lower()
 
@@ -70,6 +75,7 @@ def test_every_label_test_stands_under_the_part_that_it_accuses_and_in_its_famil
     assert places == {
         ("student", "student"),
         ("teacher", "teacher"),
+        ("positive control", "positive control"),
         ("student", NEIGHBOURS.name),
         ("synthetic set", PROBE.name),
     }
@@ -99,7 +105,7 @@ def test_all_six_controls_run_and_pass(leaking: PipelineAudit) -> None:
         "blind, images and labels",
         "positive: copying generator",
         "positive: planted near-duplicates",
-        "positive: teacher",
+        "positive: made to remember",
     }
     assert all(c.passed for c in leaking.controls)
 

@@ -81,6 +81,7 @@ class Attack:
         fewest: pipelines below which it cannot be run.
         most: pipelines above which it is not run, because shadow pipelines tell more; None: no limit.
         views: queries per record that it takes at least on one pipeline.
+        common: does a score mean the same for every record, so that one threshold serves all of them.
     """
 
     card: AttackCard
@@ -89,6 +90,7 @@ class Attack:
     fewest: int = 1
     most: int | None = None
     views: int = 1
+    common: bool = False
 
     def __repr__(self) -> str:
         return f"Attack({self.name!r})"

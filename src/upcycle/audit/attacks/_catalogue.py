@@ -12,12 +12,13 @@ from upcycle.audit.attacks._lira import DIFFICULTY, LIRA, LIRA_DENSITY, LIRA_ONE
 from upcycle.audit.attacks._quantile import QUANTILE
 from upcycle.audit.attacks._released import DENSITY, LABEL_MASS, NEAREST, NEIGHBOURS, PROBE
 from upcycle.audit.attacks._rmia import RMIA, RMIA_OFFLINE
-from upcycle.audit.attacks._student_t import RATIO
+from upcycle.audit.attacks._student_t import EXCESS, RATIO
 from upcycle.audit.attacks._thresholds import GAP, LABELS, LOSS
 
 CATALOGUE: Final[tuple[Attack, ...]] = (
     LOSS,
     RATIO,
+    EXCESS,
     LABELS,
     LIRA,
     RMIA,

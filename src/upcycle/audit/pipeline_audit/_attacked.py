@@ -29,12 +29,13 @@ from upcycle.audit.verdict import Part, Role
 @dataclass(frozen=True, eq=False)
 class AttackResult:
     """One attack on one part under one threat model: `scores` float64 (pipelines, records), NaN for a record that it does
-    not judge."""
+    not judge; `common`: one threshold serves all records."""
 
     part: Part
     threat_model: ThreatModel
     attack: str
     scores: np.ndarray
+    common: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _on_answers(answered: Answered, of: Source, planned: Sequence[Attack]) -> It
     for attack in planned:
         scores = _scores(answered, of, attack, alike)
         if scores is not None and not np.isnan(scores).all():
-            yield AttackResult(of.part, of.threat(attack), attack.name + suffix, scores)
+            yield AttackResult(of.part, of.threat(attack), attack.name + suffix, scores, attack.common)
 
 
 def _scores(answered: Answered, of: Source, attack: Attack, alike: bool) -> np.ndarray | None:

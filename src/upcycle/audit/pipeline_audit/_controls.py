@@ -13,6 +13,7 @@ import numpy as np
 
 from upcycle.audit.attacks import (
     ESTIMATORS,
+    EXCESS,
     LOSS,
     NEAREST,
     POSTERIOR,
@@ -25,7 +26,19 @@ from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipeline_audit._rows import judgeable
 from upcycle.audit.pipelines import COPYING, PLANTED, PLANTED_FLAG, Shadows
 from upcycle.audit.statistics import Scores, auc_interval
-from upcycle.audit.verdict import LEAST_ON_A_SIDE, Control, Endpoint, Role, Row, Rule, Wanted, halves, negative, shuffled
+from upcycle.audit.verdict import (
+    LEAST_ON_A_SIDE,
+    Control,
+    Endpoint,
+    Role,
+    Row,
+    Rule,
+    Wanted,
+    halves,
+    negative,
+    positive,
+    shuffled,
+)
 
 POSITIVE: Final = (Role.CONTROL, Role.TEACHER)  # the first of these parts that is there is what an audit must have seen
 _FOLDS: Final = 3  # of the blind control
@@ -35,7 +48,7 @@ def pipeline_controls(
     shadows: Shadows, done: Sequence[AttackResult], endpoint: Endpoint, rule: Rule, seed: int
 ) -> tuple[Control, ...]:
     """All controls, the negative ones first. The positive one is there only if the pipeline has such a part."""
-    read = [a for a in done if a.attack in (RATIO.name, LOSS.name) and a.threat_model is a.part.access]
+    read = [a for a in done if a.attack in (EXCESS.name, RATIO.name, LOSS.name) and a.threat_model is a.part.access]
     return (
         *_coins(shadows, read, rule, seed),
         *_blind(shadows, rule, seed),
@@ -103,7 +116,7 @@ def _positive(shadows: Shadows, done: Sequence[AttackResult], endpoint: Endpoint
                 design = shadows.design
                 s = judgeable(a.scores, design.members, design.units, design.records.canary)
                 s = _whole(a.scores, shadows) if isinstance(s, str) else s
-                return [Control(f"positive: {a.part}", a.part.name, a.attack, Wanted.POWER, auc_interval(s))]
+                return [positive(a.part, a.attack, auc_interval(s))]
     return []
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from upcycle._small_cell import SMALL_CELL
-from upcycle.audit.attacks import LOSS, RATIO, Attack
+from upcycle.audit.attacks import EXCESS, LOSS, RATIO, Attack
 from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipeline_audit._owners import PATIENT, clean_patients, has_patients, patient_scores_of
 from upcycle.audit.pipeline_audit._refusals import left_out
@@ -17,6 +17,7 @@ from upcycle.audit.statistics import Scores
 from upcycle.audit.verdict import ONE, TOGETHER, TWICE, Attacked, Endpoint, Row, Rule, make_row
 
 LEAST_PAIRS: Final = 8  # of a record and a pipeline, on each side
+_OF_PATIENTS: Final = (PATIENT, f"canary, {PATIENT_PATCH}")  # whose scores are those of several records
 
 
 def populations(records: Records) -> dict[str, np.ndarray]:
@@ -31,10 +32,10 @@ def populations(records: Records) -> dict[str, np.ndarray]:
 def endpoint_of(plan: AuditPlan, catalogue: Sequence[Attack]) -> Endpoint:
     """What verdicts are read from, declared by the plan: the TPR of mislabelled canaries, or, without canaries, the AUC of
     clean records; by the attack that shadow pipelines calibrate, where there are some."""
-    attack = RATIO if RATIO in plan.planned(catalogue) else LOSS
-    if plan.canaries is None or plan.canaries.mislabelled:
-        return Endpoint("TPR@1%FPR", attack.name, "canary")
-    return Endpoint("AUC", attack.name, "clean")
+    planted = plan.canaries is None or plan.canaries.mislabelled > 0
+    planned = plan.planned(catalogue)
+    attack = next((attack for attack in ((EXCESS, RATIO) if planted else (RATIO,)) if attack in planned), LOSS)
+    return Endpoint("TPR@1%FPR", attack.name, "canary") if planted else Endpoint("AUC", attack.name, "clean")
 
 
 def pipeline_rows(
@@ -45,13 +46,16 @@ def pipeline_rows(
     speak of them."""
     rows, reasons = [], []
     for a in done:
+        everyone = _everyone(a, design) if a.common and len(design.members) > 1 else None
         for population, scores, unit in _pools(a, design):
             if isinstance(scores, str):
                 reasons.append((population, scores, f"{a.attack} on the {a.part}"))
             else:
                 primary = (a.attack, population) == (endpoint.attack, endpoint.population) and a.threat_model is a.part.access
                 of = Attacked(a.part, a.threat_model, population, a.attack, primary, unit)
-                rows.append(make_row(scores, of, endpoint, rule, seed=seed))
+                rows.append(
+                    make_row(scores, of, endpoint, rule, seed=seed, everyone=None if population in _OF_PATIENTS else everyone)
+                )
     return rows, left_out(reasons)
 
 
@@ -64,10 +68,14 @@ def _pools(a: AttackResult, design: Design) -> Iterator[tuple[str, Scores | str,
             used = found & judged
             yield population, judgeable(a.scores, design.members, design.units, used), _epsilon_of(design, used)
     if has_patients(design):
-        of_patients = {PATIENT: clean_patients(design), f"canary, {PATIENT_PATCH}": design.records.kind == PATIENT_PATCH}
-        for population, among in of_patients.items():
+        for population, among in zip(_OF_PATIENTS, (clean_patients(design), design.records.kind == PATIENT_PATCH), strict=True):
             if (found_patients := patient_scores_of(a, design, among)) is not None:
                 yield population, _enough(found_patients), TOGETHER
+
+
+def _everyone(a: AttackResult, design: Design) -> Scores:
+    """All records that the attack judged, planted or not: whom its one threshold must not name wrongly."""
+    return Scores.pooled(a.scores, design.members, design.units, ~np.isnan(a.scores).any(0))
 
 
 def judgeable(scores: np.ndarray, members: np.ndarray, units: np.ndarray, used: np.ndarray) -> Scores | str:

@@ -39,10 +39,10 @@ from upcycle.audit.verdict import (
     Role,
     Row,
     Rule,
-    Wanted,
     adjust,
     judge,
     make_row,
+    positive,
 )
 from upcycle.errors import AuditInputError
 
@@ -96,8 +96,8 @@ def audit_scores(
     plan = _declared(endpoint, scores)
     rows = {name: _rows(name, target, scores[name], plan, rule, seed) for name, target in clean.items()}
     seen = next((row for name in POSITIVE for row in rows.get(name, ()) if row.primary), None)
-    positive = () if seen is None else (Control(f"positive: {seen.part}", seen.part.name, plan.attack, Wanted.POWER, seen.auc),)
-    controls = (*negative_controls(clean, rule, images=images, folds=folds, seed=seed), *blind, *positive)
+    shown = () if seen is None else (positive(seen.part, plan.attack, seen.auc),)
+    controls = (*negative_controls(clean, rule, images=images, folds=folds, seed=seed), *blind, *shown)
     verdicts = tuple(judge(_evidence(name, target, rows[name], plan, seen), controls, rule) for name, target in clean.items())
     own = any(isinstance(target, TargetScores) for target in clean.values())
     return AuditResult(

@@ -54,7 +54,11 @@ def _design_effect(s: Scores, side: np.ndarray, share: float) -> float:
     Measured where between a tenth and nine tenths of the side lie above, also for a smaller or larger `share`: there are too
     few events beyond, and dependence fades in the tails.
     """
-    threshold = np.quantile(s.values[side], 1 - min(max(share, 0.1), 0.9))
+    return design_effect_above(s, side, float(np.quantile(s.values[side], 1 - min(max(share, 0.1), 0.9))))
+
+
+def design_effect_above(s: Scores, side: np.ndarray, threshold: float) -> float:
+    """How much the dependence widens the variance of the share of one `side` bool (n,) above `threshold`, at least 1."""
     hits, count = s.values > threshold, int(side.sum())
     found = float(hits[side].mean())
     plain = found * (1 - found) / count

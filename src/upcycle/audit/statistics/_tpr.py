@@ -10,11 +10,13 @@ from typing import Final
 import numpy as np
 
 from upcycle.audit.statistics._binomial import lower_limit, upper_limit
-from upcycle.audit.statistics._clusters import effective_trials
+from upcycle.audit.statistics._clusters import design_effect_above, effective_trials
 from upcycle.audit.statistics._scores import Scores
 from upcycle.audit.statistics._values import NotResolvable, Rate, last_true
 
 LEAST_FALSE_POSITIVES: Final = 3.0
+_OF_THRESHOLD: Final = 0.2  # of the error of a limit, where the non-members are many
+_LEAST_HITS: Final = 10  # members above a threshold from which their dependence is measured
 _SMALLEST: Final = math.log(1e-12)  # p-value that limits are searched for
 
 
@@ -33,6 +35,38 @@ def tpr_at_fpr(s: Scores, fpr: float, confidence: float = 0.95) -> Rate | NotRes
     """
     ranked = _Ranked.of(s, fpr)
     return ranked if isinstance(ranked, NotResolvable) else ranked.rate(confidence)
+
+
+def tpr_at_common_fpr(s: Scores, everyone: Scores, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
+    """Share of the members of `s` above the one threshold that a share `fpr` of the non-members of `everyone` exceeds: of
+    several runs, by an attack whose score means the same for every record. NotResolvable below three expected false positives.
+
+    Members and non-members of one kind of record alone cannot bound a rate near `fpr`: a limit of 3 % at 1 % needs about 1,300
+    of each, since a handful of non-members must place the threshold. `everyone` places it almost exactly. A fifth of the error
+    of each limit is for the threshold, by the effective number of its non-members; the rest for the binomial over the members,
+    whose number shrinks by the design effect measured at the threshold, or where at least _LEAST_HITS of them lie above.
+    """
+    outside = np.sort(everyone.outside)[::-1]
+    n, error = len(outside), (1 - confidence) / 2
+    if n * fpr < LEAST_FALSE_POSITIVES - 1e-9:
+        return NotResolvable(fpr, math.ceil(LEAST_FALSE_POSITIVES / fpr - 1e-9), "non-members")
+    at = float(outside[math.floor(n * fpr + 1e-9)])
+    free = n / max(design_effect_above(everyone, ~everyone.members, t) for t in (at, float(outside[n // 10])))
+    strict, loose = _pooled_positions(n, free, fpr, error * _OF_THRESHOLD)
+    low, high = 0.0, 1.0
+    if strict:
+        low = lower_limit(*_found_above(s, float(outside[strict - 1])), error * (1 - _OF_THRESHOLD))
+    if loose <= n:
+        high = upper_limit(*_found_above(s, float(outside[loose - 1])), error * (1 - _OF_THRESHOLD))
+    return Rate(float((s.inside > at).mean()), low, high)
+
+
+def _found_above(s: Scores, threshold: float) -> tuple[float, float]:
+    """Members above, and members in all, both shrunk to what scatters as independent ones would."""
+    inside, count = np.sort(s.inside)[::-1], int(s.members.sum())
+    measured = min(threshold, float(inside[min(_LEAST_HITS, count - 1)]))
+    trials = count / design_effect_above(s, s.members, measured)
+    return float((inside > threshold).mean()) * trials, trials
 
 
 def tpr_p_value(s: Scores, fpr: float) -> float:
@@ -87,6 +121,15 @@ def order_statistics(n: int, free: float, fpr: float, error: float) -> tuple[int
     return strict, loose
 
 
+def _pooled_positions(n: int, free: float, fpr: float, error: float) -> tuple[int, int]:
+    """The same of n non-members that scatter as `free` independent ones do."""
+    from scipy.special import bdtr
+
+    size = max(int(free), 1)
+    at_most = bdtr(np.arange(size + 1), size, fpr)
+    return math.floor((at_most <= error).sum() / size * n), math.ceil(((at_most < 1 - error).sum() + 1) / size * n)
+
+
 @dataclass(frozen=True, eq=False)
 class _Ranked:
     """Scores of non-members, descending, and of members; the effective number of each; and whether they come of one run."""
@@ -123,11 +166,7 @@ class _Ranked:
         n, free = len(self.outside), self.effective[1]
         if self.single:
             return order_statistics(n, free, self.fpr, error)
-        from scipy.special import bdtr
-
-        size = max(int(free), 1)
-        at_most = bdtr(np.arange(size + 1), size, self.fpr)
-        return math.floor((at_most <= error).sum() / size * n), math.ceil(((at_most < 1 - error).sum() + 1) / size * n)
+        return _pooled_positions(n, free, self.fpr, error)
 
 
 _GROUPS: Final = "independent groups of non-members"

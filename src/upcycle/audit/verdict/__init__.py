@@ -1,6 +1,6 @@
 """What the audits of scores and of pipelines share: parts, rows, controls, one rule, and one judge."""
 
-from upcycle.audit.verdict._controls import LEAST_ON_A_SIDE, halves, negative, shuffled
+from upcycle.audit.verdict._controls import LEAST_ON_A_SIDE, halves, negative, positive, shuffled
 from upcycle.audit.verdict._flat import ControlDocument, RowDocument, flat_control, flat_row, plain
 from upcycle.audit.verdict._judge import Evidence, judge
 from upcycle.audit.verdict._part import Part, Role

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from upcycle._random import numpy_rng
-from upcycle.audit.statistics import Scores, auc_interval
+from upcycle.audit.statistics import Rate, Scores, auc_interval
+from upcycle.audit.verdict._part import Part, Role
 from upcycle.audit.verdict._row import Control, Wanted
 from upcycle.audit.verdict._rule import Rule
 
@@ -17,6 +18,12 @@ LEAST_ON_A_SIDE: Final = 2  # units: one alone has no spread
 def negative(control: str, target: str, attack: str, s: Scores, rule: Rule, *, among: int) -> Control:
     """A control that must contain 0.5, with its share of the error of `among` such controls of its kind."""
     return Control(control, target, attack, Wanted.CHANCE, auc_interval(s, 1 - rule.control_error / among))
+
+
+def positive(part: Part, attack: str, auc: Rate) -> Control:
+    """The attack on a part that an audit must see leak before it clears anything."""
+    what = "made to remember" if part.role is Role.CONTROL else part.name
+    return Control(f"positive: {what}", part.name, attack, Wanted.POWER, auc)
 
 
 def halves(s: Scores, seed: int) -> Scores | None:

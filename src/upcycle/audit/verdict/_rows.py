@@ -18,6 +18,7 @@ from upcycle.audit.statistics import (
     detectable_tpr,
     effective_trials,
     epsilon_bound,
+    tpr_at_common_fpr,
     tpr_at_fpr,
     tpr_p_value,
     weighted_holm,
@@ -43,11 +44,16 @@ class Attacked:
     epsilon_of: str = ONE
 
 
-def make_row(s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: int) -> Row:
-    """The row of these scores, with p-values not yet adjusted; `seed` draws what the epsilon of a single run is split by."""
-    area, tpr = auc_interval(s, rule.confidence), tpr_at_fpr(s, FPR, rule.confidence)
+def make_row(s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: int, everyone: Scores | None = None) -> Row:
+    """The row of these scores, with p-values not yet adjusted; `seed` draws what the epsilon of a single run is split by.
+
+    Where one threshold serves `everyone`, their non-members place the limits of the TPR; its p-value compares the members with
+    the non-members of their own kind alone, which no difference between kinds can fool.
+    """
+    area, own = auc_interval(s, rule.confidence), tpr_at_fpr(s, FPR, rule.confidence)
+    tpr = own if everyone is None else tpr_at_common_fpr(s, everyone, FPR, rule.confidence)
     epsilon, p = epsilon_bound(s, FPR, seed=seed, confidence=rule.confidence), auc_p_value(s)
-    tpr_p = tpr_p_value(s, FPR) if isinstance(tpr, Rate) else None
+    tpr_p = tpr_p_value(s, FPR) if isinstance(own, Rate) else None
     return Row(
         part=of.part,
         threat_model=of.threat_model,
