@@ -39,7 +39,7 @@ _CONTROLS: Final = MappingProxyType(
         ),
         "positive: made to remember": (
             "should be above 0.5",
-            "A model made to remember its records. If it is not found, the audit remains valid, but it cannot clear the student.",
+            "A model made to remember its records. If it is not found, the audit remains valid, but cannot clear the student.",
         ),
         "positive: teacher": (
             "should be above 0.5",
