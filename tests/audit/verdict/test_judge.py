@@ -14,6 +14,7 @@ from upcycle.audit.verdict._part import Part, Role
 from upcycle.audit.verdict._row import Control, Row, Wanted
 from upcycle.audit.verdict._rows import adjust
 from upcycle.audit.verdict._rule import MARGINS, Endpoint, Rule
+from upcycle.audit.verdict._word import Verdict, headline
 
 AREA, RATE = Endpoint("AUC", "loss threshold"), Endpoint("TPR@1%FPR", "likelihood ratio", "canary")
 SEEN, UNSEEN = Rate(0.7, 0.66, 0.74), Rate(0.51, 0.47, 0.55)
@@ -170,3 +171,11 @@ def test_the_family_errs_as_often_as_its_level() -> None:
         done, _ = adjust([replace(r, attack=RATE.attack) if k < 3 else r for k, r in enumerate(rows)], (), RATE, rule)
         alarms.append(min(min(r.p_holm, r.tpr_p_holm or 1.0) for r in done) < rule.level)
     assert np.mean(alarms) <= rule.level + 3 * 0.0098
+
+
+def test_a_model_that_was_made_to_leak_never_leads() -> None:
+    made = [
+        Verdict(role.value, role, word, word, word, 0.5)
+        for role, word in ((Role.CONTROL, "LEAKS"), (Role.SYNTHETIC, "INCONCLUSIVE"))
+    ]  # type: ignore[arg-type]
+    assert headline(made).verdict == "INCONCLUSIVE"

@@ -9,7 +9,7 @@ import numpy as np
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack, listed, named, twins
 from upcycle.audit.pipeline_audit._attacked import AttackResult
-from upcycle.audit.pipelines import CONTROLS, Design, Shadows
+from upcycle.audit.pipelines import CONTROL, CONTROLS, Design, Shadows
 from upcycle.audit.verdict import Part, Row
 from upcycle.errors import AuditInputError
 
@@ -76,7 +76,7 @@ def _check(shadows: Shadows) -> None:
             f"every pipeline must be given some records and not others. Got all or none in pipelines {listed(whole)}. Draw the "
             "members by coin flips."
         )
-    if not answers.keys() - set(CONTROLS):
+    if not answers.keys() - {*CONTROLS, CONTROL}:
         problems.append("a pipeline must leave a part that can be attacked. Got none. Return a student, say.")
     if problems:
         raise AuditInputError(*problems)

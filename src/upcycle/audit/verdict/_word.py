@@ -31,8 +31,9 @@ class Verdict:
 
 
 def headline(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on the student, or on the first part where there is none."""
-    return next((verdict for verdict in verdicts if verdict.role is Role.STUDENT), verdicts[0])
+    """The verdict on the student, or on the first part where there is none; never on a model that was made to leak."""
+    judged = [verdict for verdict in verdicts if verdict.role is not Role.CONTROL] or verdicts
+    return next((verdict for verdict in judged if verdict.role is Role.STUDENT), judged[0])
 
 
 @dataclass(frozen=True, eq=False)
