@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from upcycle.audit.attacks._student_t import excess
+from upcycle.audit.attacks import excess
 from upcycle.audit.statistics import NotResolvable, Rate, Scores, tpr_at_common_fpr, tpr_at_fpr
 
 

@@ -31,5 +31,5 @@ from upcycle.audit.attacks._signals import (
     logit_problems,
     loss_signal,
 )
-from upcycle.audit.attacks._student_t import EXCESS, RATIO, calibrated
+from upcycle.audit.attacks._student_t import EXCESS, RATIO, calibrated, excess
 from upcycle.audit.attacks._thresholds import LABELS, LOSS
