@@ -48,7 +48,7 @@ def make_row(s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: i
     """The row of these scores, with p-values not yet adjusted; `seed` draws what the epsilon of a single run is split by.
 
     Where one threshold serves `everyone`, their non-members place the limits of the TPR; its p-value compares the members with
-    only the non-members of their own kind, which no difference between kinds can fool.
+    non-members of the same kind only, which no difference between kinds can fool.
     """
     area, own = auc_interval(s, rule.confidence), tpr_at_fpr(s, FPR, rule.confidence)
     tpr = own if everyone is None else tpr_at_common_fpr(s, everyone, FPR, rule.confidence)
