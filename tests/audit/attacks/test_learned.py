@@ -20,6 +20,7 @@ from upcycle.audit.attacks._folds import cross_fit, forward_fit, membership_fold
 from upcycle.audit.attacks._learned import ESTIMATORS
 from upcycle.audit.attacks._signals import attack_features, signals
 from upcycle.audit.statistics import Scores, auc, auc_interval, auc_p_value
+from upcycle.errors import AuditInputError
 
 
 def records(n: int, leak: float, seed: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -163,3 +164,10 @@ def test_auc_of_the_loss_threshold_is_the_one_scikit_learn_gives() -> None:
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     losses = [log_loss([label], [row], labels=np.arange(4)) for label, row in zip(labels, p, strict=True)]
     assert auc(Scores(signals()["loss"](logits, labels), members)) == pytest.approx(roc_auc_score(~members, losses), abs=1e-12)
+
+
+@pytest.mark.parametrize("patients", [2, 3, 4])
+def test_more_folds_than_patients_are_one_line_so_that_fewer_are_tried(patients: int) -> None:
+    groups = np.repeat(np.arange(patients), 20)
+    with pytest.raises(AuditInputError, match=rf"groups must fill 5 folds\. Got {patients}"):
+        membership_folds(groups < patients // 2, groups, 5, 0)

@@ -18,7 +18,11 @@ def membership_folds(
 
     state = seed % 2**32
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    pairs = list(kind(folds, shuffle=True, random_state=state).split(np.zeros(len(members)), members, groups))
+    try:
+        pairs = list(kind(folds, shuffle=True, random_state=state).split(np.zeros(len(members)), members, groups))
+    except ValueError as error:  # of scikit-learn, for more folds than groups or records
+        count = len(members) if groups is None else len(np.unique(groups))
+        raise AuditInputError(f"groups must fill {folds} folds. Got {count}. Use fewer folds.") from error
     for train, held_out in pairs:
         if len(np.unique(members[train])) < 2 or len(np.unique(members[held_out])) < 2:
             raise AuditInputError(
