@@ -164,6 +164,7 @@ def results() -> str:
         "Single runs": _utility(),
         "Speed of the loops": _speed(),
         "Killed, cut off, damaged": _reliability(),
+        "Damaged and hostile bytes": _fuzz(),
     }
     about = "[log.md](log.md) says what the experiments showed and what failed. [leakage.md](leakage.md) is about leakage."
     parts = [
@@ -323,6 +324,32 @@ def _reliability() -> str:
         "ended in one line with the file or the cause, and what to do. Silent: finished with other bits."
     )
     return "\n".join([*rows, "", f"{note} {_source(result, 'reliability.json')}"])
+
+
+def _fuzz() -> str:
+    result = _result("fuzz.json")
+    if result is None:
+        return ""
+    columns = (
+        "target",
+        "engine",
+        "executions",
+        "seconds",
+        "cpu_seconds",
+        "slowest_seconds",
+        "memory_mb",
+        "coverage",
+        "findings",
+    )
+    rows = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    rows += [
+        f"| {' | '.join(str(row[column]) for column in columns[:-1])} | {len(row['findings'])} |" for row in result["rows"]
+    ]
+    note = (
+        "Every reader and loader as a function of bytes. Memory: how far the peak of the process grew. Coverage: edges seen. A finding "
+        "is a traceback, more than 5 s, or more than 500 MB. What was found interesting is in benchmarks/corpus."
+    )
+    return "\n".join([*rows, "", f"{note} {_source(result, 'fuzz.json')}"])
 
 
 def leakage() -> str:

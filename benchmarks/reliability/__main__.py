@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks._results import write
+from benchmarks._results import MEASURED, write
 from benchmarks.reliability._cost import cost
 from benchmarks.reliability._damage import damage
 from benchmarks.reliability._kill import kill
@@ -47,7 +47,7 @@ def main() -> None:
             data = write_data(Path(place))
             for row in HARNESSES[name](data, Path(place) / "runs", None if arguments.full else arguments.points):
                 print(row, flush=True)
-                write("reliability.json", [row], same=("harness", "case", "what"))
+                write("reliability.json", [row | {"commit": MEASURED}], same=("harness", "case", "what"))
 
 
 if __name__ == "__main__":
