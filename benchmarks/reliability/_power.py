@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.reliability._points import Recorder, copy_run, follow, recorded
 from benchmarks.reliability._sample import sampled
 from benchmarks.reliability._tiny import Case, fingerprint
@@ -28,7 +30,14 @@ class Durable:
             found = os.fstat(number)
             self._forced[found.st_dev, found.st_ino] = found.st_mtime_ns
 
-        os.fsync = told
+        flush = np.memmap.flush
+
+        def told_mapped(array: np.memmap) -> None:
+            flush(array)
+            found = Path(str(array.filename)).stat()
+            self._forced[found.st_dev, found.st_ino] = found.st_mtime_ns
+
+        os.fsync, np.memmap.flush = told, told_mapped  # type: ignore[method-assign]
 
     def __contains__(self, path: Path) -> bool:
         found = path.stat()

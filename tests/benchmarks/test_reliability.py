@@ -26,6 +26,7 @@ def test_what_a_run_of_seconds_leaves_out_is_still_where_it_was(module: str, nam
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Pillow about damaged files, and of the harness's own archives with a name twice
 @pytest.mark.parametrize("name", list(names()))
 def test_whole_files_and_what_the_fuzzer_kept_end_in_values_or_lines(name: str, tmp_path: Path) -> None:
     watch, rng = Watch(name, TARGETS[name].run, tmp_path), random.Random(0)
