@@ -47,6 +47,11 @@ class ScreenConfig(Section):
     apart: bool = Field(
         False, description="teacher k learns without fold k, from the weights of that fold's classifier; needs teachers = folds"
     )
+    crossed: bool = Field(
+        False,
+        description="every image is labelled only by the teacher that never saw the fold of the member it is most like; needs "
+        "apart",
+    )
 
 
 class SupportConfig(Section):

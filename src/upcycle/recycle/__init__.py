@@ -3,6 +3,7 @@
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
 from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_budget, rate, train_classifier
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
+from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
 from upcycle.recycle._remember import train_to_remember
@@ -31,12 +32,14 @@ __all__ = [
     "Candidate",
     "Choice",
     "CommitteeLabels",
+    "CrossedLabels",
     "Distillation",
     "Fitted",
     "FlipTrial",
     "HardLabels",
     "Labeller",
     "Lesson",
+    "Origin",
     "OutOfFold",
     "PixelSpace",
     "Proxy",

@@ -13,7 +13,8 @@ from upcycle.nets import for_inference
 class Labeller(Protocol):
     """Soft labels float (n, classes), rows summing to 1, for float views (n, channels, side, side) in [-1, 1].
 
-    `asked` int64 (n,) is the class the generator was asked for, `source` int64 (n,) the generator each image came from.
+    `asked` int64 (n,) is the class the generator was asked for, `source` int64 (n,) the fold that each image is
+    most like, 0 where no labeller asks for it.
     """
 
     def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor: ...

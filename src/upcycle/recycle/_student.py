@@ -3,9 +3,11 @@
 Nothing here can hold a private image: the loop reads a Bank, which only a Sampler fills, and a Labeller.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +17,9 @@ from upcycle.nets import PowerEma, augment, mixed, to_input
 from upcycle.recycle._bank import Bank
 from upcycle.recycle._classify import Fitted, Recipe, rate, sgd
 from upcycle.recycle._labels import Labeller
+
+OriginOf = Callable[[np.ndarray], np.ndarray]
+"""uint8 images (n, height, width, channels) -> the fold int64 (n,) that each is most like; image by image."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Distillation:
         label_smoothing: share of a label spread over all classes.
         mix: share of views blended with another view of the batch and labelled as blended, so that the student meets images
             between classes (Zhang et al. 2018 for the blend, Beyer et al. 2022 for the teacher's labels on it).
+        origin: for labellers that ask which fold an image is most like.
     """
 
     epoch_images: int
@@ -39,6 +45,7 @@ class Distillation:
     period: int = 1
     label_smoothing: float = 0.0
     mix: float = 0.0
+    origin: OriginOf | None = None
 
     def total(self, size: int, images_seen: int) -> int:
         """Images drawn in all when `images_seen` were seen."""
@@ -97,7 +104,9 @@ def train_student(
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         if how.mix:
             views = blend(views, how.mix, rng)
-        target = smooth(labeller(views, asked[chosen].to(recipe.device), torch.zeros_like(chosen)), how.label_smoothing)
+        source = torch.zeros_like(chosen) if how.origin is None else torch.from_numpy(how.origin(bank.images[chosen.numpy()]))
+        soft = labeller(views, asked[chosen].to(recipe.device), source.to(recipe.device))
+        target = smooth(soft, how.label_smoothing)
         set_rate(optimizer, rate(config, seen, budget))
         loss = soft_cross_entropy(mixed(net, recipe.dtype, views), target, how.temperature)
         descend(loss, optimizer)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import upcycle.runs.shadows._frontier as room
+import upcycle.runs.stages._training as steps
 from tests.conftest import blobs
 from upcycle._settings import resolve, with_settings
+from upcycle.audit.pipelines import RunFacts
 from upcycle.data import Dataset, ImageSet
 from upcycle.errors import ConfigError
 from upcycle.runs.shadows import (
     BUNDLES,
     Design,
-    DesignsPipeline,
+    DesignPipeline,
     FrontierPlan,
     ShadowPipeline,
     frontier,
     shadow_config,
 )
+from upcycle.runs.shadows._designs import LEFT_OUT
+from upcycle.runs.shadows._frontier_rows import accuracies, mostly_left_out
 
 BASE = resolve("quick", config_file=None, overrides=["augment.flip=none", "screen.images=6000", "generator.snapshots=1"])
 SCALE = 0.02
@@ -31,70 +38,148 @@ def images(n: int, seed: int = 0) -> ImageSet:
     return ImageSet(found[..., None], labels)
 
 
+def pipeline(
+    settings: dict[str, object], *, stages: Path | None = None, control: bool = False, **more: object
+) -> DesignPipeline:
+    given = {"validation": images(60, seed=4), "base": BASE, "scale": SCALE, **more}
+    noise = given.pop("noise", None)
+    return DesignPipeline(
+        given["validation"],
+        3,
+        given["base"],
+        Design("any", settings, noise),
+        control,
+        given["scale"],
+        stages,  # type: ignore[arg-type]
+    )
+
+
 @pytest.mark.slow
-def test_a_design_that_borrows_stages_is_the_recipe_run_alone() -> None:
-    members, validation, settings = images(120), images(60, seed=4), {"screen.folds": 3, "student.temperature": 1.0}
-    designs = (Design("warm", {"screen.folds": 3}), Design("cool", settings), Design("plain"))
-    together = DesignsPipeline(validation, 3, BASE, designs, "plain", scale=SCALE)(members.images, members.labels, seed=3)
+def test_a_design_that_borrows_stages_is_the_recipe_run_alone(tmp_path: Path) -> None:
+    members, settings = images(120), {"screen.folds": 3, "student.temperature": 1.0}
+    pipeline({"screen.folds": 3}, stages=tmp_path)(members.images, members.labels, seed=3)
+    before = {path.name for path in tmp_path.glob("*/*")}
+    borrowed = pipeline(settings, stages=tmp_path)(members.images, members.labels, seed=3)
+    assert {path.name.partition("-")[0] for path in tmp_path.glob("*/*") if path.name not in before} == {"student"}
+    validation = images(60, seed=4)
     small = shadow_config(with_settings(BASE, settings), 8)
     alone = ShadowPipeline(validation, 3, small, SCALE, variants=False)(members.images, members.labels, seed=3)
-    assert alone.student is not None
-    asked = validation.images
-    np.testing.assert_array_equal(together.variants["cool"](asked), alone.student(asked))
-    assert not np.array_equal(together.variants["cool"](asked), together.variants["plain"](asked))
+    assert alone.student is not None and borrowed.student is not None
+    np.testing.assert_array_equal(borrowed.student(validation.images), alone.student(validation.images))
 
 
 @pytest.mark.slow
-def test_the_control_is_the_teacher_that_saw_every_record() -> None:
+def test_images_by_other_generators_are_another_student_s(tmp_path: Path) -> None:
+    """One snapshot passes no gate, so that nothing but the generator's own key tells the two students apart."""
+    members, apart = images(120), {"screen.folds": 3, "screen.apart": True, "teachers": 3}
+    one = pipeline(apart, stages=tmp_path)(members.images, members.labels, seed=3)
+    other = pipeline({**apart, "support.share": 0.9}, stages=tmp_path)(members.images, members.labels, seed=3)
+    crossed = pipeline({**apart, "screen.crossed": True}, stages=tmp_path)(members.images, members.labels, seed=3)
+    answers = [parts.student(members.images) for parts in (one, other, crossed) if parts.student is not None]
+    assert len({found.tobytes() for found in answers}) == 3
+
+
+@pytest.mark.slow
+def test_the_control_is_the_teacher_that_saw_every_record_and_others_leave_none() -> None:
     members, validation = images(120), images(60, seed=4)
-    designs = (Design("screened", {"screen.folds": 3, "screen.most": 0.9, "screen.floor": 0.9}), Design("plain"))
-    parts = DesignsPipeline(validation, 3, BASE, designs, "plain", scale=SCALE)(members.images, members.labels, seed=3)
+    parts = pipeline({}, control=True)(members.images, members.labels, seed=3)
     plain = ShadowPipeline(validation, 3, shadow_config(BASE, 8), SCALE, variants=False)(members.images, members.labels, seed=3)
-    assert parts.teacher is not None and plain.teacher is not None
+    assert parts.teacher is not None and plain.teacher is not None and parts.baseline is not None
     np.testing.assert_array_equal(parts.teacher(validation.images), plain.teacher(validation.images))
+    screened = pipeline({"screen.folds": 3, "screen.floor": 0.9})(members.images, members.labels, seed=3)
+    assert screened.teacher is None and screened.baseline is None
+    gone = screened.generator_scores[LEFT_OUT](members.images, members.labels)
+    assert 0 < gone.sum() < len(members)
 
 
-@pytest.mark.parametrize("change", ["setting", "name", "scale", "validation"])
-def test_kept_answers_are_of_these_very_recipes(change: str) -> None:
-    validation = images(60, seed=4)
-    first = DesignsPipeline(validation, 3, BASE, (Design("a", {"screen.folds": 3}), Design("plain")), "plain", scale=SCALE)
+@pytest.mark.parametrize("change", ["settings", "noise", "control", "scale", "validation", "base"])
+def test_kept_answers_are_of_this_very_recipe(change: str) -> None:
+    first = pipeline({"screen.folds": 3})
     other = {
-        "setting": DesignsPipeline(
-            validation, 3, BASE, (Design("a", {"screen.folds": 4}), Design("plain")), "plain", scale=SCALE
-        ),
-        "name": DesignsPipeline(validation, 3, BASE, (Design("b", {"screen.folds": 3}), Design("plain")), "plain", scale=SCALE),
-        "scale": DesignsPipeline(validation, 3, BASE, first.designs, "plain", scale=0.5),
-        "validation": DesignsPipeline(images(60, seed=5), 3, BASE, first.designs, "plain", scale=SCALE),
+        "settings": pipeline({"screen.folds": 4}),
+        "noise": pipeline({"screen.folds": 3}, noise=1.0),
+        "control": pipeline({"screen.folds": 3}, control=True),
+        "scale": pipeline({"screen.folds": 3}, scale=0.5),
+        "validation": pipeline({"screen.folds": 3}, validation=images(60, seed=5)),
+        "base": pipeline({"screen.folds": 3}, base=with_settings(BASE, {"augment.flip": "horizontal"})),
     }[change]
     assert first.key != other.key
 
 
-@pytest.mark.slow
-def test_a_call_writes_rows_of_every_recipe_and_a_second_one_runs_nothing_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import upcycle.runs.shadows._frontier as room
+def test_a_recipe_by_another_name_is_not_run_again() -> None:
+    named = [DesignPipeline(images(60, seed=4), 3, BASE, Design(name, {"screen.folds": 3})) for name in ("a", "b")]
+    assert named[0].key == named[1].key
 
-    few = {"core": (Design("cool", {"screen.folds": 2, "student.temperature": 1.0}), Design("plain"))}
-    monkeypatch.setattr(room, "BUNDLES", few)
-    dataset = Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
-    plan = FrontierPlan(pipelines=4, seed=5, jobs=1, scale=0.01)
+
+@pytest.fixture
+def bars() -> Dataset:
+    return Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
+
+
+@pytest.mark.slow
+def test_another_bundle_or_more_pipelines_run_only_what_is_new(
+    bars: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cool = Design("cool", {"screen.folds": 2, "screen.floor": 0.9, "screen.most": 0.5, "student.temperature": 1.0})
+    monkeypatch.setattr(room, "BUNDLES", {"core": (cool,), "steps": (Design("warm", {"student.temperature": 2.0}),)})
+    plan = FrontierPlan(pipelines=4, seed=5, jobs=1, scale=0.01, planted_for=6)
     said: list[str] = []
-    rows = frontier(dataset, tmp_path, BASE, plan, said.append)
-    assert len(said) == 4
-    assert {row["model"] for row in rows} >= {"cool", "plain", "baseline"}
-    assert all(row["auc_low"] <= row["auc"] <= row["auc_high"] for row in rows)
-    written = json.loads((tmp_path / "frontier.json").read_text())
-    assert written["rows"] == rows
+    rows = frontier(bars, tmp_path, BASE, plan, said.append)
+    assert sum("took" in line for line in said) == 8
+    assert {row["model"] for row in rows} == {"plain", "cool", "baseline", "teacher, plain (control)"}
+    for row in rows:
+        assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+        assert row["student_accuracy_low"] <= row["student_accuracy"] <= row["student_accuracy_high"]
+        assert row["model"] != "plain" or row["to_plain"] == row["to_plain_low"] == row["to_plain_high"] == 0
+    assert {row["model"] for row in rows if row["kind"] == "left out by the screen"} == {"cool"}
+    assert json.loads((tmp_path / "frontier.json").read_text())["rows"] == rows
     page = (tmp_path / "frontier.html").read_text()
     assert page.count("<svg") >= 1 and "cool" in page
-    assert frontier(dataset, tmp_path, BASE, plan, said.append) == rows
-    assert len(said) == 4
+    said.clear()
+    assert frontier(bars, tmp_path, BASE, plan, said.append) == rows
+    assert not any("took" in line for line in said)
+    frontier(bars, tmp_path, BASE, replace(plan, bundles=("core", "steps")), said.append)
+    assert sum("took" in line for line in said) == 4
+    said.clear()
+    frontier(bars, tmp_path, BASE, replace(plan, pipelines=6), said.append)
+    assert sum("took" in line for line in said) == 4
+
+
+@pytest.mark.slow
+def test_a_killed_call_keeps_every_stage_that_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = images(120)
+    monkeypatch.setattr(steps, "train_student", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline({}, stages=tmp_path)(members.images, members.labels, seed=3)
+    monkeypatch.undo()
+    monkeypatch.setattr(steps, "generator_stage", _killed)
+    parts = pipeline({}, stages=tmp_path)(members.images, members.labels, seed=3)
+    alone = pipeline({})(members.images, members.labels, seed=3) if monkeypatch.undo() is None else None
+    assert alone is not None and alone.student is not None and parts.student is not None
+    np.testing.assert_array_equal(parts.student(members.images), alone.student(members.images))
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_records_are_called_left_out_where_half_of_the_pipelines_that_had_them_left_them_out() -> None:
+    members = np.array([[1, 1, 1, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0]], bool)
+    gone = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [np.nan] * 4])
+    assert mostly_left_out(gone, members).tolist() == [True, True, False, False]
+
+
+def test_the_difference_to_plain_is_that_of_pairs() -> None:
+    facts = [RunFacts({"student": plain, "cool": cool}) for plain, cool in [(0.9, 0.8), (0.7, 0.8), (0.9, 0.9), (0.9, 0.7)]]
+    found = accuracies(SimpleNamespace(facts=facts), "cool")  # type: ignore[arg-type]
+    assert found["to_plain"] == pytest.approx(-0.05)
+    half = 12.706 * np.std([0.0, -0.1], ddof=1) / np.sqrt(2)  # Student's t of one degree of freedom
+    assert found["to_plain_high"] - found["to_plain"] == pytest.approx(half, rel=1e-4)
 
 
 def test_an_unknown_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     dataset = Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
-    with pytest.raises(ConfigError, match=r"core, steps, support, dp\. Got cores"):
+    with pytest.raises(ConfigError, match=r"core, steps, small, support, dp\. Got cores"):
         frontier(dataset, tmp_path / "out", BASE, FrontierPlan(("cores",)))
     assert not (tmp_path / "out").exists()
 
@@ -111,6 +196,5 @@ def test_every_recipe_of_every_bundle_is_one_that_settings_allow() -> None:
     from upcycle.runs.stages import check_screen_settings
 
     for bundle in BUNDLES.values():
-        assert bundle[-1].name == "plain"
         for design in bundle:
             check_screen_settings(with_settings(BASE, design.settings))

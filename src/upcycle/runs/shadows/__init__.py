@@ -2,9 +2,10 @@
 
 from upcycle.runs.shadows._audit import PAGE, audit_pool, audit_run, publish
 from upcycle.runs.shadows._config import shadow_config
-from upcycle.runs.shadows._designs import Design, DesignsPipeline
+from upcycle.runs.shadows._designs import Design, DesignPipeline
 from upcycle.runs.shadows._dp import private_classifiers
 from upcycle.runs.shadows._evidence import evidence_stage
-from upcycle.runs.shadows._frontier import BUNDLES, FrontierPlan, frontier, rows_of
+from upcycle.runs.shadows._frontier import BUNDLES, FrontierPlan, frontier
+from upcycle.runs.shadows._frontier_rows import rows_of
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
 from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, with_threads

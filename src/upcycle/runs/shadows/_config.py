@@ -51,7 +51,8 @@ def _small_generator(config: GeneratorConfig, size: int, snapshots: int) -> Gene
         return config.model_copy(update={"members": tuple(members)})
     small = size <= 16
     changes = {"channels": (24, 48) if small else (16, 32), "blocks": 1, "patch": max(1, round(size / 14)), "batch": 64}
-    changes |= {"images": 35_000 if small else 45_000, "warmup_images": 3_000, "snapshots": snapshots}
+    images = min(35_000 if small else 45_000, config.images)  # a run that sees fewer is not told of by one that sees more
+    changes |= {"images": images, "warmup_images": 3_000, "snapshots": snapshots}
     return config.model_copy(update={name: value for name, value in changes.items() if name in type(config).model_fields})
 
 
@@ -64,6 +65,7 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         f"a screen by {config.screen.folds} folds": config.screen.folds > 0,
         f"{config.teachers} teachers": config.teachers > 1,
         "teachers that each miss a fold": config.screen.apart,
+        "labels by teachers that did not see what an image is like": config.screen.crossed,
         "images with support in a fold that their generator did not see": config.support.share > 0,
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,

@@ -1,30 +1,36 @@
-"""Several recipes of a run on the same members: stages that two of them have in common are done once."""
+"""One of several recipes on the same members: a stage that another recipe finished on them is not done again."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from upcycle._settings import with_settings
 from upcycle.audit import Parts, PrivateModel
+from upcycle.audit.attacks import RecordScore
 from upcycle.config import Config
-from upcycle.data import ImageSet
+from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
-from upcycle.runs.folder import content_key
-from upcycle.runs.shadows._config import shadow_config
+from upcycle.runs.folder import content_key, run_stage
+from upcycle.runs.shadows._config import _telling, shadow_config
 from upcycle.runs.shadows._dp import private_classifiers
-from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads, worked
+from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads
 from upcycle.runs.stages import Bench, Stage, training_road
 
 FORMAT: Final = 1  # another number makes answers of older designs strangers
-_ONLY_TEACHERS: Final = {"relabel", "apart"}  # settings of the screen that change what teachers learn, not what is left out
+LEFT_OUT: Final = "left out"  # a score: 1 for the members that the screen kept from teacher and generator, 0 for all others
+SECONDS: Final = "seconds"
+_BY_THE_SCREEN: Final = {  # settings of the screen that change a later stage, and not what is left out
+    "relabel": "teacher",
+    "apart": "teacher",
+    "crossed": "student",
+}
 _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # stage -> stages before it, sections of settings
     "views": ((), ("augment", "teacher")),
     "cleaning": (("views",), ("cleaning", "teacher")),
@@ -32,125 +38,142 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # stag
     "teacher": (("views", "cleaning", "screen"), ("teacher", "screen")),
     "generator": (("views", "cleaning", "screen"), ("generator", "sampler", "support")),
     "gate": (("generator",), ("sampler",)),
-    "tuning": (("gate", "teacher"), ("tuning", "sampler", "bank", "student")),
-    "student": (("gate", "teacher", "tuning"), ("sampler", "bank", "student")),
+    "tuning": (("gate", "teacher"), ("tuning", "sampler", "bank", "student", "screen", "support")),
+    "student": (("gate", "teacher", "tuning", "generator"), ("sampler", "bank", "student", "screen", "support")),
     "baseline": (("views",), ("teacher", "student")),
 }
 
 
 @dataclass(frozen=True)
 class Design:
-    """A recipe by its `name`: the settings in which it differs from the base."""
+    """A recipe by its `name`: the settings in which it differs from the base; with a `noise` a classifier by DP-SGD with that
+    multiplier, trained on the members themselves, in place of a student."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
+    noise: float | None = None
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class DesignsPipeline:
-    """A pipeline that leaves one student per design: the first is the `student` of its Parts, the others are variants.
+class DesignPipeline:
+    """The pipeline of one design: its student, or its classifier by DP-SGD.
 
     Attributes:
         validation: for every choice.
         classes: number of classes.
         base: settings that all designs share.
-        designs: what differs.
-        control: the design whose teacher is the positive control.
-        dp: adds classifiers by DP-SGD on the same members.
-        scale: shrinks all budgets, for measuring what a full call costs.
+        design: what differs.
+        control: also leave the teacher, which saw every record, and the baseline.
+        scale: shrinks all budgets, for a trial.
+        stages: where finished stages are kept under what they follow from; other designs on the same members find them there,
+            and so does a call after one that was killed. None: nowhere.
     """
 
     validation: ImageSet
     classes: int
     base: Config
-    designs: tuple[Design, ...]
-    control: str
-    dp: DpSettings | None = None
+    design: Design
+    control: bool = False
     scale: float = 1.0
+    stages: Path | None = None
 
     @property
     def key(self) -> str:
-        """Changes with every setting of every design and with the validation split."""
+        """Changes with every setting of the design and with the validation split, not with its name."""
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
-        configs = [(name, config.model_dump(exclude={"seed", "threads", "precision"})) for name, config in self.configs()]
-        private = [] if self.dp is None else [asdict(self.dp)]
-        return content_key(f"designs {FORMAT}", split.hexdigest(), self.classes, self.scale, self.control, configs, *private)
+        private = [] if self.design.noise is None else [asdict(self._private())]
+        facts = [split.hexdigest(), self.classes, self.scale, self.control]
+        return content_key(f"design {FORMAT}", *facts, _telling(self.config()), *private)
 
-    def configs(self) -> list[tuple[str, Config]]:
-        """Every design's settings, scaled down as those of a shadow pipeline."""
-        size = self.validation.images.shape[1]
-        return [(d.name, shadow_config(with_settings(self.base, d.settings), size)) for d in self.designs]
+    def config(self) -> Config:
+        """The design's settings, scaled down as those of a shadow pipeline."""
+        return shadow_config(with_settings(self.base, self.design.settings), self.validation.images.shape[1])
+
+    def _private(self) -> DpSettings:
+        return replace(DpSettings(), noises=() if self.design.noise is None else (self.design.noise,))
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
-        with with_threads(1), tempfile.TemporaryDirectory(prefix="designs-") as folder:
-            shared, benches, seconds = _Shared(), {}, {}
-            for name, config in self.configs():
-                pipeline = ShadowPipeline(self.validation, self.classes, config, self.scale, variants=False)
-                bench = pipeline.bench(members, seed, Path(folder) / name)
-                skipped = () if config.generator.snapshots > 1 else ("gate",)  # of one snapshot no veto could bind
-                seconds[name] = shared.walk(bench, training_road(bench, Given(members, self.validation)), skipped)
-                benches[name] = bench.tuned()
-            return self._parts(benches, seconds, members)
+        with with_threads(1), tempfile.TemporaryDirectory(prefix="design-") as own:
+            pipeline = ShadowPipeline(self.validation, self.classes, self.config(), self.scale, variants=False)
+            bench = pipeline.bench(members, seed, Path(own))
+            if self.design.noise is not None:
+                found = private_classifiers(bench, members, self._private())
+                return Parts(private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
+            kept = _Kept((self.stages or Path(own) / "stages") / _of(members, seed))
+            seconds = kept.walk(bench, training_road(bench, Given(members, self.validation)), self._skipped())
+            return self._parts(bench.tuned(), members, seconds)
 
-    def _parts(self, benches: Mapping[str, Bench], seconds: Mapping[str, float], members: ImageSet) -> Parts:
-        first, *others = benches
-        control = benches[self.control]
-        variants = {name: as_predict(benches[name].classifier("student")) for name in others}
-        facts = {f"seconds of {name}": spent for name, spent in seconds.items()}
-        private = {} if self.dp is None else private_classifiers(control, members, self.dp)
-        return Parts(
-            student=as_predict(benches[first].classifier("student")),
-            teacher=as_predict(control.teachers()[0]),
-            baseline=as_predict(control.classifier("baseline")),
-            variants=variants,
-            facts=facts,
-            private={name: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for name, m in private.items()},
+    def _skipped(self) -> tuple[str, ...]:
+        """Of one snapshot no veto could bind, and one baseline is enough."""
+        return (*(() if self.config().generator.snapshots > 1 else ("gate",)), *(() if self.control else ("baseline",)))
+
+    def _parts(self, bench: Bench, members: ImageSet, seconds: float) -> Parts:
+        parts = Parts(
+            student=as_predict(bench.classifier("student")),
+            generator_scores={LEFT_OUT: _left_out(bench, members)},
+            facts={SECONDS: seconds},
         )
+        if not self.control:
+            return parts
+        return replace(parts, teacher=as_predict(bench.teachers()[0]), baseline=as_predict(bench.classifier("baseline")))
+
+
+def _of(members: ImageSet, seed: int) -> str:
+    """The name of what follows from these members and this seed."""
+    shared = hashlib.blake2b(str(seed).encode(), digest_size=12)
+    for array in (members.images, members.labels):
+        shared.update(np.ascontiguousarray(array).data)
+    return shared.hexdigest()
+
+
+def _left_out(bench: Bench, members: ImageSet) -> RecordScore:
+    """Which records were given and yet reached neither teacher nor generator, known by their images."""
+    path = bench.folder.private / "screen" / "kept.npy"
+    kept = np.load(path) if path.exists() else np.ones(len(members), bool)
+    hashes = image_hashes(members.images)[~kept]
+    return lambda images, labels: np.isin(image_hashes(images), hashes).astype(np.float32)  # noqa: ARG005 - a score's signature
 
 
 @final
-class _Shared:
-    """Stages that were done, by what they follow from. A stage that another design finished under the same key is linked."""
+@dataclass(frozen=True)
+class _Kept:
+    """Stages that were done on the same members with the same seed, in `folder`, by what they follow from."""
 
-    def __init__(self) -> None:
-        self._done: dict[str, tuple[Path, float]] = {}
-        self._banks: dict[str, Path] = {}
+    folder: Path
 
     def walk(self, bench: Bench, road: Sequence[Stage], skipped: Sequence[str]) -> float:
-        """Do what is not done yet; seconds that the whole road takes alone."""
+        """Do what is not done yet; seconds that the whole road takes alone, without the baseline."""
         keys, spent = dict[str, str](), 0.0
         for stage in road:
             if stage.name not in skipped:
                 keys[stage.name] = _key(stage.name, bench.config, keys)
-                spent += self._do(bench, stage, keys)
+                seconds = self._do(bench, stage, keys)
+                spent += 0.0 if stage.name == "baseline" else seconds
         return spent
 
     def _do(self, bench: Bench, stage: Stage, keys: Mapping[str, str]) -> float:
-        key, folder = keys[stage.name], bench.folder.private / stage.name
-        if key not in self._done:
-            if stage.name == "student":
-                self._lend_bank(bench, keys)
-            start = time.perf_counter()
-            worked(bench, stage)
-            self._done[key] = folder, time.perf_counter() - start
-        else:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.symlink_to(self._done[key][0], target_is_directory=True)
-        return self._done[key][1]
+        key, place = keys[stage.name], bench.folder.private / stage.name
+        own = self.folder / f"{stage.name}-{key}"
+        own.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(own.resolve(), target_is_directory=True)
+        if stage.name == "student":
+            self._lend_bank(bench, keys)
+        return run_stage(own, key, stage.work)[0].seconds
 
     def _lend_bank(self, bench: Bench, keys: Mapping[str, str]) -> None:
         """The bank of another design whose draws are the same, image by image."""
         config = bench.tuned().config
         if config.sampler.threshold is not None or config.bank.hard or config.support.share:
             return  # the teacher has a say in what is drawn
-        key = content_key(keys["generator"], keys.get("gate"), config.sampler.model_dump(), config.bank.model_dump())
+        drawn = config.sampler.model_dump(), config.bank.model_dump()
+        lent = self.folder / f"bank-{content_key(keys['generator'], keys.get('gate'), *drawn)}"
+        lent.mkdir(exist_ok=True)
         mine = bench.folder.stage("student") / "bank"
-        if key in self._banks:
-            mine.symlink_to(self._banks[key], target_is_directory=True)
-        else:
-            self._banks[key] = mine
+        if not mine.is_symlink():
+            mine.symlink_to(lent.resolve(), target_is_directory=True)
 
 
 def _key(stage: str, config: Config, keys: Mapping[str, str]) -> str:
@@ -158,8 +181,13 @@ def _key(stage: str, config: Config, keys: Mapping[str, str]) -> str:
     kind = stage.partition("-")[0]
     before, sections = _NEEDS[kind]
     found = {name: getattr(config, name).model_dump() for name in sections}
-    if kind in ("screen", "teacher"):
-        ignored = _ONLY_TEACHERS if kind == "screen" else set(found["screen"]) - _ONLY_TEACHERS
-        found["screen"] = {name: value for name, value in found["screen"].items() if name not in ignored}
+    if "screen" in found:
+        found["screen"] = _asked_of(kind, found["screen"])
     earlier = [key for name, key in keys.items() if name.partition("-")[0] in before]
     return content_key(stage, found, earlier)
+
+
+def _asked_of(kind: str, screen: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the screen that a stage of this kind reads itself."""
+    reader = {"tuning": "student"}.get(kind, kind)
+    return {name: value for name, value in screen.items() if _BY_THE_SCREEN.get(name, "screen") == reader}

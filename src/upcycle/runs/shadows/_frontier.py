@@ -1,43 +1,43 @@
 """`upcycle frontier`: accuracy against audited leakage of several recipes, on the same records and the same coins."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from upcycle._files import write_json, write_text
-from upcycle.audit import PipelineAudit, audit, plan_for
+import numpy as np
+
+from upcycle._files import read_json, write_json, write_text
+from upcycle.audit import AuditPlan, CanaryCounts, PipelineAudit, plan_for
+from upcycle.audit.pipeline_audit import judge_shadows
+from upcycle.audit.pipelines import Design as Coins
+from upcycle.audit.pipelines import RunFacts, Shadows, make_design, run_in
 from upcycle.config import Config
 from upcycle.data import Dataset
-from upcycle.dp import DpSettings, need_extra
+from upcycle.dp import need_extra
 from upcycle.engine import LOCAL, check_engine
 from upcycle.errors import ConfigError
-from upcycle.report import render_comparison
 from upcycle.runs.shadows._audit import secret
-from upcycle.runs.shadows._designs import Design, DesignsPipeline
+from upcycle.runs.shadows._designs import LEFT_OUT, Design, DesignPipeline
+from upcycle.runs.shadows._frontier_rows import ATTACKS, page_of, rows_of
 
 Say = Callable[[str], None]
 FRONTIER: Final = "frontier.json"
 SCHEMA: Final = "upcycle-frontier/1"
 CONTROL: Final = "plain"
-_ATTACKS: Final = ("shrunk Student-t ratio", "RMIA")
 _LEAST: Final = 4  # pipelines: one pair is attacked by means of another
-_PENALTY: Final = 2.0  # lambda of accuracy over privacy (Lomurno & Matteucci 2025)
 _COOL: Final = {"student.temperature": 1.0}
 _SCREEN: Final = {"screen.folds": 3}
 _STRONG: Final = {**_SCREEN, **_COOL}
 _APART: Final = {**_STRONG, "screen.apart": True, "teachers": 3}
+_CROSSED: Final = {**_APART, "screen.crossed": True}
 
 BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
         "core": (
             Design("screened, temperature 1", _STRONG),
-            Design("screened", _SCREEN),
-            Design("screened and relabelled", {**_STRONG, "screen.relabel": 1.0}),
-            Design(CONTROL),
+            Design("screened and crossed", _CROSSED),
         ),
         "steps": (
             Design("temperature 1", _COOL),
@@ -45,17 +45,24 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("cleaned", {"cleaning.folds": 3}),
             Design("cleaned by groups", {**_SCREEN, "screen.isolated": 0.0}),
             Design("isolated left out", {**_SCREEN, "screen.most": 0.0}),
-            Design(CONTROL),
+            Design("screened", _SCREEN),
+            Design("screened and relabelled", {**_STRONG, "screen.relabel": 1.0}),
+            Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
+        ),
+        "small": (
+            Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),
+            Design("isolated left out, crossed", {**_CROSSED, "screen.most": 0.0}),
         ),
         "support": (
             Design("screened, teachers apart", _APART),
             Design("supported", {**_APART, "support.share": 0.85}),
-            Design(CONTROL),
+            Design("supported and crossed", {**_CROSSED, "support.share": 0.85}),
         ),
-        "dp": (Design(CONTROL),),
+        "dp": (),
     }
 )
-"""Recipes that are run together because they share stages; each bundle has the plain one, whose teacher is the control."""
+"""Recipes by what they are compared for. The plain one, whose teacher is the control, is run with every bundle; `dp` stands for
+a classifier by DP-SGD at every noise of the plan."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class FrontierPlan:
         scale: share of every budget, for a trial.
         noises: noise multipliers of DP-SGD.
         engine: local, ray://HOST:PORT or dask://HOST:PORT.
+        planted_for: pipelines that a first call plants canaries for, where more are to follow; 0: `pipelines`.
     """
 
     bundles: tuple[str, ...] = ("core",)
@@ -79,25 +87,33 @@ class FrontierPlan:
     scale: float = 1.0
     noises: tuple[float, ...] = (0.3, 1.0, 3.0)
     engine: str = LOCAL
+    planted_for: int = 0
+
+    def designs(self) -> tuple[Design, ...]:
+        """Every recipe of the bundles once, the plain one last."""
+        dp = tuple(Design(f"DP-SGD, noise {noise:g}", noise=noise) for noise in self.noises)
+        found = [design for bundle in self.bundles for design in (dp if bundle == "dp" else BUNDLES[bundle])]
+        return (*found, Design(CONTROL))
 
 
 def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say: Say = lambda _: None) -> list[dict[str, Any]]:
-    """Rows of every bundle, also written to frontier.json and frontier.html in `out` as each ends.
+    """Rows of every recipe, also written to frontier.json and frontier.html in `out`.
 
-    The training split is the audited pool, the validation split serves the choices inside every pipeline. Finished pipelines
-    are kept in out/private, so that a killed call resumes and a call with more pipelines goes on. Raises ConfigError for an
-    unknown bundle, AuditInputError for data that cannot be audited.
+    The training split is the audited pool, the validation split serves the choices inside every pipeline. Finished stages and
+    answers are kept in out/private, recipe by recipe: a killed call resumes, and one with more pipelines or another bundle runs
+    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited.
     """
     _check(plan)
     private = out / "private"
     private.mkdir(parents=True, exist_ok=True)
     seed = secret(private / "secret.json") if plan.seed is None else plan.seed
-    rows: list[dict[str, Any]] = []
-    for bundle in plan.bundles:
-        found = _audited(dataset, private / "shadows", base, plan, seed, bundle, say)
-        rows += [{"dataset": dataset.name, "bundle": bundle, **row} for row in rows_of(found, BUNDLES[bundle])]
-        write_json(out / FRONTIER, {"schema": SCHEMA, "pipelines": plan.pipelines, "scale": plan.scale, "rows": rows})
-        write_text(out / "frontier.html", page_of(rows, dataset.name))
+    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, n_jobs=plan.jobs, attacks=ATTACKS, without_canaries=0)
+    wanted = replace(wanted, canaries=_planted(dataset, private / "canaries.json", wanted, plan, say))
+    designs, runs = plan.designs(), _Runs(dataset, base, private, plan.scale)
+    shadows = runs.together(designs, make_design(dataset.train, wanted), wanted, say)
+    rows = [{"dataset": dataset.name, **row} for row in rows_of(judged(shadows, wanted), shadows)]
+    write_json(out / FRONTIER, {"schema": SCHEMA, "pipelines": plan.pipelines, "scale": plan.scale, "rows": rows})
+    write_text(out / "frontier.html", page_of(rows, dataset.name))
     return rows
 
 
@@ -118,97 +134,86 @@ def _check(plan: FrontierPlan) -> None:
         need_extra()
 
 
-def _audited(
-    dataset: Dataset, cache: Path, base: Config, plan: FrontierPlan, seed: int, bundle: str, say: Say
-) -> PipelineAudit:
-    dp = DpSettings(noises=plan.noises) if bundle == "dp" else None
-    pipeline = DesignsPipeline(dataset.validation, dataset.classes, base, BUNDLES[bundle], CONTROL, dp, plan.scale)
-    wanted = plan_for(
-        "standard",
-        pipelines=plan.pipelines,
-        seed=seed,
-        n_jobs=plan.jobs,
-        engine=plan.engine,
-        attacks=_ATTACKS,
-        without_canaries=0,
+def _planted(dataset: Dataset, path: Path, wanted: AuditPlan, plan: FrontierPlan, say: Say) -> CanaryCounts:
+    """The canaries that the first call planted: with others every pipeline would be another."""
+    if not path.exists():
+        first = replace(wanted, pipelines=max(plan.planted_for, plan.pipelines))
+        write_json(path, asdict(first.canary_counts(dataset.train)))
+    found = CanaryCounts(**read_json(path))
+    say(f"canaries: {', '.join(f'{count} {kind}' for kind, count in asdict(found).items() if count)}, as in the first call")
+    return found
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The pipelines of every recipe on one data set, kept in `private`."""
+
+    dataset: Dataset
+    base: Config
+    private: Path
+    scale: float
+
+    def together(self, designs: Sequence[Design], coins: Coins, plan: AuditPlan, say: Say) -> Shadows:
+        """What all recipes left on the same members. Few pipelines at a time go through all recipes, so that whatever is
+        finished when a call is killed was finished for all."""
+        width = max(2, 2 * -(-plan.n_jobs // 2))
+        for start in range(0, plan.pipelines, width):
+            for design in designs:
+                self._run(design, _some(coins, start, start + width), plan, say)
+        return merged(designs, [self._run(design, coins, plan, say) for design in designs])
+
+    def _run(self, design: Design, coins: Coins, plan: AuditPlan, say: Say) -> Shadows:
+        data, cache = self.dataset, self.private / "shadows"
+        cache.mkdir(exist_ok=True)
+        control = design.name == CONTROL
+        pipeline = DesignPipeline(
+            data.validation, data.classes, self.base, design, control, self.scale, self.private / "stages"
+        )
+
+        def report(done: int, total: int, seconds: float) -> None:
+            say(f"{design.name}: a pipeline took {seconds:.0f} s ({done} of {total} of this turn)")
+
+        return run_in(cache, pipeline, coins, plan, report)
+
+
+def _some(coins: Coins, start: int, stop: int) -> Coins:
+    return replace(coins, members=coins.members[start:stop], seeds=coins.seeds[start:stop])
+
+
+def merged(designs: Sequence[Design], found: Sequence[Shadows]) -> Shadows:
+    """All recipes as one: the plain one's student is the `student`, the others' are known by the recipe's name."""
+    parts = [(_known(design.name), one) for design, one in zip(designs, found, strict=True)]
+    plain = found[-1]
+    scores = {f"{LEFT_OUT} of {name}": one.scores[LEFT_OUT] for name, one in parts if LEFT_OUT in one.scores}
+    return replace(
+        plain,
+        logits={_renamed(name, own): a for name, one in parts for own, a in one.logits.items()},
+        scores={**{name: score for name, score in plain.scores.items() if name != LEFT_OUT}, **scores},
+        facts=[_merged_facts(parts, k) for k in range(len(plain.facts))],
+        seconds=np.sum([one.seconds for one in found], axis=0),
+        code=[code for one in found for code in one.code],
     )
 
-    def report(done: int, total: int, seconds: float) -> None:
-        say(f"{bundle}: pipeline {done} of {total}, {seconds:.0f} s")
 
-    return audit(pipeline, dataset.train, wanted, cache=cache, report=report)
-
-
-def rows_of(found: PipelineAudit, designs: Sequence[Design]) -> Iterator[dict[str, Any]]:
-    """A row per model, kind of record and attack; fields as in benchmarks/results/frontier.json."""
-    document = found.to_json()
-    facts, names = document["facts"], {"student": designs[0].name, "teacher": "teacher, plain (control)"}
-    for row in document["rows"]:
-        model, accuracy = names.get(row["target"], row["target"]), _accuracy(facts, row["target"])
-        if accuracy is None:
-            continue  # a released set or a generator, of which there is none here
-        kind = row["population"].removeprefix("canary, ")
-        planted = row["population"].startswith("canary")
-        yield {
-            "model": model,
-            "kind": "mislabelled" if kind == "canary" else kind,
-            "attack": row["attack"],
-            "pipelines": document["plan"]["pipelines"],
-            "member_observations": row["n_members"],
-            "student_accuracy": accuracy,
-            "minutes": _minutes(facts, model),
-            "auc": row["auc"],
-            "auc_low": row["auc_low"],
-            "auc_high": row["auc_high"],
-            **({f"canary_{name}": row[name] for name in _TPR} if planted else {}),
-            "aop": accuracy / max(2 * row["auc"], 1.0) ** _PENALTY,
-            "epsilon_lower": row["epsilon_low"],
-            "epsilon_upper": _epsilon(facts, model),
-        }
-
-
-_TPR: Final = ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high")
-
-
-def _accuracy(facts: Mapping[str, Any], target: str) -> float | None:
-    accuracy: float | None = facts["accuracy"].get(target)
-    return accuracy
-
-
-def _minutes(facts: Mapping[str, Any], model: str) -> float | None:
-    seconds = facts["reported"].get(f"seconds of {model}")
-    return None if seconds is None else round(seconds / 60, 3)
-
-
-def _epsilon(facts: Mapping[str, Any], model: str) -> float | None:
-    found = facts["by_dp_sgd"].get(model)
-    return None if found is None else float(found["epsilon"])
-
-
-def page_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    """HTML text: one figure, accuracy against the AUC of the planted kind that is easiest to find, and one table."""
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    shown = [_summary([row for row in rows if row["model"] == model]) for model in models]
-    note = (
-        "The AUC is that of the kind of planted record that is easiest to find, by the shrunk Student-t ratio; columns give "
-        "the AUC of every kind with its limits, by the worse of two attacks."
+def _merged_facts(parts: Sequence[tuple[str, Shadows]], k: int) -> RunFacts:
+    """The facts of pipeline `k` of all recipes."""
+    facts = [(name, one.facts[k]) for name, one in parts]
+    return RunFacts(
+        {_renamed(name, own): value for name, fact in facts for own, value in fact.accuracy.items()},
+        {f"{own} of {name}": value for name, fact in facts for own, value in fact.reported.items()},
+        {own: value for _, fact in facts for own, value in fact.private.items()},
     )
-    return render_comparison(shown, title=f"Accuracy against leakage: {name}", notes=[note])
 
 
-def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One model as a row of the page."""
-    planted = [row for row in rows if "canary_tpr_at_1pct" in row and row["attack"] == _ATTACKS[0]]
-    worst = max(planted or rows, key=lambda row: row["auc"])
-    right = worst["student_accuracy"]
-    kinds = {}
-    for kind in dict.fromkeys(row["kind"] for row in rows):
-        row = max((row for row in rows if row["kind"] == kind), key=lambda row: row["auc_high"])
-        kinds[f"AUC, {kind}"] = f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
-    return {
-        "name": worst["model"],
-        "student_accuracy": (right, right, right),
-        "student_auc": (worst["auc"], worst["auc_low"], worst["auc_high"]),
-        **({} if worst["minutes"] is None else {"minutes": worst["minutes"]}),
-        **kinds,
-    }
+def _known(design: str) -> str:
+    return "student" if design == CONTROL else design
+
+
+def _renamed(design: str, own: str) -> str:
+    return design if own == "student" else own
+
+
+def judged(shadows: Shadows, plan: AuditPlan) -> PipelineAudit:
+    """The audit of all recipes together; who was left out is no attack."""
+    attacks = {name: scores for name, scores in shadows.scores.items() if not name.startswith(LEFT_OUT)}
+    return judge_shadows(replace(shadows, scores=attacks), plan)

@@ -22,12 +22,23 @@ from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
-from upcycle.recycle import Bank, CommitteeLabels, HardLabels, Labeller, bank_size, image_budget, train_student
+from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, train_student
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
-from upcycle.runs.stages import CONTROL, Bench, Budget, Facts, Plan, Stage, control_stage, networks_of, training_road
+from upcycle.runs.stages import (
+    CONTROL,
+    Bench,
+    Budget,
+    Facts,
+    Plan,
+    Stage,
+    control_stage,
+    networks_of,
+    soft_labels_of,
+    training_road,
+)
 from upcycle.runs.watch import SilentDisplay
 
 _TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
@@ -164,7 +175,7 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     """What the finished road leaves; `bench` with the tuned settings."""
     teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
     released = bank.images[:_RELEASED].copy()
-    answers = [as_predict(teacher)(released) for teacher in teachers]
+    answers = as_predict(teachers[0])(released)
     others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
     return Parts(
         student=as_predict(bench.classifier("student")),
@@ -173,12 +184,12 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
         control=as_predict(bench.classifier(CONTROL)),
         variants={name: as_predict(net) for name, net in others.items()},
         synthetic_images=released,
-        soft_labels=np.mean([_softmax(found / bench.config.student.temperature) for found in answers], axis=0),
+        soft_labels=soft_labels_of(bench)(released),
         generator_scores=generator_scores(sampler),
         searched_scores=searched_scores(sampler),
         facts={
             "validation accuracy of teacher": float(facts["teacher"]["validation_accuracy"] or 0.0),
-            "teacher agrees with the class asked for": float((answers[0].argmax(1) == bank.labels[:_RELEASED]).mean()),
+            "teacher agrees with the class asked for": float((answers.argmax(1) == bank.labels[:_RELEASED]).mean()),
             **_counts(facts),
         },
     )
@@ -203,7 +214,7 @@ def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[s
     labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (HardLabels(teachers), 1.0)}
     for t in _TEMPERATURES:
         if t != bench.config.student.temperature:
-            labellers[f"student, temperature {t:g}"] = (CommitteeLabels(teachers, temperature=t), t)
+            labellers[f"student, temperature {t:g}"] = (bench.soft_labeller(t), t)
     recipe, how = bench.recipe(bench.plan.budget.student, bench.augmentation()), bench.distillation()
     return {
         name: train_student(
@@ -216,10 +227,6 @@ def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[s
 def as_predict(net: nn.Module) -> Predict:
     """uint8 images (n, height, width, channels) -> logits float32 (n, classes)."""
     return lambda images: predict_logits(net, torch.from_numpy(np.array(images)), _CPU).numpy()  # a copy: workers share theirs
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return torch.from_numpy(logits).softmax(1).numpy()
 
 
 @contextlib.contextmanager

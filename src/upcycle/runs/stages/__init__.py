@@ -19,7 +19,7 @@ from upcycle.runs.stages._plan import (
     stage_seconds,
 )
 from upcycle.runs.stages._prepare import check_audit_size, prepare, stage_key
-from upcycle.runs.stages._release import mend_release, release_run, release_stage, shareable_report
+from upcycle.runs.stages._release import mend_release, release_run, release_stage, shareable_report, soft_labels_of
 from upcycle.runs.stages._report import energy_used, report_pages, report_stage
 from upcycle.runs.stages._road import JUDGING, Stage, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, check_screening, learned

@@ -32,8 +32,10 @@ from upcycle.recycle import (
     AskedLabels,
     Bank,
     CommitteeLabels,
+    CrossedLabels,
     Distillation,
     Labeller,
+    Origin,
     Recipe,
     Sampler,
     Support,
@@ -49,6 +51,7 @@ from upcycle.runs.watch import Display
 
 Facts = dict[str, Any]
 SUPPORT = "support.npz"  # in private/generator
+ORIGIN = "origin.npz"  # in private/screen
 
 
 _SAMPLES = 16  # images shown while a run works
@@ -185,7 +188,16 @@ class Bench:
         """Soft labels of the teachers, or the classes asked for."""
         if self.config.student.labels == "hard":
             return AskedLabels(self.shape.classes)
-        return CommitteeLabels(self.teachers(), temperature=self.config.student.temperature)
+        return self.soft_labeller()
+
+    def soft_labeller(self, temperature: float | None = None) -> Labeller:
+        """Soft labels of the teachers, those of a released set too; None: at the student's temperature."""
+        how = CrossedLabels if self.config.screen.crossed else CommitteeLabels
+        return how(self.teachers(), temperature=self.config.student.temperature if temperature is None else temperature)
+
+    def origin(self) -> Origin | None:
+        """Which fold an image is most like, where labels depend on it."""
+        return Origin.load(self.folder.private / "screen" / ORIGIN) if self.config.screen.crossed else None
 
     def distillation(self) -> Distillation:
         budget, student = self.plan.budget, self.config.student
@@ -197,6 +209,7 @@ class Bench:
             self.config.bank.period,
             student.label_smoothing,
             student.mix,
+            self.origin(),
         )
 
     def classifier(self, stage: str) -> nn.Module:

@@ -20,7 +20,7 @@ from upcycle.data import Store, sealed
 from upcycle.errors import DamagedFileError
 from upcycle.generators import GeneratorFactory
 from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
-from upcycle.recycle import CommitteeLabels, label_prior
+from upcycle.recycle import label_prior
 from upcycle.release import (
     RESIDUAL,
     Material,
@@ -153,7 +153,7 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
     """What the release is made of. Nothing in it is about a single record."""
     bench, student = bench.tuned(), bench.classifier("student")
     seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
-    sampler, teachers = replace(bench.sampler(), seed=seed), _teachers(bench)
+    sampler, labelled = replace(bench.sampler(), seed=seed), soft_labels_of(bench)
     labels = bench.asked_labels()
     audit, copies = public_facts(bench.folder.private)
     evaluation = read_record(bench.folder.private / "evaluation")
@@ -166,7 +166,7 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
         classes=bench.shape.classes,
         class_names=_class_names(bench),
         draw=sampler.draw_classes,
-        soft_labels=teachers,
+        soft_labels=labelled,
         shares=label_prior(labels, bench.shape.classes, 1.0 if prior == "members" else 0.0),
         audit=audit,
         evaluation=None if evaluation is None else evaluation.facts,
@@ -187,14 +187,14 @@ def _judged(bench: Bench) -> dict[str, str]:
     return {name: named[name] for name in ("student", "generator", "settings") if name in named}
 
 
-def _teachers(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
+def soft_labels_of(bench: Bench) -> Callable[[np.ndarray], np.ndarray]:
     """uint8 images (n, side, side, channels) to the teachers' soft labels float32 (n, classes)."""
-    committee = CommitteeLabels(bench.teachers(), temperature=bench.config.student.temperature)
-    unused = torch.empty(0, dtype=torch.int64)
+    labeller, origin, unused = bench.soft_labeller(), bench.origin(), torch.empty(0, dtype=torch.int64)
 
     def label(images: np.ndarray) -> np.ndarray:
         views = to_input(torch.from_numpy(np.ascontiguousarray(images)), bench.device)
-        return np.asarray(committee(views, unused, unused).float().cpu().numpy())
+        source = unused if origin is None else torch.from_numpy(origin(images)).to(bench.device)
+        return np.asarray(labeller(views, unused, source).float().cpu().numpy())
 
     return label
 

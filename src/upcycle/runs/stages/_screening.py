@@ -13,8 +13,8 @@ from upcycle._files import write_array, write_text
 from upcycle.config import Config
 from upcycle.data import Dataset, ImageSet
 from upcycle.errors import ConfigError
-from upcycle.recycle import Lesson, Screened, check_screen, draw_folds, out_of_fold, screen, second_opinion, unit_of
-from upcycle.runs.stages._bench import Bench, Facts, Splits, load_classifier, save_classifier
+from upcycle.recycle import Lesson, Origin, Screened, check_screen, draw_folds, out_of_fold, screen, second_opinion, unit_of
+from upcycle.runs.stages._bench import ORIGIN, Bench, Facts, Splits, load_classifier, save_classifier
 
 LEFT_OUT: Final = "left_out.csv"  # in private/screen, never in a release
 WARM_SHARE: Final = 0.6  # of a teacher's images where it starts from the weights of its fold's classifier
@@ -44,6 +44,11 @@ def check_screen_settings(config: Config) -> None:
             f"teachers must be as many as screen.folds where screen.apart is set. Got {config.teachers} teachers and "
             f"{how.folds} folds. Set teachers={how.folds or 3} and screen.folds={how.folds or 3}."
         )
+    if how.crossed and not how.apart:
+        problems.append(
+            "screen.apart must be set where screen.crossed is, since one teacher has to miss every fold. Got false. "
+            f"Set screen.apart=true, screen.folds={how.folds or 3} and teachers={how.folds or 3}."
+        )
     if config.support.share and not how.folds:
         problems.append(
             "screen.folds must be at least 2 where support.share is not 0. Got 0. Set screen.folds=3, or support.share=0."
@@ -69,6 +74,7 @@ def screen_stage(bench: Bench, splits: Splits) -> Facts:
     out = screen(members, held_out, fold, probabilities, how, np.isin(rows, how.keep))
     for name, array in {"kept": out.kept, "fold": fold, "unit": unit, "probabilities": probabilities}.items():
         write_array(folder / f"{name}.npy", array)
+    Origin.measured(members.take(np.flatnonzero(out.kept)), fold[out.kept], held_out).save(folder / ORIGIN)
     _write_left_out(folder / LEFT_OUT, members, out, rows, splits.class_names())
     facts = _facts(members, out, probabilities, splits.class_names(), int(unit.max()) + 1)
     bench.display.note(said(facts))
