@@ -1,5 +1,4 @@
 """DP-SGD: a classifier whose training has a proven epsilon, for comparison with the student in an audit."""
 
-from upcycle.dp._train import DpSettings, PrivateFit, epsilon, need_extra, train_private
-
-__all__ = ["DpSettings", "PrivateFit", "epsilon", "need_extra", "train_private"]
+from upcycle.dp._account import affordable_steps, epsilon, need_extra
+from upcycle.dp._train import DpSettings, PrivateFit, train_private

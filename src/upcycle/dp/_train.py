@@ -1,61 +1,47 @@
-"""DP-SGD (Abadi et al. 2016): Poisson batches, gradients clipped sample by sample, Gaussian noise; driven by the noise."""
+"""DP-SGD (Abadi et al. 2016): Poisson batches, gradients clipped sample by sample, Gaussian noise; driven by the noise.
 
-import logging
+Batch and noise of a step follow from the seed and its number: a step that is taken again after a kill is the same release once
+more, and spends nothing.
+"""
+
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from upcycle._random import derive_seed, numpy_rng, torch_rng
+from upcycle._random import derive_seed, numpy_rng
 from upcycle._training import Checkpoint, fit, set_rate
 from upcycle.data import ImageSet
-from upcycle.errors import ConfigError, TrainingError
+from upcycle.dp._account import affordable_steps, epsilon, need_extra
+from upcycle.errors import TrainingError
 from upcycle.nets import augment, group_norm_factory, to_input
 from upcycle.recycle import Recipe, rate
-
-_MODULES: Final = ("opacus", "dp_accounting")
-
-
-def epsilon(noise: float, sampling_rate: float, steps: int, delta: float) -> float:
-    """Epsilon at `delta` of `steps` steps that each take every record with probability `sampling_rate` and add Gaussian noise
-    of `noise` times the clip norm; neighbours differ by one record added or removed. Raises ConfigError without [dp]."""
-    need_extra()
-    logging.getLogger("absl").setLevel(logging.ERROR)  # it reports every order of the Renyi divergence that it leaves out
-    accounting = import_module("dp_accounting")
-    rdp = import_module("dp_accounting.rdp")
-    step = accounting.PoissonSampledDpEvent(sampling_rate, accounting.GaussianDpEvent(noise))
-    return float(rdp.RdpAccountant().compose(step, steps).get_epsilon(delta))
-
-
-def need_extra() -> tuple[ModuleType, ...]:
-    """Opacus and dp-accounting. Raises ConfigError that names the extra where one is missing."""
-    try:
-        return tuple(import_module(name) for name in _MODULES)
-    except ImportError as error:
-        raise ConfigError(
-            f"DP-SGD must have the package {error.name}. Got none installed. Install upcycle[dp], or leave the comparator out."
-        ) from None
 
 
 @dataclass(frozen=True)
 class DpSettings:
     """`noises`: multipliers of the clip norm, one model each; the smallest hides almost nothing: it shows what clipping
     does. `clip`: largest gradient norm of a record. `batch`: records expected in a step. `lr`: peak learning rate. `budget`:
-    images expected to be seen, relative to what the teacher sees."""
+    images expected to be seen, relative to what the teacher sees. `epsilon`: training ends before it would be exceeded; None:
+    never."""
 
     noises: tuple[float, ...] = (0.02, 0.5, 1.5)
     clip: float = 1.0
     batch: int = 128
     lr: float = 0.5
     budget: float = 2.0
+    epsilon: float | None = None
+
+    def telling(self) -> dict[str, Any]:
+        """What results follow from; a later setting only where it is given, so that answers kept before it stay readable."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -69,9 +55,19 @@ class PrivateFit:
     delta: float
 
 
-def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, *, seed: int, stage: str) -> PrivateFit:
+def train_private(
+    members: ImageSet,
+    recipe: Recipe,
+    how: DpSettings,
+    noise: float,
+    *,
+    seed: int,
+    stage: str,
+    resume: Path | None = None,
+) -> PrivateFit:
     """A classifier by DP-SGD with multiplier `noise`, seeing `recipe.budget` images in expectation; its last weights, since a
-    choice among them would need another split. delta is 1 / members. Raises ConfigError without the extra [dp], and
+    choice among them would need another split. delta is 1 / members. `resume`: a file from which a killed call goes on to the
+    same weights at the same epsilon. Raises ConfigError without the extra [dp] and for an epsilon that one step exceeds, and
     TrainingError where a loss or a weight is not finite: steps that are taken again would cost more epsilon than is counted.
 
     Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
@@ -79,38 +75,64 @@ def train_private(members: ImageSet, recipe: Recipe, how: DpSettings, noise: flo
     need_extra()
     sampling_rate = min(1.0, how.batch / len(members))
     expected = sampling_rate * len(members)
-    steps = max(1, round((recipe.budget or len(members)) / expected))
+    steps, delta = max(1, round((recipe.budget or len(members)) / expected)), 1 / len(members)
+    if how.epsilon is not None:
+        steps = affordable_steps(how.epsilon, noise, sampling_rate, steps, delta)
     with torch.random.fork_rng(devices=[]), _quiet():
-        net = _train(members, recipe, how, noise, sampling_rate, steps, (seed, stage))
-    delta = 1 / len(members)
+        net = _train(members, recipe, how, noise, sampling_rate, steps, (seed, stage), Checkpoint(resume))
     return PrivateFit(net, steps, sampling_rate, epsilon(noise, sampling_rate, steps, delta), delta)
 
 
 def _train(
-    members: ImageSet, recipe: Recipe, how: DpSettings, noise: float, sampling_rate: float, steps: int, key: tuple[int, str]
+    members: ImageSet,
+    recipe: Recipe,
+    how: DpSettings,
+    noise: float,
+    sampling_rate: float,
+    steps: int,
+    key: tuple[int, str],
+    checkpoint: Checkpoint,
 ) -> nn.Module:
     seed, stage = key
     images, labels = torch.from_numpy(np.ascontiguousarray(members.images)), torch.from_numpy(members.labels)
     torch.manual_seed(derive_seed(seed, stage, "weights"))
     build = group_norm_factory(recipe.config)
     net = build(images.shape[3], recipe.classes, images.shape[1]).to(recipe.device)
-    samples, optimizer = make_private(net, how, noise, sampling_rate * len(members), torch_rng(seed, stage, "noise"))
+    noises = torch.Generator()
+    samples, optimizer = make_private(net, how, noise, sampling_rate * len(members), noises)
     pace = recipe.config.model_copy(update={"lr": how.lr, "batch": 1})
 
     def step(number: int, rng: torch.Generator) -> int:
         drawn = numpy_rng(seed, stage, "poisson", number).random(len(members)) < sampling_rate
         chosen = torch.from_numpy(np.flatnonzero(drawn))
+        noises.manual_seed(derive_seed(seed, stage, "noise", number))
         set_rate(optimizer, rate(pace, number, steps))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         _check_finite(private_step(samples, optimizer, views, labels[chosen].to(recipe.device)), stage, number)
         return 1  # steps are counted here, since a Poisson batch may be empty
 
-    fit(step, {}, Checkpoint(None), seed=seed, stage=stage, budget=steps)
+    fit(step, {"net": net, "optimizer": _NeverRetried(optimizer)}, checkpoint, seed=seed, stage=stage, budget=steps)
     _check_finite(torch.cat([parameter.detach().flatten() for parameter in net.parameters()]), stage, steps)
+    checkpoint.remove()
     samples.remove_hooks()
     for parameter in net.parameters():
         parameter.grad_sample = parameter.summed_grad = None  # type: ignore[attr-defined]
     return net.eval()
+
+
+@final
+class _NeverRetried:
+    """An optimiser's state for a checkpoint. The loop does not know it for an optimiser: it would go back and try again at
+    another rate where weights are not finite, and those steps would be other releases that no accountant has counted."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return dict(self._optimizer.state_dict())
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        return self._optimizer.load_state_dict(state)
 
 
 def make_private(net: nn.Module, how: DpSettings, noise: float, expected: float, rng: torch.Generator) -> tuple[Any, Any]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import upcycle.runs.stages._training as steps
 from tests.conftest import blobs
-from upcycle._settings import resolve
+from upcycle._settings import resolve, with_settings
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
+from upcycle.nets import predict_logits, to_input
 from upcycle.runs.shadows import Given, ShadowPipeline, shadow_config, with_threads
-from upcycle.runs.stages import Bench, Facts, load_classifier, training_road
+from upcycle.runs.stages import Bench, Facts, load_classifier, soft_labels_of, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, said
 
 SCREEN = ("screen.folds=3", "screen.images=12000", "screen.floor=0.34", "generator.snapshots=1", "augment.flip=none")
@@ -92,6 +95,47 @@ def test_wrong_labels_are_left_out_listed_by_class_and_seen_by_no_teacher(
         assert seen[name] and not seen[name] & barred
     own = ("teacher", "teacher-2", "teacher-3")[fold[MARKER]]
     assert not seen[own] & {given.members().images[row].tobytes() for row in (MARKER, TWIN)}
+
+
+def test_images_like_a_marker_are_labelled_by_the_one_teacher_that_saw_neither_it_nor_its_twin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, set[bytes]] = {}
+    train = steps.train_classifier
+
+    def watched(data: ImageSet, *rest: object, **how: object) -> object:
+        seen[str(how["stage"])] = {image.tobytes() for image in data.images}
+        return train(data, *rest, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps, "train_classifier", watched)
+    given = Given(members(), validation())
+    keeping = ("teachers=3", "screen.apart=true", "screen.crossed=true", "screen.most=0", "screen.isolated=0")
+    bench = prepared(tmp_path, settings(*keeping), given)
+    walk(bench, given, "teacher-3")
+    marker = given.members().images[[MARKER, TWIN]]
+    origin, fold = bench.origin(), np.load(bench.folder.private / "screen" / "fold.npy")
+    assert origin is not None
+    like = np.concatenate([marker.astype(int) + step for step in (-2, 0, 3)]).clip(0, 255).astype(np.uint8)
+    assert set(origin(like)) == {fold[MARKER]} == {fold[TWIN]}
+    labelling = ("teacher", "teacher-2", "teacher-3")[fold[MARKER]]
+    assert not seen[labelling] & {image.tobytes() for image in marker}
+    assert all(marker[0].tobytes() in seen[name] for name in seen if name != labelling)  # the others did learn it
+    own = predict_logits(bench.classifier(labelling), torch.from_numpy(like), torch.device("cpu")).softmax(1).numpy()
+    bench = replace(bench, config=with_settings(bench.config, {"student.temperature": 1.0}))
+    np.testing.assert_allclose(soft_labels_of(bench)(like), own, atol=1e-5)
+    views = to_input(torch.from_numpy(like), torch.device("cpu"))
+    source = torch.from_numpy(origin(like))
+    np.testing.assert_allclose(bench.labeller()(views, source, source).numpy(), own, atol=1e-5)
+    assert bench.distillation().origin is not None
+
+
+def test_crossed_labels_need_teachers_that_miss_a_fold() -> None:
+    config = resolve("quick", config_file=None, overrides=["screen.crossed=true"])
+    with pytest.raises(ConfigError, match=r"screen\.apart must be set where screen\.crossed is") as problem:
+        check_screen_settings(config)
+    advice = ["screen.crossed=true", "screen.apart=true", "screen.folds=3", "teachers=3"]
+    assert all(setting in str(problem.value) for setting in advice[1:])
+    check_screen_settings(resolve("quick", config_file=None, overrides=advice))
 
 
 def test_a_teacher_apart_goes_on_from_the_weights_of_its_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -82,7 +82,7 @@ class DesignPipeline:
     def key(self) -> str:
         """Changes with every setting of the design and with the validation split, not with its name."""
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
-        private = [] if self.design.noise is None else [asdict(self._private())]
+        private = [] if self.design.noise is None else [self._private().telling()]
         facts = [split.hexdigest(), self.classes, self.scale, self.control]
         return content_key(f"design {FORMAT}", *facts, _telling(self.config()), *private)
 
@@ -98,10 +98,10 @@ class DesignPipeline:
         with with_threads(1), tempfile.TemporaryDirectory(prefix="design-") as own:
             pipeline = ShadowPipeline(self.validation, self.classes, self.config(), self.scale, variants=False)
             bench = pipeline.bench(members, seed, Path(own))
-            if self.design.noise is not None:
-                found = private_classifiers(bench, members, self._private())
-                return Parts(private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
             kept = _Kept((self.stages or Path(own) / "stages") / _of(members, seed))
+            if self.design.noise is not None:
+                found = private_classifiers(bench, members, self._private(), kept.folder / f"dp-{self.key}")
+                return Parts(private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
             seconds = kept.walk(bench, training_road(bench, Given(members, self.validation)), self._skipped())
             return self._parts(bench.tuned(), members, seconds)
 

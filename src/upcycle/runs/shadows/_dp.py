@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -21,8 +22,8 @@ class PrivateNet:
     epsilon: float
 
 
-def private_classifiers(bench: Bench, members: ImageSet, how: DpSettings) -> dict[str, PrivateNet]:
-    """A classifier per noise multiplier by its name.
+def private_classifiers(bench: Bench, members: ImageSet, how: DpSettings, resume: Path | None = None) -> dict[str, PrivateNet]:
+    """A classifier per noise multiplier by its name; `resume`: a folder in which a killed call goes on.
 
     They see the images as they are: flips that a probe allowed would be a choice on the members that epsilon does not cover,
     and shifts cost more than they gave (0.79 instead of 0.92 on digits), since every view's gradient is clipped by itself.
@@ -31,6 +32,7 @@ def private_classifiers(bench: Bench, members: ImageSet, how: DpSettings) -> dic
     found = {}
     for noise in how.noises:
         name = f"DP-SGD, noise {noise:g}"
-        fitted = train_private(members, recipe, how, noise, seed=bench.config.seed, stage=name)
+        kept = None if resume is None else resume / f"dp-{noise:g}.pt"
+        fitted = train_private(members, recipe, how, noise, seed=bench.config.seed, stage=name, resume=kept)
         found[name] = PrivateNet(fitted.net, noise, fitted.epsilon)
     return found

@@ -37,6 +37,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
         "core": (
             Design("screened, temperature 1", _STRONG),
+            Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
             Design("screened and crossed", _CROSSED),
         ),
         "steps": (
@@ -47,7 +48,6 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("isolated left out", {**_SCREEN, "screen.most": 0.0}),
             Design("screened", _SCREEN),
             Design("screened and relabelled", {**_STRONG, "screen.relabel": 1.0}),
-            Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
         ),
         "small": (
             Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),

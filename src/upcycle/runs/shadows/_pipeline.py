@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -71,7 +71,7 @@ class ShadowPipeline:
         """Changes with every setting and with the validation split."""
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
         facts = (split.hexdigest(), self.classes, self.scale, self.variants)
-        private = [] if self.dp is None else [asdict(self.dp)]
+        private = [] if self.dp is None else [self.dp.telling()]
         others = [] if self.config.student.temperature == 1 else [_TEMPERATURES]  # such runs had one of 4 degrees only
         asked = [] if isinstance(self.config.generator, EdmConfig) else ["generator's weights"]  # once, of this family alone
         patients = self.validation.groups is not None
