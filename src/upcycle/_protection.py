@@ -26,7 +26,10 @@ class ScreenConfig(Section):
     images: int = Field(30_000, ge=1, description="images seen by each of the classifiers that miss one fold")
     floor: float = Field(0.02, ge=0, lt=1, description="a label given less probability than this is left out ...")
     ratio: float = Field(0.3, ge=0, lt=1, description="... and one given less than this share of the likeliest class's ...")
-    most: float = Field(0.1, ge=0, le=1, description="... but at most this share of a class")
+    most: float = Field(0.1, ge=0, le=1, description="... but at most this share of a class ...")
+    sure: float = Field(
+        0.0, ge=0, le=1, description="... and none of a class of which those classifiers are right about less than this share"
+    )
     isolated: float = Field(
         0.05,
         ge=0,

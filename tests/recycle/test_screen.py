@@ -168,3 +168,23 @@ def test_a_screen_that_would_empty_a_class_is_refused() -> None:
     how = ScreenConfig(folds=3, most=1.0)
     with pytest.raises(DataError, match="class number 0"):
         screen(members, held_out, np.arange(120) % 3, wrong, how, np.zeros(120, bool))
+
+
+@pytest.mark.parametrize(("right", "doubted"), [(90, True), (89, False)])
+def test_classifiers_that_err_often_doubt_no_label_of_that_class(right: int, doubted: bool) -> None:
+    """Right about four of five, they would leave out honest records that are hard, and find few of the wrong labels."""
+    probabilities = np.full((100, 2), [0.99, 0.01], np.float32)
+    probabilities[right:] = [0.01, 0.99]
+    labels = np.zeros(100, np.int64)
+    other = np.full((100, 2), [0.01, 0.99], np.float32)
+    other[:3] = [0.99, 0.01]
+    kept = believed(
+        np.concatenate([probabilities, other]),
+        np.concatenate([labels, labels + 1]),
+        threshold=0.02,
+        most=0.5,
+        ratio=0.3,
+        sure=0.9,
+    )
+    assert (~kept[:100]).sum() == (100 - right if doubted else 0)
+    assert (~kept[100:]).sum() == 3  # a class by itself

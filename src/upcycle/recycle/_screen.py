@@ -139,7 +139,7 @@ def screen(
 ) -> Screened:
     """What to leave out of `members`, given their `fold` int64 (n,) and the out-of-fold `probabilities` float (n, classes);
     records in `must_stay` bool (n,) are never. Raises DataError if a class would be emptied."""
-    trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio)
+    trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio, sure=how.sure)
     distance = isolation(members, PixelSpace.of(held_out.images), fold)
     alone = _most_isolated(distance, members.labels, how.isolated)
     given = probabilities[np.arange(len(members)), members.labels]

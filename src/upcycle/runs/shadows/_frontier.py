@@ -51,6 +51,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
         ),
         "small": (
             Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),
+            Design("screened where sure, crossed", {**_CROSSED, "screen.sure": 0.9}),
             Design("isolated left out, crossed", {**_CROSSED, "screen.most": 0.0}),
         ),
         "support": (
