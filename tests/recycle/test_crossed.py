@@ -1,7 +1,5 @@
 """Cross-fitted labels: what a teacher remembers of a record never labels the images that are like it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,8 +1,6 @@
 """Cross-fitted labels: an image is labelled by the teacher that never saw the record it is most like, nor that record's fold.
 What a teacher remembers of a record shows in its labels for images like that record, and those come from another teacher."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from upcycle._files import read_json, write_json, write_text
+from upcycle._machine import physical_cores
 from upcycle.audit import AuditPlan, CanaryCounts, PipelineAudit, plan_for
 from upcycle.audit.pipeline_audit import judge_shadows
 from upcycle.audit.pipelines import Design as Coins
@@ -108,7 +109,8 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
     private = out / "private"
     private.mkdir(parents=True, exist_ok=True)
     seed = secret(private / "secret.json") if plan.seed is None else plan.seed
-    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, n_jobs=plan.jobs, attacks=ATTACKS, without_canaries=0)
+    how: dict[str, Any] = {"n_jobs": plan.jobs, "engine": plan.engine, "attacks": ATTACKS, "without_canaries": 0}
+    wanted = plan_for("standard", pipelines=plan.pipelines, seed=seed, **how)
     wanted = replace(wanted, canaries=_planted(dataset, private / "canaries.json", wanted, plan, say))
     designs, runs = plan.designs(), _Runs(dataset, base, private, plan.scale)
     shadows = runs.together(designs, make_design(dataset.train, wanted), wanted, say)
@@ -155,9 +157,10 @@ class _Runs:
     scale: float
 
     def together(self, designs: Sequence[Design], coins: Coins, plan: AuditPlan, say: Say) -> Shadows:
-        """What all recipes left on the same members. Few pipelines at a time go through all recipes, so that whatever is
-        finished when a call is killed was finished for all."""
-        width = max(2, 2 * -(-plan.n_jobs // 2))
+        """What all recipes left on the same members. As many pipelines as there are workers go through all recipes at a time,
+        so that whatever is finished when a call is killed was finished for all."""
+        jobs = plan.n_jobs or physical_cores()
+        width = plan.pipelines if plan.engine != LOCAL else max(2, 2 * -(-jobs // 2))
         for start in range(0, plan.pipelines, width):
             for design in designs:
                 self._run(design, _some(coins, start, start + width), plan, say)
@@ -167,9 +170,8 @@ class _Runs:
         data, cache = self.dataset, self.private / "shadows"
         cache.mkdir(exist_ok=True)
         control = design.name == CONTROL
-        pipeline = DesignPipeline(
-            data.validation, data.classes, self.base, design, control, self.scale, self.private / "stages"
-        )
+        stages = self.private / "stages" if plan.engine == LOCAL else None  # no private file stays on another machine
+        pipeline = DesignPipeline(data.validation, data.classes, self.base, design, control, self.scale, stages)
 
         def report(done: int, total: int, seconds: float) -> None:
             say(f"{design.name}: a pipeline took {seconds:.0f} s ({done} of {total} of this turn)")

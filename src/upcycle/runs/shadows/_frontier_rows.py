@@ -1,7 +1,5 @@
 """What a frontier found, as rows and as a page: accuracy and audited leakage of every recipe, with limits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
