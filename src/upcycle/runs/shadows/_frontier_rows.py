@@ -58,11 +58,12 @@ def _of_those_left_out(found: PipelineAudit, shadows: Shadows) -> Iterator[dict[
         chosen = mostly_left_out(gone, shadows.design.members) if target != name else np.zeros(0, bool)
         for attack in ATTACKS if chosen.sum() >= _LEAST else ():
             part = Part.named(target)
-            scores = found.arrays[f"{part}/{part.access}/{attack}"]
-            pooled = Scores.pooled(np.asarray(scores, np.float64), shadows.design.members, shadows.design.units, chosen)
-            of = Attacked(part, part.access, "left out by the screen", attack)
-            row = make_row(pooled, of, found.endpoint, Rule(found.plan.confidence), seed=found.plan.seed)
-            yield flat_row(row, "INCONCLUSIVE").__dict__  # no verdict rests on it
+            scores = found.arrays.get(f"{part}/{part.access}/{attack}")
+            if scores is not None:  # some attacks take more pipelines than there are
+                pooled = Scores.pooled(np.asarray(scores, np.float64), shadows.design.members, shadows.design.units, chosen)
+                of = Attacked(part, part.access, "left out by the screen", attack)
+                row = make_row(pooled, of, found.endpoint, Rule(found.plan.confidence), seed=found.plan.seed)
+                yield flat_row(row, "INCONCLUSIVE").__dict__  # no verdict rests on it
 
 
 def mostly_left_out(gone: np.ndarray, members: np.ndarray) -> np.ndarray:
