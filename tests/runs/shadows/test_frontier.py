@@ -84,10 +84,10 @@ def test_the_control_is_the_teacher_that_saw_every_record_and_others_leave_none(
     members, validation = images(120), images(60, seed=4)
     parts = pipeline({}, control=True)(members.images, members.labels, seed=3)
     plain = ShadowPipeline(validation, 3, shadow_config(BASE, 8), SCALE, variants=False)(members.images, members.labels, seed=3)
-    assert parts.teacher is not None and plain.teacher is not None and parts.baseline is not None
+    assert parts.teacher is not None and plain.teacher is not None and parts.baseline is not None and parts.control is not None
     np.testing.assert_array_equal(parts.teacher(validation.images), plain.teacher(validation.images))
     screened = pipeline({"screen.folds": 3, "screen.floor": 0.9})(members.images, members.labels, seed=3)
-    assert screened.teacher is None and screened.baseline is None
+    assert screened.teacher is None and screened.baseline is None and screened.control is None
     gone = screened.generator_scores[LEFT_OUT](members.images, members.labels)
     assert 0 < gone.sum() < len(members)
 
@@ -126,7 +126,7 @@ def test_another_bundle_or_more_pipelines_run_only_what_is_new(
     said: list[str] = []
     rows = frontier(bars, tmp_path, BASE, plan, said.append)
     assert sum("took" in line for line in said) == 8
-    assert {row["model"] for row in rows} == {"plain", "cool", "baseline", "teacher, plain (control)"}
+    assert {row["model"] for row in rows} == {"plain", "cool", "baseline", "teacher, plain", "positive control"}
     for row in rows:
         assert row["auc_low"] <= row["auc"] <= row["auc_high"]
         assert row["student_accuracy_low"] <= row["student_accuracy"] <= row["student_accuracy_high"]

@@ -20,8 +20,8 @@ from upcycle.dp import DpSettings
 from upcycle.runs.folder import content_key, run_stage
 from upcycle.runs.shadows._config import _telling, shadow_config
 from upcycle.runs.shadows._dp import private_classifiers
-from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads
-from upcycle.runs.stages import Bench, Stage, training_road
+from upcycle.runs.shadows._pipeline import PASSES, Given, ShadowPipeline, as_predict, with_threads
+from upcycle.runs.stages import CONTROL, Bench, Stage, control_stage, training_road
 
 FORMAT: Final = 1  # another number makes answers of older designs strangers
 LEFT_OUT: Final = "left out"  # a score: 1 for the members that the screen kept from teacher and generator, 0 for all others
@@ -41,6 +41,7 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # stag
     "tuning": (("gate", "teacher"), ("tuning", "sampler", "bank", "student", "screen", "support")),
     "student": (("gate", "teacher", "tuning", "generator"), ("sampler", "bank", "student", "screen", "support")),
     "baseline": (("views",), ("teacher", "student")),
+    CONTROL: ((), ("teacher", "student")),
 }
 
 
@@ -64,7 +65,7 @@ class DesignPipeline:
         classes: number of classes.
         base: settings that all designs share.
         design: what differs.
-        control: also leave the teacher, which saw every record, and the baseline.
+        control: also leave the teacher, which saw every record, the baseline, and a positive control.
         scale: shrinks all budgets, for a trial.
         stages: where finished stages are kept under what they follow from; other designs on the same members find them there,
             and so does a call after one that was killed. None: nowhere.
@@ -102,8 +103,13 @@ class DesignPipeline:
             if self.design.noise is not None:
                 found = private_classifiers(bench, members, self._private(), kept.folder / f"dp-{self.key}")
                 return Parts(private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
-            seconds = kept.walk(bench, training_road(bench, Given(members, self.validation)), self._skipped())
+            seconds = kept.walk(bench, self._road(bench, Given(members, self.validation)), self._skipped())
             return self._parts(bench.tuned(), members, seconds)
+
+    def _road(self, bench: Bench, given: Given) -> list[Stage]:
+        most = max(64, round(PASSES * len(given.inside) * self.scale))
+        remembering = [Stage(CONTROL, most, lambda: control_stage(bench, given, most))] if self.control else []
+        return [*training_road(bench, given), *remembering]
 
     def _skipped(self) -> tuple[str, ...]:
         """Of one snapshot no veto could bind, and one baseline is enough."""
@@ -117,7 +123,12 @@ class DesignPipeline:
         )
         if not self.control:
             return parts
-        return replace(parts, teacher=as_predict(bench.teachers()[0]), baseline=as_predict(bench.classifier("baseline")))
+        return replace(
+            parts,
+            teacher=as_predict(bench.teachers()[0]),
+            baseline=as_predict(bench.classifier("baseline")),
+            control=as_predict(bench.classifier(CONTROL)),
+        )
 
 
 def _of(members: ImageSet, seed: int) -> str:
@@ -144,13 +155,13 @@ class _Kept:
     folder: Path
 
     def walk(self, bench: Bench, road: Sequence[Stage], skipped: Sequence[str]) -> float:
-        """Do what is not done yet; seconds that the whole road takes alone, without the baseline."""
+        """Do what is not done yet; seconds that the whole road takes alone, without baseline and positive control."""
         keys, spent = dict[str, str](), 0.0
         for stage in road:
             if stage.name not in skipped:
                 keys[stage.name] = _key(stage.name, bench.config, keys)
                 seconds = self._do(bench, stage, keys)
-                spent += 0.0 if stage.name == "baseline" else seconds
+                spent += 0.0 if stage.name in ("baseline", CONTROL) else seconds
         return spent
 
     def _do(self, bench: Bench, stage: Stage, keys: Mapping[str, str]) -> float:

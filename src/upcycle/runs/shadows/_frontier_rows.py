@@ -16,7 +16,7 @@ ATTACKS: Final = ("shrunk Student-t ratio", "RMIA")
 _PENALTY: Final = 2.0  # lambda of accuracy over privacy (Lomurno & Matteucci 2025)
 _TPR: Final = ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high")
 _LEAST: Final = 20  # records that a screen left out, below which nothing is said of them
-_NAMES: Final = {"student": "plain", "teacher": "teacher, plain (control)"}  # the audit's names -> those of the rows
+_NAMES: Final = {"student": "plain", "teacher": "teacher, plain"}  # the audit's names -> those of the rows
 
 
 def rows_of(found: PipelineAudit, shadows: Shadows) -> Iterator[dict[str, Any]]:

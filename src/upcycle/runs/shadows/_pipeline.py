@@ -45,7 +45,7 @@ _TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
 
 
 _RELEASED = 2_000
-_PASSES = 24  # over the members in which the positive control must have learned them
+PASSES = 24  # over the members in which the positive control must have learned them
 
 
 _CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ class ShadowPipeline:
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
-            control_stage(bench, Given(members, self.validation), self._scaled(_PASSES * len(images)))
+            control_stage(bench, Given(members, self.validation), self._scaled(PASSES * len(images)))
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
