@@ -2,7 +2,7 @@
 
 from upcycle.audit.pipeline_audit._at_risk import Exposure
 from upcycle.audit.pipeline_audit._attacked import seconds_of_attacks
-from upcycle.audit.pipeline_audit._audit import audit, judge_shadows
+from upcycle.audit.pipeline_audit._audit import audit, judge_shadows, row_about
 from upcycle.audit.pipeline_audit._canary_bound import CanaryBound
 from upcycle.audit.pipeline_audit._comparators import CanaryCost, DpComparator, dp_comparator
 from upcycle.audit.pipeline_audit._copy_test import CopyTest

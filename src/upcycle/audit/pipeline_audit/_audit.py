@@ -1,9 +1,9 @@
 """`audit`: from a pipeline and a pool of private records to rows, controls and a verdict on everything that it releases."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,8 +21,23 @@ from upcycle.audit.pipeline_audit._owners import set_shares
 from upcycle.audit.pipeline_audit._refusals import without_faults, without_rows
 from upcycle.audit.pipeline_audit._result import PipelineAudit
 from upcycle.audit.pipeline_audit._rows import endpoint_of, pipeline_rows
-from upcycle.audit.pipelines import AuditPlan, Pipeline, Report, Shadows, kept_runs, make_design, plan_for, run_in
-from upcycle.audit.verdict import Control, Endpoint, Evidence, ExactTest, Part, Row, Rule, Verdict, adjust, judge
+from upcycle.audit.pipelines import AuditPlan, Design, Pipeline, Report, Shadows, kept_runs, make_design, plan_for, run_in
+from upcycle.audit.statistics import Scores
+from upcycle.audit.verdict import (
+    Attacked,
+    Control,
+    Endpoint,
+    Evidence,
+    ExactTest,
+    Part,
+    Row,
+    Rule,
+    Verdict,
+    adjust,
+    flat_row,
+    judge,
+    make_row,
+)
 from upcycle.data import ImageSet
 
 _STOPPED: Final = (
@@ -89,6 +104,21 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack]
         canary_costs=canary_costs(shadows),
         copies=copies,
     )
+
+
+def row_about(
+    found: PipelineAudit, design: Design, target: str, attack: str, chosen: np.ndarray, population: str
+) -> dict[str, Any] | None:
+    """The row, as it stands in JSON, of an attack on the classifier `target` and the records `chosen` bool (n,), which no verdict
+    rests on; None where the attack was not run."""
+    part = Part.named(target)
+    scores = found.arrays.get(f"{part}/{part.access}/{attack}")
+    if scores is None:
+        return None
+    pooled = Scores.pooled(np.asarray(scores, np.float64), design.members, design.units, chosen)
+    of = Attacked(part, part.access, population, attack)
+    row = make_row(pooled, of, found.endpoint, Rule(found.plan.confidence), seed=found.plan.seed)
+    return asdict(flat_row(row, "INCONCLUSIVE"))
 
 
 def _judged(

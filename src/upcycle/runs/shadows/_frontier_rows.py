@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from upcycle.audit import PipelineAudit, Rule
+from upcycle.audit import PipelineAudit
+from upcycle.audit.pipeline_audit import row_about
 from upcycle.audit.pipelines import Shadows
-from upcycle.audit.statistics import Scores
-from upcycle.audit.verdict import Attacked, Part, flat_row, make_row
 from upcycle.report import render_comparison
 from upcycle.runs.shadows._designs import LEFT_OUT, SECONDS
 
@@ -57,13 +56,9 @@ def _of_those_left_out(found: PipelineAudit, shadows: Shadows) -> Iterator[dict[
         target = name.removeprefix(f"{LEFT_OUT} of ")
         chosen = mostly_left_out(gone, shadows.design.members) if target != name else np.zeros(0, bool)
         for attack in ATTACKS if chosen.sum() >= _LEAST else ():
-            part = Part.named(target)
-            scores = found.arrays.get(f"{part}/{part.access}/{attack}")
-            if scores is not None:  # some attacks take more pipelines than there are
-                pooled = Scores.pooled(np.asarray(scores, np.float64), shadows.design.members, shadows.design.units, chosen)
-                of = Attacked(part, part.access, "left out by the screen", attack)
-                row = make_row(pooled, of, found.endpoint, Rule(found.plan.confidence), seed=found.plan.seed)
-                yield flat_row(row, "INCONCLUSIVE").__dict__  # no verdict rests on it
+            row = row_about(found, shadows.design, target, attack, chosen, "left out by the screen")
+            if row is not None:  # some attacks take more pipelines than there are
+                yield row
 
 
 def mostly_left_out(gone: np.ndarray, members: np.ndarray) -> np.ndarray:
