@@ -109,7 +109,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack]
 def row_about(
     found: PipelineAudit, design: Design, target: str, attack: str, chosen: np.ndarray, population: str
 ) -> dict[str, Any] | None:
-    """The row, as it stands in JSON, of an attack on the classifier `target` and the records `chosen` bool (n,), which no verdict
+    """The row, as it stands in JSON, of an attack on the classifier `target` and the records `chosen` bool (n,): no verdict
     rests on; None where the attack was not run."""
     part = Part.named(target)
     scores = found.arrays.get(f"{part}/{part.access}/{attack}")
