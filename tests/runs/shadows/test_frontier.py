@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import upcycle.runs.shadows._frontier as room
-import upcycle.runs.stages._training as steps
 from tests.conftest import blobs
 from upcycle._settings import resolve, with_settings
 from upcycle.audit.pipelines import RunFacts
@@ -145,11 +144,11 @@ def test_another_bundle_or_more_pipelines_run_only_what_is_new(
 @pytest.mark.slow
 def test_a_killed_call_keeps_every_stage_that_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     members = images(120)
-    monkeypatch.setattr(steps, "train_student", _killed)
+    monkeypatch.setattr("upcycle.runs.stages._training.train_student", _killed)
     with pytest.raises(KeyboardInterrupt):
         pipeline({}, stages=tmp_path)(members.images, members.labels, seed=3)
     monkeypatch.undo()
-    monkeypatch.setattr(steps, "generator_stage", _killed)
+    monkeypatch.setattr("upcycle.runs.stages._road.generator_stage", _killed)
     parts = pipeline({}, stages=tmp_path)(members.images, members.labels, seed=3)
     alone = pipeline({})(members.images, members.labels, seed=3) if monkeypatch.undo() is None else None
     assert alone is not None and alone.student is not None and parts.student is not None
