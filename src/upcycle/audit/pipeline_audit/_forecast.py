@@ -8,12 +8,14 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from upcycle.audit.pipelines import KINDS, LEAST_UNITS, AuditPlan
-from upcycle.audit.statistics import detectable_auc, records_for_margin, records_needed
+from upcycle.audit.statistics import detectable_auc, records_for_margin, records_needed, upper_limit
 from upcycle.audit.verdict import FPR, MARGINS, Rule
 from upcycle.data import ImageSet
 from upcycle.errors import AuditInputError
 
 Reach = Literal["within reach", "perhaps", "out of reach"]
+_DEPENDENT, _OF_MEMBERS = 1.5, 0.8  # design effect measured where nothing leaks; share of the error that the threshold leaves
+_LEAST_PAIRS, _STEP = 30, 50
 _LIMITS: Final = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 
@@ -98,17 +100,18 @@ def forecast_pipelines(pool: ImageSet, plan: AuditPlan) -> Forecast:
     counts, each = plan.canary_counts(pool), max(plan.pipelines // 2, 1)
     distinct = min(counts.mislabelled, units)
     pairs = distinct * each if plan.pipelines > 1 else distinct // 2
-    limit, careful = (smallest_limit(count, plan.confidence) for count in (pairs, distinct // 2))
+    smallest = common_limit if plan.pipelines > 1 else smallest_limit
+    limit, careful = (smallest(count, plan.confidence) for count in (pairs, distinct // 2))
     margin, rule, half = MARGINS["TPR@1%FPR"], Rule(plan.confidence), max(units // 2, 1)
     reach: Reach = "out of reach"
     if limit is not None and limit <= margin:
         reach = "within reach" if careful is not None and careful <= margin else "perhaps"
     name = f"{plan.pipelines} shadow pipeline{'s' if plan.pipelines > 1 else ''}"
     rests = f"rests on {units:,} {unit}, half of them in each pipeline, and {distinct} {unit} with a mislabelled canary"
-    smallest = detectable_auc(half, half, rule.level * rule.primary, rule.power)
+    area = detectable_auc(half, half, rule.level * rule.primary, rule.power)
     planted = dict(zip(KINDS, (*counts.single, counts.patient_patch), strict=True))
     changes = tuple(_changes(plan, distinct, reach))
-    return Forecast(name, half, units - half, unit, smallest, planted, pairs, limit, careful, reach, rests, changes)
+    return Forecast(name, half, units - half, unit, area, planted, pairs, limit, careful, reach, rests, changes)
 
 
 def _check_units(pool: ImageSet, units: int, unit: str) -> None:
@@ -127,12 +130,26 @@ def _check_units(pool: ImageSet, units: int, unit: str) -> None:
 def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
     if reach == "within reach":
         return
-    needed = records_for_margin(MARGINS["TPR@1%FPR"], FPR, plan.confidence)
-    assert needed is not None  # the margin lies above chance
+    needed = next(
+        n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= MARGINS["TPR@1%FPR"]
+    )
     pipelines = -(-2 * needed // max(distinct, 1)) // 2 * 2
     if plan.pipelines < pipelines <= 256:
         yield f"{pipelines} pipelines with these canaries, if canaries scatter independently in every pipeline"
-    yield f"more records: {needed:,} pairs of a pipeline and a canary bring the limit below {MARGINS['TPR@1%FPR']:.0%}"
+    yield f"more records: {needed:,} pairs of a pipeline and a canary bring the limit below {margin:.0%}"
+
+
+@cache
+def common_limit(pairs: int, confidence: float = 0.95) -> float | None:
+    """The same of shadow pipelines, where all non-members place one threshold (`tpr_at_common_fpr`): the binomial limit over
+    this many pairs of a pipeline and a canary, _DEPENDENT times fewer where none leaks; None for fewer than 30."""
+    from scipy.stats import binom
+
+    trials = pairs / _DEPENDENT
+    if pairs < _LEAST_PAIRS:
+        return None
+    usual, error = float(binom.ppf(0.8, round(trials), FPR)), (1 - confidence) / 2 * _OF_MEMBERS
+    return next((margin for margin in _LIMITS if upper_limit(usual, trials, error) <= margin), None)
 
 
 @cache
