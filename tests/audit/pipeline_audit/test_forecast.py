@@ -51,6 +51,8 @@ def test_shadow_pipelines_say_their_canaries_and_what_more_would_do() -> None:
     assert found.limit == 0.03
     few = forecast_pipelines(pool(900), plan_for("standard", seed=1, pipelines=8))
     assert few.no_leak_found == "out of reach" or few.observed > 700
+    assert few.no_leak_found != "out of reach" or any("pairs of a pipeline and a canary" in change for change in few.changes)
+    assert "60 planted ones" in found.changes[0]
     assert next(iter(found.lines())).startswith("32 shadow pipelines: rests on 900 records")
     one = forecast_pipelines(pool(900), plan_for("quick", seed=1))
     assert one.limit is None

@@ -130,9 +130,11 @@ def _check_units(pool: ImageSet, units: int, unit: str) -> None:
 def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
     if reach == "within reach":
         return
-    needed = next(
-        n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= MARGINS["TPR@1%FPR"]
-    )
+    if reach == "perhaps":
+        yield f"more records: with {distinct} planted ones, a leak that shows in a few of a hundred may be missed"
+        return
+    margin = MARGINS["TPR@1%FPR"]
+    needed = next(n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= margin)
     pipelines = -(-2 * needed // max(distinct, 1)) // 2 * 2
     if plan.pipelines < pipelines <= 256:
         yield f"{pipelines} pipelines with these canaries, if canaries scatter independently in every pipeline"
