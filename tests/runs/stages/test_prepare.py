@@ -144,7 +144,7 @@ def test_a_stage_is_made_again_where_an_earlier_one_came_out_otherwise(
 
 def test_other_settings_under_a_damaged_config_are_refused(run: Path, dataset: Dataset, config: Config) -> None:
     flip(run / "config.yaml")
-    with pytest.raises(RunFolderError, match="must belong to these inputs"):
+    with pytest.raises(RunFolderError, match="the same data under other settings"):
         run_dataset(dataset, run, config.model_copy(update={"seed": 5}), until="generator")
 
 

@@ -36,7 +36,8 @@ def _difference(store: Path, dataset: Dataset) -> str:
         return "patients, where the run has none"
     differ = {name.rpartition("_")[2] for name, array in now.items() if name not in old or not _equal(old[name], array)}
     words = {"images": "other images", "labels": "other labels", "groups": "other patients"}
-    return " and ".join(words[part] for part in words if part in differ) or "the same data read by another version of upcycle"
+    same = "the same data under other settings, or read by another version of upcycle"
+    return " and ".join(words[part] for part in words if part in differ) or same
 
 
 def _equal(path: Path, array: np.ndarray) -> bool:
