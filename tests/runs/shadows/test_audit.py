@@ -38,7 +38,7 @@ from upcycle.runs.folder import run_stage
 from upcycle.runs.shadows._audit import audit_run
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._pipeline import ShadowPipeline
-from upcycle.runs.stages import prepare, training_road
+from upcycle.runs.stages import CONTROL, prepare, training_road
 
 
 def _weights(place: Path) -> dict[str, object]:
@@ -55,8 +55,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     with prepare(dataset, out, config) as bench:
         run = bench.folder
-        for stage in training_road(bench, run.open_store()):
-            run_stage(run.stage(stage.name), "", lambda name=stage.name: _weights(run.stage(name)))  # type: ignore[misc]
+        for name in (*(stage.name for stage in training_road(bench, run.open_store())), CONTROL):
+            run_stage(run.stage(name), "", lambda name=name: _weights(run.stage(name)))  # type: ignore[misc]
     (run.release / "student").mkdir()
     _weights(run.release / "student")
     members = np.arange(80) < 40
