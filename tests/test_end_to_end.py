@@ -50,7 +50,7 @@ def test_release_holds_student_synthetic_set_and_audit(finished: tuple[Path, str
     assert saved["train_images"].shape == (100, 8, 8) and saved["train_images"].dtype == np.uint8
     assert saved["train_soft_labels"].astype(float).sum(1) == pytest.approx(np.ones(100), abs=0.01)
     audit = json.loads((release / "audit.json").read_text())
-    assert {row["target"] for row in audit["rows"]} == {"student", "baseline", "teacher"}
+    assert {row["target"] for row in audit["rows"]} == {"student", "baseline", "teacher", "positive control"}
     assert len({row["attack"] for row in audit["rows"]}) >= 5
     assert "seed" not in audit["plan"], "the seed repeats the coin flips"
 

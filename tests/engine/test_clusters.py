@@ -106,7 +106,9 @@ def test_an_audit_of_eight_pipelines_has_the_bits_of_a_local_one_though_a_worker
     assert all((here.logits[name] == there.logits[name]).all() for name in here.logits)
     assert all((here.scores[name] == there.scores[name]).all() for name in here.scores)
     seeds = [path.name.split("-")[1] for path in calls.glob("call-*")]
-    assert sorted(seeds) == sorted(set(seeds)) and len(seeds) == 8  # nothing lost, nothing done twice
+    assert len(set(seeds)) == 8  # nothing lost
+    # nothing done twice but, with Dask, an answer that lay on the dead worker and had not been fetched yet
+    assert len(seeds) <= (9 if cluster.startswith("dask") else 8)
 
 
 def rows_of(out: Path, engine: str, seeds: Sequence[int], **how: object) -> list[dict[str, object]]:

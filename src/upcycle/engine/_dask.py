@@ -57,20 +57,28 @@ class _Dask:
     def results(
         self, work: Callable[[Any, Any], _Result], shared: Any, pieces: Mapping[int, Any], jobs: int, threads: int
     ) -> Iterator[tuple[int, _Result]]:
-        from distributed import as_completed
+        from distributed import CancelledError, as_completed
 
         kept = self._client.scatter(shared, broadcast=True, hash=False)
         waiting = ((work, kept, *own, threads) for own in pieces.items())
-        flying = as_completed([self._sent(own) for own in islice(waiting, jobs or self.workers)], loop=self._client.loop)
+        sent = {self._sent(own): own for own in islice(waiting, jobs or self.workers)}
+        flying = as_completed(list(sent), loop=self._client.loop)
         try:
             for future in flying:
-                found = self._result(future)
-                future.release()  # what somebody still holds is done again when the worker that keeps it dies
-                yield found
-                for own in islice(waiting, 1):
-                    flying.add(self._sent(own))
+                own = sent.pop(future)
+                try:
+                    found = self._result(future)
+                except CancelledError:  # it was done, and lost with the worker that kept it
+                    again = [own]
+                else:
+                    future.release()  # what somebody still holds is done again when the worker that keeps it dies
+                    yield found
+                    again = list(islice(waiting, 1))
+                for piece in again:
+                    sent[self._sent(piece)] = piece
+                    flying.add(next(reversed(sent)))
         finally:
-            self._client.cancel(list(flying.futures))
+            self._client.cancel(list(sent))
 
     def _sent(self, own: tuple[Any, ...]) -> Any:
         return self._client.submit(placed, *own, pure=False)
