@@ -37,7 +37,7 @@ _ROLES: Final = MappingProxyType(
         "generator": "stays inside",
         "baseline": "trained on the records themselves; stays inside",
         "teacher": "saw the records and stays inside",
-        "positive control": "made to remember its records, and deleted: shows what the attacks can see",
+        "positive control": "made to remember its records; stays inside: shows what the attacks can see",
     }
 )
 _VARIANT: Final = "another student, which could leave instead"
