@@ -81,7 +81,7 @@ def test_stage_commands_take_the_arguments_of_run() -> None:
         return [parameter.name for parameter in command.params]
 
     for name in COMMANDS[3:-1]:
-        more = ["budget", "jobs", "early_look", "dp", "dp_clip"] if name == "audit" else []
+        more = ["budget", "jobs", "engine", "early_look", "dp", "dp_clip"] if name == "audit" else []
         assert parameters(name) == [*parameters("run"), *more]
 
 

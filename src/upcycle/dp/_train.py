@@ -108,11 +108,11 @@ def _train(
         noises.manual_seed(derive_seed(seed, stage, "noise", number))
         set_rate(optimizer, rate(pace, number, steps))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
-        _check_finite(private_step(samples, optimizer, views, labels[chosen].to(recipe.device)), stage, number)
+        losses = private_step(samples, optimizer, views, labels[chosen].to(recipe.device))
+        _check_finite(torch.cat([losses.flatten(), *(weight.detach().flatten() for weight in net.parameters())]), stage, number)
         return 1  # steps are counted here, since a Poisson batch may be empty
 
     fit(step, {"net": net, "optimizer": _NeverRetried(optimizer)}, checkpoint, seed=seed, stage=stage, budget=steps)
-    _check_finite(torch.cat([parameter.detach().flatten() for parameter in net.parameters()]), stage, steps)
     checkpoint.remove()
     samples.remove_hooks()
     for parameter in net.parameters():

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from upcycle._files import append_row, read_rows
+from upcycle._files import append_row, read_rows, sync
 from upcycle._random import numpy_rng
 from upcycle.data import ImageSet
 from upcycle.engine import LOCAL, fan_out, remote
@@ -208,4 +208,6 @@ class TrialMemory:
     def keep(self, candidate: Candidate, images: int, score: Score) -> Score:
         """`score`, once it is in the file."""
         append_row(self._path, {"candidate": dict(candidate), "images": images, **asdict(score)})
+        sync(self._path)  # a power cut would lose what the chosen settings rest on
+        sync(self._path.parent)
         return score
