@@ -53,7 +53,7 @@ SCALE, SEED = 0.02, 11
 KEYS = {
     "quick": "21dc07bfa727563b7b4e49f0",
     "standard": "8ea11685b79c07d6c41a64be",
-    "smoke": "b2e754f1dde2bd877720a272",
+    "smoke": "21461d1b602035f7f9e60a53",
 }
 
 
