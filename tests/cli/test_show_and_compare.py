@@ -18,7 +18,8 @@ from upcycle.runs import compare_runs
 
 
 def upcycle(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(arg) for arg in args], catch_exceptions=False)
+    plain = CliRunner(env={name: None for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM", "JUPYTER_COLUMNS")})
+    return plain.invoke(cli, [str(arg) for arg in args], catch_exceptions=False)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> list[str]:
