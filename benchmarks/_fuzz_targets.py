@@ -12,9 +12,9 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -273,10 +273,10 @@ def _run_run(data: bytes, folder: Path) -> None:
         _spread_out(data, folder / "run")
     except DAMAGED:
         return
-    vars(import_module("upcycle.runs.folder._facts"))["_PATIENCE"] = 0.0  # nobody is at work in it
-    _only_lines(lambda: list(compared(compare_runs([sound, folder / "run"]))))
-    found = read_run(folder / "run")
-    list(shown(found))
+    with mock.patch("upcycle.runs.folder._facts._PATIENCE", 0.0):  # nobody is at work in it
+        _only_lines(lambda: list(compared(compare_runs([sound, folder / "run"]))))
+        found = read_run(folder / "run")
+        list(shown(found))
     json.dumps(found.to_json(), allow_nan=False)
 
 
@@ -284,8 +284,8 @@ def _run_synthetic(data: bytes, folder: Path) -> None:
     from upcycle.cli.show import _pictures
 
     (folder / "synthetic.npz").write_bytes(data)
-    os.environ.update(COLORTERM="truecolor", TERM="xterm-256color", FORCE_COLOR="1")
-    with contextlib.redirect_stdout(_Terminal()):
+    colours = {"COLORTERM": "truecolor", "TERM": "xterm-256color", "FORCE_COLOR": "1"}
+    with mock.patch.dict(os.environ, colours), contextlib.redirect_stdout(_Terminal()):
         _pictures(folder / "synthetic.npz", asked=True)
 
 

@@ -27,10 +27,12 @@ def check_sums(folder: Path) -> None:
     """Raise DamagedFileError, with the command that makes the release again, unless it holds the files of its list, unchanged,
     and no other."""
     try:
-        lines = [line.split("  ", 1) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
-        listed = {name: known for known, name in lines}
+        text = (folder / SUMS).read_text(encoding="utf-8")
+        listed = {name: known for known, name in (line.split("  ", 1) for line in text.splitlines())}
     except (FileNotFoundError, ValueError) as error:
         raise DamagedFileError(folder / SUMS, "none that can be read", REMAKE) from error
+    if not text.endswith("\n"):
+        raise DamagedFileError(folder / SUMS, "a list that was cut", REMAKE)
     for name, known in listed.items():
         check_hash(folder / name, known, REMAKE)
     more = [path for path in files(folder) if path.relative_to(folder).as_posix() not in listed]

@@ -18,8 +18,7 @@ from upcycle.runs import compare_runs
 
 
 def upcycle(*args: str | Path) -> Result:
-    plain = CliRunner(env=dict.fromkeys(("FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM", "JUPYTER_COLUMNS")))
-    return plain.invoke(cli, [str(arg) for arg in args], catch_exceptions=False)
+    return CliRunner().invoke(cli, [str(arg) for arg in args], catch_exceptions=False)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str | Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +13,12 @@ from upcycle.engine._worker import placed
 from upcycle.errors import ConfigError, ResourceError
 
 _PATIENCE: Final = 5.0  # seconds
+_LONGEST: Final = 1 << 30  # bytes of a greeting: a scheduler sends well below a hundred
+_LOST: Final = 3  # times that one result may be lost with the worker that kept it
+_DEAD: Final = (
+    "a Dask worker must live until its work is done. Got several dead ones for one piece. "
+    "The machine may be short of memory: give fewer --jobs."
+)
 _Result = TypeVar("_Result")
 
 
@@ -41,10 +48,12 @@ def opened_dask(engine: str, host: str, port: int) -> Iterator[_Dask]:
 
 
 def _greeted(host: str, port: int) -> None:
-    """A scheduler speaks first; a client would wait for ever for the greeting of something else. Raises OSError without one."""
+    """A scheduler speaks first, the length of its greeting before it; a client would wait for ever for that of something else.
+    Raises OSError without one."""
     with socket.create_connection((host, port), timeout=_PATIENCE) as connection:
-        if not connection.recv(1):
-            raise ConnectionError("no greeting")
+        said = connection.recv(8, socket.MSG_WAITALL)
+        if len(said) < 8 or not 0 < int.from_bytes(said, "little") < _LONGEST:
+            raise ConnectionError("no greeting of a scheduler")
 
 
 class _Dask:
@@ -62,13 +71,16 @@ class _Dask:
         kept = self._client.scatter(shared, broadcast=True, hash=False)
         waiting = ((work, kept, *own, threads) for own in pieces.items())
         sent = {self._sent(own): own for own in islice(waiting, jobs or self.workers)}
-        flying = as_completed(list(sent), loop=self._client.loop)
+        flying, lost = as_completed(list(sent), loop=self._client.loop), Counter[int]()
         try:
             for future in flying:
                 own = sent.pop(future)
                 try:
                     found = self._result(future)
-                except CancelledError:  # it was done, and lost with the worker that kept it
+                except CancelledError as error:  # it was done, and lost with the worker that kept it
+                    lost[own[2]] += 1
+                    if lost[own[2]] > _LOST:
+                        raise ResourceError(_DEAD) from error
                     again = [own]
                 else:
                     future.release()  # what somebody still holds is done again when the worker that keeps it dies
@@ -89,8 +101,5 @@ class _Dask:
         try:
             found: tuple[int, Any] = future.result()
         except KilledWorker as error:
-            raise ResourceError(
-                "a Dask worker must live until its work is done. Got several dead ones for one piece. "
-                "The machine may be short of memory: give fewer --jobs."
-            ) from error
+            raise ResourceError(_DEAD) from error
         return found

@@ -66,17 +66,21 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def test_wrong_labels_are_left_out_listed_by_class_and_seen_by_no_teacher(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: dict[str, set[bytes]] = {}
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bytes]]:
+    """Every training image that a classifier sees, as bytes, by the stage that trains it."""
+    images: dict[str, set[bytes]] = {}
     train = steps.train_classifier
 
     def watched(data: ImageSet, *rest: object, **how: object) -> object:
-        seen[str(how["stage"])] = {image.tobytes() for image in data.images}
+        images[str(how["stage"])] = {image.tobytes() for image in data.images}
         return train(data, *rest, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(steps, "train_classifier", watched)
+    return images
+
+
+def test_wrong_labels_are_left_out_listed_by_class_and_seen_by_no_teacher(tmp_path: Path, seen: dict[str, set[bytes]]) -> None:
     given = Given(members(), validation())
     bench = prepared(tmp_path, settings("teachers=3", "screen.apart=true"), given)
     facts = walk(bench, given, "teacher-3")
@@ -98,16 +102,8 @@ def test_wrong_labels_are_left_out_listed_by_class_and_seen_by_no_teacher(
 
 
 def test_images_like_a_marker_are_labelled_by_the_one_teacher_that_saw_neither_it_nor_its_twin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seen: dict[str, set[bytes]]
 ) -> None:
-    seen: dict[str, set[bytes]] = {}
-    train = steps.train_classifier
-
-    def watched(data: ImageSet, *rest: object, **how: object) -> object:
-        seen[str(how["stage"])] = {image.tobytes() for image in data.images}
-        return train(data, *rest, **how)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(steps, "train_classifier", watched)
     given = Given(members(), validation())
     keeping = ("teachers=3", "screen.apart=true", "screen.crossed=true", "screen.most=0", "screen.isolated=0")
     bench = prepared(tmp_path, settings(*keeping), given)

@@ -134,7 +134,9 @@ def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
         yield f"more records: with {distinct} planted ones, a leak that shows in a few of a hundred may be missed"
         return
     margin = MARGINS["TPR@1%FPR"]
-    needed = next(n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= margin)
+    needed = next((n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= margin), None)
+    if needed is None:
+        return
     pipelines = -(-2 * needed // max(distinct, 1)) // 2 * 2
     if plan.pipelines < pipelines <= 256:
         yield f"{pipelines} pipelines with these canaries, if canaries scatter independently in every pipeline"
