@@ -34,7 +34,7 @@ def check_sums(folder: Path) -> None:
     if not text.endswith("\n"):
         raise DamagedFileError(folder / SUMS, "a list that was cut", REMAKE)
     for name, known in listed.items():
-        check_hash(folder / name, known, REMAKE)
+        check_hash(folder / name, known, REMAKE, f"stands in {SUMS}")  # either may be the damaged one
     more = [path for path in files(folder) if path.relative_to(folder).as_posix() not in listed]
     if more:
         raise DamagedFileError(more[0], "a file that is not in SHA256SUMS", REMAKE)

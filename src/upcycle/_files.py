@@ -141,8 +141,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_hash(path: Path, known: str | None, remedy: str = AGAIN) -> None:
-    """Raise DamagedFileError unless the file is there and has the SHA-256 `known`."""
+def check_hash(path: Path, known: str | None, remedy: str = AGAIN, source: str = "was written") -> None:
+    """Raise DamagedFileError unless the file is there and has the SHA-256 `known`; `source` says whence."""
     try:
         found = sha256(path) if path.is_file() else None  # a pipe or a device never ends
     except (OSError, ValueError):
@@ -150,7 +150,7 @@ def check_hash(path: Path, known: str | None, remedy: str = AGAIN) -> None:
     if found is None:
         raise DamagedFileError(path, "none", remedy)
     if found != known:
-        raise DamagedFileError(path, f"one of SHA-256 {found[:12]}... where {(known or 'none')[:12]}... was written", remedy)
+        raise DamagedFileError(path, f"one of SHA-256 {found[:12]}... where {(known or 'none')[:12]}... {source}", remedy)
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

@@ -116,6 +116,11 @@ def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(
         assert contents(run / "release") == before
         assert "release is made again" in caplog.text
         assert name in caplog.text
+    sums = (run / "release" / "SHA256SUMS").read_text()
+    (run / "release" / "SHA256SUMS").write_text(("1" if sums[0] == "0" else "0") + sums[1:])
+    with pytest.raises(RunFolderError, match=r"Got one of SHA-256 \w+\.\.\. where \w+\.\.\. stands in SHA256SUMS\. Make the release"):
+        read_run(run)
+    (run / "release" / "SHA256SUMS").write_text(sums)
     (run / "release" / "student" / "model.safetensors").write_bytes(b"x")
     with pytest.raises(RunFolderError, match=r"model\.safetensors must be as upcycle wrote it"):
         read_run(run)
