@@ -49,6 +49,12 @@ def test_run_that_is_not_finished_shows_what_it_has(tmp_path: Path) -> None:
     assert facts.verdict is None and facts.gap_points is None and facts.accuracy == {} and facts.reports == {}
 
 
+def test_a_run_killed_between_its_data_and_its_plan_is_shown(tmp_path: Path) -> None:
+    root = write_run(tmp_path / "run", until="plan")
+    (root / "private" / "plan" / "manifest.json").unlink()
+    assert list(read_run(root).minutes) == ["data"]
+
+
 def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
     root = write_run(tmp_path / "run")
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()}

@@ -237,7 +237,8 @@ def check_shown(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
 def _check_chain(run: RunFolder, records: Mapping[str, StageRecord]) -> None:
     """Raise DamagedFileError where the manifest of a stage that a later one was made from is lost, or is another one."""
     needed = {name: left for record in records.values() for name, left in record.inputs.items() if name != "plan"}
-    for name in dict.fromkeys([*(("data", "plan") if records else ()), *needed]):
+    first = ("data", "plan") if set(records) - {"data"} else tuple(records)  # every later stage has both before it
+    for name in dict.fromkeys([*first, *needed]):
         manifest = run.private / name / MANIFEST
         if name not in records:
             raise DamagedFileError(manifest, "none, although a later stage has finished")
