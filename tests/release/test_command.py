@@ -118,7 +118,9 @@ def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(
         assert name in caplog.text
     sums = (run / "release" / "SHA256SUMS").read_text()
     (run / "release" / "SHA256SUMS").write_text(("1" if sums[0] == "0" else "0") + sums[1:])
-    with pytest.raises(RunFolderError, match=r"Got one of SHA-256 \w+\.\.\. where \w+\.\.\. stands in SHA256SUMS\. Make the release"):
+    with pytest.raises(
+        RunFolderError, match=r"Got one of SHA-256 \w+\.\.\. where \w+\.\.\. stands in SHA256SUMS\. Make the release"
+    ):
         read_run(run)
     (run / "release" / "SHA256SUMS").write_text(sums)
     (run / "release" / "student" / "model.safetensors").write_bytes(b"x")
