@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> RunFolder:
         (lambda: dataset(IMAGES + 1), "Got other images"),
         (lambda: _relabelled(dataset()), "Got other labels"),
         (lambda: _renamed(dataset()), "Got other patients"),
-        (lambda: dataset(), "Got the same data read by another version"),
+        (lambda: dataset(), "Got the same data under other settings, or read by another version of upcycle"),
     ],
 )
 def test_what_differs_is_said_with_what_to_do(folder: RunFolder, given: object, says: str) -> None:
