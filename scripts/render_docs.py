@@ -107,7 +107,13 @@ _CHECK = {
     "warnings": "what to know before the work starts",
 }
 _JSON = (
-    ("check", CheckReport, "How a data set was understood. Duplicates are byte-identical images."),
+    (
+        "check",
+        CheckReport,
+        "How a data set was understood. Duplicates are byte-identical images. Also `forecasts`, what its audits can show "
+        "([Forecast](api.md#upcycleauditforecast)), `not_forecast`, why some cannot be asked, and `minutes` of a run, where "
+        "they were asked for with `--minutes`.",
+    ),
     (
         "run",
         RunFacts,

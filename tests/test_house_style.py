@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "release": {"data", "nets"},
     "report": {"audit.statistics"},
     "runs.watch": set(),
-    "runs.folder": {"audit", "audit.statistics", "report", "data"},
+    "runs.folder": {"audit", "audit.score_audit", "audit.statistics", "report", "data"},
     "runs.stages": {
         "runs.folder",
         "runs.watch",

@@ -135,6 +135,8 @@ def test_check_counts_in_text_and_in_json(data: Path) -> None:
     facts = json.loads(upcycle("check", data, "--json").stdout)
     assert (facts["size"], facts["channels"]) == (8, 1)
     assert np.sum(list(facts["counts"].values()), axis=0).tolist() == [120, 120, 120]
+    assert "NO LEAK FOUND is out of reach" in text.stdout and "docs/verdicts.md" in text.stdout
+    assert [found["counted_in"] for found in facts["forecasts"]] == ["records"] * 3 and facts["minutes"] is None
 
 
 def test_json_of_a_bad_file_keeps_standard_output_clean(write_npz: Callable[..., Path]) -> None:
@@ -159,6 +161,7 @@ def test_stage_says_the_next_command_resumes_and_refuses_another_configuration(d
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines()[-1] == "next: upcycle train-generator with the same arguments"
     assert "images" in first.stdout and " min in all on this machine" in first.stdout
+    assert "forecast     the run's own audit: rests on" in first.stdout and "--evidence none" in first.stdout
     again = upcycle("train-teacher", data, "--out", out, *SMOKE, *small)
     assert again.returncode == 0 and "teacher    was finished before" in again.stdout
     changed = upcycle("train-teacher", data, "--out", out, *SMOKE, *small, "--seed", "7")

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
 from upcycle._settings import resolve
 from upcycle.audit import TargetScores, audit, audit_scores, forecast_pipelines, plan_for
+from upcycle.cli.check import check
 from upcycle.config import Config
 from upcycle.data import Dataset, draw_members, from_arrays
 from upcycle.errors import AuditInputError
-from upcycle.runs import read_run, run_dataset
-from upcycle.runs.stages import forecasts
+from upcycle.runs import forecasts, read_run, run_dataset
 
 TINY = (
     *("teacher.min_images=400", "teacher.max_images=400", "teacher.width=8", "teacher.blocks=1", "teacher.batch=64"),
@@ -50,6 +51,18 @@ def test_no_patient_is_on_two_sides_and_the_forecast_says_what_everything_rests_
     assert found[0].counted_in == "patients"
     assert len(found) > 1
     assert not notes
+
+
+@pytest.mark.parametrize(("count", "said"), [(3, "a run would refuse this set: non-members"), (8, "fewer than 10 patients")])
+def test_check_says_before_the_work_what_few_patients_can_show(count: int, said: str, tmp_path: Path) -> None:
+    data = patients(count, 30, one_class=False)
+    parts = [getattr(split, name) for name in ("images", "labels", "groups") for split in data.splits().values()]
+    images, labels, groups = (np.concatenate(parts[k : k + 3]) for k in (0, 3, 6))
+    np.savez(tmp_path / "few.npz", images=images, labels=labels, patient_ids=groups)
+    found = CliRunner().invoke(check, [str(tmp_path / "few.npz")])
+    assert found.exit_code == 0, found.output
+    assert said in found.output
+    assert count == 3 or "rests on 2 patients given and 2 kept away" in found.output
 
 
 @pytest.mark.parametrize(("inside", "outside"), [(2, 2), (6, 2), (9, 3)])

@@ -14,7 +14,7 @@ from upcycle.cli._say import say
 _COMMANDS = {
     "demo": "Do the whole job on a small real data set, in minutes.",
     "run": "Make an audited student from private images.",
-    "check": "Show how a data set was understood, in seconds.",
+    "check": "Show how a data set was understood, and which verdict to expect.",
     "show": "Print verdict, three numbers, minutes and reports of a run.",
     "compare": "Compare several runs in one table, in the terminal or on a page.",
     "study": "Run many data sets and seeds, and make their table.",

@@ -25,6 +25,18 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON (docs/json.md).")(command)
 
 
+minutes_option = click.option("--minutes", is_flag=True, help="Also measure what a run takes on this machine: about a minute.")
+
+
+def minutes_lines(training: float | None, level: str) -> list[str]:
+    """Lines on the minutes of a run: those of its `training`, None where they were not measured, and of evidence of this level."""
+    from upcycle.runs import evidence_minutes
+
+    if training is None:
+        return ["minutes      not measured; --minutes does, in about a minute, and so does `upcycle run` before it trains"]
+    return [f"minutes      about {training:.0f} for the run", f"{'':12} {evidence_minutes(training, level)}"]
+
+
 def view_options(command: Command) -> Command:
     """Options for the display and the form of the result."""
     options: list[Callable[[Command], Command]] = [

@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from upcycle.runs._forecast import evidence_minutes, forecast_lines, forecasts, measured_minutes
     from upcycle.runs._run import UNTIL, Summary, run, run_dataset, summary_of
     from upcycle.runs._study import row_of, study, summarise
     from upcycle.runs._study_table import GapSummary, Row, settings_line, table
     from upcycle.runs.folder import Comparison, Leak, Measured, Pair, RunFacts, compare_runs, read_run
     from upcycle.runs.shadows import audit_run
-    from upcycle.runs.stages import forecasts, release_run
+    from upcycle.runs.stages import release_run
 
 _PUBLIC = {
     "Comparison": "folder",
@@ -29,7 +30,10 @@ _PUBLIC = {
     "release_run": "stages",
     "row_of": "_study",
     "run": "_run",
-    "forecasts": "stages",
+    "forecast_lines": "_forecast",
+    "forecasts": "_forecast",
+    "measured_minutes": "_forecast",
+    "evidence_minutes": "_forecast",
     "run_dataset": "_run",
     "settings_line": "_study_table",
     "study": "_study",
@@ -50,7 +54,10 @@ __all__ = [
     "Summary",
     "audit_run",
     "compare_runs",
+    "evidence_minutes",
+    "forecast_lines",
     "forecasts",
+    "measured_minutes",
     "read_run",
     "release_run",
     "row_of",

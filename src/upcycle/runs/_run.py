@@ -14,6 +14,7 @@ from upcycle.data import Dataset, Store, read
 from upcycle.errors import ConfigError
 from upcycle.generators import GeneratorFactory
 from upcycle.nets import ClassifierFactory
+from upcycle.runs._forecast import evidence_minutes, forecast_lines, forecasts
 from upcycle.runs.folder import (
     StageRecord,
     audit_of,
@@ -103,7 +104,14 @@ def run_dataset(
     """As `run`, for a data set already in memory."""
     _check_arguments(out, config, network, generator)
     with prepare(dataset, Path(out), config, display=display, network=network, generator=generator) as bench:
+        bench.display.plan(_outlook(dataset, bench))
         return _walk(bench, bench.folder.open_store(), until)
+
+
+def _outlook(dataset: Dataset, bench: Bench) -> list[str]:
+    """The lines after the plan: which verdict to expect, and how long that takes."""
+    minutes = evidence_minutes(sum(bench.plan.seconds.values()) / 60, bench.config.evidence)
+    return [*forecast_lines(*forecasts(dataset, bench.config)), f"{'':12} {minutes}"]
 
 
 def _check_arguments(out: object, config: object, network: object, generator: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.pipelines import KINDS, LEAST_UNITS, AuditPlan
 from upcycle.audit.statistics import detectable_auc, records_for_margin, records_needed, upper_limit
 from upcycle.audit.verdict import FPR, MARGINS, Rule
@@ -59,7 +60,8 @@ class Forecast:
     def lines(self) -> Iterator[str]:
         """For a terminal."""
         yield f"{self.audit}: {self.rests_on}"
-        yield f"  finds an attack of AUC {self.smallest_auc:.3f} or more in four of five audits"
+        certain = f"finds an attack of AUC {self.smallest_auc:.3f} or more in four of five audits"
+        yield f"  {certain if self.smallest_auc < 1 else 'no attack on records as they are is found for sure, however good'}"
         if self.canaries:
             yield f"  canaries {', '.join(f'{count} {kind}' for kind, count in self.canaries.items() if count)}"
             yield f"  {self._limits()}"
@@ -67,6 +69,8 @@ class Forecast:
         yield from (f"  to change it: {change}" for change in self.changes)
 
     def _limits(self) -> str:
+        if self.counted_in == "patients" and self.members + self.non_members < SMALL_CELL:
+            return f"fewer than {SMALL_CELL} patients: no figure is shown, and exact tests of planted labels decide"
         if self.limit is None:
             pairs = f"{self.observed} pairs of a pipeline and a mislabelled canary"
             return f"{pairs}: too few to resolve the rate at 1 % false positives"
@@ -97,11 +101,12 @@ def forecast_pipelines(pool: ImageSet, plan: AuditPlan) -> Forecast:
     only. Raises AuditInputError, as the audit itself would, where they cannot be run."""
     units, unit = _counted(pool)
     _check_units(pool, units, unit)
+    plan, few = plan.fitted(pool), units < SMALL_CELL
     counts, each = plan.canary_counts(pool), max(plan.pipelines // 2, 1)
     distinct = min(counts.mislabelled, units)
     pairs = distinct * each if plan.pipelines > 1 else distinct // 2
     smallest = common_limit if plan.pipelines > 1 else smallest_limit
-    limit, careful = (smallest(count, plan.confidence) for count in (pairs, distinct // 2))
+    limit, careful = (None if few else smallest(count, plan.confidence) for count in (pairs, distinct // 2))
     margin, rule, half = MARGINS["TPR@1%FPR"], Rule(plan.confidence), max(units // 2, 1)
     reach: Reach = "out of reach"
     if limit is not None and limit <= margin:
@@ -110,7 +115,7 @@ def forecast_pipelines(pool: ImageSet, plan: AuditPlan) -> Forecast:
     rests = f"rests on {units:,} {unit}, half of them in each pipeline, and {distinct} {unit} with a mislabelled canary"
     area = detectable_auc(half, half, rule.level * rule.primary, rule.power)
     planted = dict(zip(KINDS, (*counts.single, counts.patient_patch), strict=True))
-    changes = tuple(_changes(plan, distinct, reach))
+    changes = (f"{SMALL_CELL} {unit} or more",) if few else tuple(_changes(plan, distinct, reach, unit))
     return Forecast(name, half, units - half, unit, area, planted, pairs, limit, careful, reach, rests, changes)
 
 
@@ -127,11 +132,11 @@ def _check_units(pool: ImageSet, units: int, unit: str) -> None:
         raise AuditInputError(*problems)
 
 
-def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
+def _changes(plan: AuditPlan, distinct: int, reach: Reach, unit: str) -> Iterator[str]:
     if reach == "within reach":
         return
     if reach == "perhaps":
-        yield f"more records: with {distinct} planted ones, a leak that shows in a few of a hundred may be missed"
+        yield f"more {unit}: with {distinct} planted ones, a leak that shows in a few of a hundred may be missed"
         return
     margin = MARGINS["TPR@1%FPR"]
     needed = next((n for n in range(_STEP, 100 * _STEP, _STEP) if (common_limit(n, plan.confidence) or 1) <= margin), None)
@@ -140,7 +145,7 @@ def _changes(plan: AuditPlan, distinct: int, reach: Reach) -> Iterator[str]:
     pipelines = -(-2 * needed // max(distinct, 1)) // 2 * 2
     if plan.pipelines < pipelines <= 256:
         yield f"{pipelines} pipelines with these canaries, if canaries scatter independently in every pipeline"
-    yield f"more records: {needed:,} pairs of a pipeline and a canary bring the limit below {margin:.0%}"
+    yield f"more {unit}: {needed:,} pairs of a pipeline and a canary bring the limit below {margin:.0%}"
 
 
 @cache

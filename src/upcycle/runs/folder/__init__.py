@@ -14,7 +14,7 @@ from upcycle.runs.folder._folder import (
 )
 from upcycle.runs.folder._lock import only_one
 from upcycle.runs.folder._merged import PIPELINES, PIPELINES_MANIFEST, led, pipeline_facts, public_facts
-from upcycle.runs.folder._resources import check_disk, check_memory
+from upcycle.runs.folder._resources import check_audit_size, check_disk, check_memory
 from upcycle.runs.folder._stages import (
     MANIFEST,
     RELEASE_OPTIONS,

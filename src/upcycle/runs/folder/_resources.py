@@ -1,4 +1,4 @@
-"""Disk and memory that must be free, and the energy of a stage, from the processor's own counters (Linux, RAPL)."""
+"""What a run needs: records, disk and memory; and the energy of a stage, from the processor's own counters (Linux, RAPL)."""
 
 import shutil
 import threading
@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
-from upcycle.errors import ResourceError
+import numpy as np
+
+from upcycle.audit.score_audit import MIN_RECORDS
+from upcycle.config import Config
+from upcycle.data import Dataset
+from upcycle.errors import DataError, ResourceError
 
 
 def check_disk(out: Path, needed: int) -> None:
@@ -30,6 +35,26 @@ def check_memory(needed: int) -> None:
         raise ResourceError(
             f"free memory must be at least {needed / 1e9:.1f} GB for this preset. Got {free / 1e9:.1f} GB. "
             "Use --preset quick, or a smaller bank (--set bank.max_images=...)."
+        )
+
+
+def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) -> None:
+    """Raise DataError, before any work, if the coin flips leave too few non-members for the audit at the end."""
+    least = max(MIN_RECORDS, 2 * config.audit.folds)
+    if len(non_members) < least:
+        raise DataError(
+            f"non-members for the audit must be at least {least}. "
+            f"Got {len(non_members)} of {len(dataset.train)} training images. Add images, or raise audit.non_member_share."
+        )
+    groups = dataset.train.groups
+    if groups is None:
+        return
+    outside = np.unique(groups[non_members])
+    inside = len(np.unique(groups)) - len(outside)
+    if min(inside, len(outside)) < 2:
+        raise DataError(
+            "patients (groups) for the audit must number two or more on each side of the coin, four in train with two of every "
+            f"class at best. Got {inside} members and {len(outside)} kept away. Add patients."
         )
 
 

@@ -4,7 +4,6 @@ from upcycle.runs.stages._audit import audit_stage
 from upcycle.runs.stages._bench import Bench, Facts, load_classifier, teacher_names
 from upcycle.runs.stages._copies import copies_stage
 from upcycle.runs.stages._evaluation import evaluation_stage, headline
-from upcycle.runs.stages._forecast import forecasts
 from upcycle.runs.stages._gate import groups_of, judged
 from upcycle.runs.stages._networks import Networks, check_own_absent, networks_of, student_config
 from upcycle.runs.stages._plan import (
@@ -18,7 +17,7 @@ from upcycle.runs.stages._plan import (
     scale_for,
     stage_seconds,
 )
-from upcycle.runs.stages._prepare import check_audit_size, prepare, stage_key
+from upcycle.runs.stages._prepare import prepare, stage_key
 from upcycle.runs.stages._release import mend_release, release_run, release_stage, shareable_report, soft_labels_of
 from upcycle.runs.stages._report import energy_used, report_pages, report_stage
 from upcycle.runs.stages._road import JUDGING, Stage, training_road

@@ -12,10 +12,9 @@ import numpy as np
 from upcycle._files import sweep
 from upcycle._machine import choose_device, tune_process
 from upcycle._private import closed_to_others, open_to_readers
-from upcycle.audit.score_audit import MIN_RECORDS
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, write_store
-from upcycle.errors import DamagedFileError, DataError, RunFolderError
+from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.generators import GeneratorFactory, ImageShape
 from upcycle.nets import ClassifierFactory
 from upcycle.release import recover
@@ -23,6 +22,7 @@ from upcycle.runs.folder import (
     FREE_SETTINGS,
     MANIFEST,
     RunFolder,
+    check_audit_size,
     check_disk,
     check_memory,
     check_run,
@@ -130,26 +130,6 @@ def _checked(dataset: Dataset, out: Path, config: Config) -> Flips:
     check_audit_size(dataset, flips[1], config)
     check_screening(dataset, flips[0], config)
     return flips
-
-
-def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) -> None:
-    """Raise DataError, before any work, if the coin flips leave too few non-members for the audit at the end."""
-    least = max(MIN_RECORDS, 2 * config.audit.folds)
-    if len(non_members) < least:
-        raise DataError(
-            f"non-members for the audit must be at least {least}. "
-            f"Got {len(non_members)} of {len(dataset.train)} training images. Add images, or raise audit.non_member_share."
-        )
-    groups = dataset.train.groups
-    if groups is None:
-        return
-    outside = np.unique(groups[non_members])
-    inside = len(np.unique(groups)) - len(outside)
-    if min(inside, len(outside)) < 2:
-        raise DataError(
-            "patients (groups) for the audit must number two or more on each side of the coin, four in train with two of every "
-            f"class at best. Got {inside} members and {len(outside)} kept away. Add patients."
-        )
 
 
 def _begun(folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, display: Display, own: Own) -> Bench:

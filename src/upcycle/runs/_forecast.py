@@ -1,0 +1,57 @@
+"""What the audits of a set can show, said before the work from the coin flips that a run would draw, and what it will take."""
+
+from collections.abc import Iterable
+
+from upcycle.audit import AuditInputError, AuditPlan, Forecast, forecast_pipelines, forecast_run, plan_for
+from upcycle.config import Config
+from upcycle.data import Dataset, draw_members
+from upcycle.runs.folder import check_audit_size
+
+_BUDGETS = {"none": (), "auto": ("quick", "standard"), "quick": ("quick",), "standard": ("standard",), "full": ("full",)}
+
+
+def forecasts(dataset: Dataset, config: Config, plan: AuditPlan | None = None) -> tuple[list[Forecast], list[str]]:
+    """The forecast of the run's own audit and of shadow pipelines by `plan`, or by what `config.evidence` may choose; and
+    why there is none. No pixel is read beyond its hash. Raises DataError for a set that a run would refuse."""
+    how = config.audit
+    members, outside = draw_members(dataset.train, share=how.non_member_share, at_least=how.min_non_members, seed=config.seed)
+    check_audit_size(dataset, outside, config)
+    found, notes = [forecast_run(dataset.train.take(members), dataset.train.take(outside), how.confidence)], []
+    for budget in _BUDGETS[config.evidence]:
+        wanted = plan or plan_for(budget, confidence=how.confidence)
+        if plan is not None and len(found) > 1:
+            break
+        try:
+            found.append(forecast_pipelines(dataset.train, wanted))
+        except AuditInputError as error:
+            notes += [f"shadow pipelines: {problem}" for problem in error.problems]
+            break
+    return found, notes
+
+
+def forecast_lines(found: Iterable[Forecast], notes: Iterable[str]) -> list[str]:
+    """For a terminal, as the lines of a plan; what some set cannot be asked, last."""
+    lines = [line for forecast in found for line in forecast.lines()] + list(notes)
+    return [f"{'' if k else 'forecast':12} {line}" for k, line in enumerate([*lines, "which verdict: docs/verdicts.md"])]
+
+
+def evidence_minutes(training: float, level: str) -> str:
+    """What shadow pipelines of this `level` of evidence add to a run, given the minutes of its `training`."""
+    if level == "none":
+        return "no shadow pipelines (--evidence none): the run's own audit stands alone"
+    if level != "auto":
+        return f"shadow pipelines (--evidence {level}) say what they take before they start"
+    return f"shadow pipelines at most {training:.0f} min more: as many as take no longer than the training (--evidence auto)"
+
+
+def measured_minutes(dataset: Dataset, config: Config) -> float:
+    """Minutes that the training of a run takes on this machine, from a measurement on random images."""
+    from upcycle._machine import choose_device, tune_process
+    from upcycle.generators import ImageShape
+    from upcycle.runs.stages import make_plan, networks_of
+
+    tune_process(config.threads)
+    how, shape = config.audit, ImageShape(dataset.channels, dataset.size, dataset.classes)
+    members, _ = draw_members(dataset.train, share=how.non_member_share, at_least=how.min_non_members, seed=config.seed)
+    plan = make_plan(config, shape, len(members), choose_device(config.device), networks_of(config))
+    return sum(plan.seconds.values()) / 60
