@@ -59,10 +59,11 @@ def _half_done(
 ) -> dict[str, Any]:
     """Damage behind every manifest but the last. A command that goes on with the run is followed to the next manifest."""
     row = _row("damage", case.name, f"half-done: {name}")
-    ends = [point for point in points.at if points.number(point) in points.ends and point.name.isdigit()][:-1]
-    every = [(point, *found) for k, point in enumerate(ends) for found in _in_turn(point, k)]
+    stages = [point for point in points.at if points.number(point) in points.ends and point.name.isdigit()][:-1]
+    every = [(point, *found) for k, point in enumerate(stages) for found in _in_turn(point, k)]
     row["of"] = len(every)
     wanted: dict[Path, object] = {}
+    ends: dict[Path, object] = {}
     for point, path, kind in sampled(every, most):
         stage, expected = points.after(point)
         trial = folder / "trial"
@@ -70,11 +71,36 @@ def _half_done(
             _copy(point, trial)
             wanted[point] = fingerprint(expected) if name in _WALKING else _seen(call(command(trial)), trial, name)
         _copy(point, trial)
-        DAMAGES[kind](trial / path)
+        harmed = _harmed(trial / path, kind)
         result = follow(command(trial), trial, stage) if name in _WALKING else call(command(trial))
-        same = (fingerprint(trial) if name in _WALKING else _seen(result, trial, name)) == wanted[point]
+        same = _agree(_seen(result, trial, name), wanted[point], path, untouched=harmed())
+        if name in _WALKING and result.code == 0 and not same:  # some files are looked at later than at the next stage
+            result = call(command(trial))
+            if point not in ends:
+                ends[point] = _end(command, point, folder / "end", name)
+            same = _agree(_seen(result, trial, name), ends[point], path, untouched=harmed())
         _count(row, result, path, f"{point.name} {kind}", same=same, looking=name in _LOOKING)
     return row
+
+
+def _end(command: Callable[[Path], list[str]], point: Path, folder: Path, name: str) -> object:
+    """What the command leaves at its end, begun at `point` with nothing damaged."""
+    _copy(point, folder)
+    return _seen(call(command(folder)), folder, name)
+
+
+def _harmed(path: Path, kind: str) -> Callable[[], bool]:
+    """Damage the file; returns whether it still is as that left it."""
+    DAMAGES[kind](path)
+    left = path.read_bytes() if path.exists() else None
+    return lambda: (path.read_bytes() if path.exists() else None) == left
+
+
+def _agree(found: object, wanted: object, path: str, *, untouched: bool) -> bool:
+    """Whether a command came to the same. A damaged file that it neither read nor made again is no difference."""
+    if untouched and isinstance(found, dict) and isinstance(wanted, dict):
+        return {k: v for k, v in found.items() if k != path} == {k: v for k, v in wanted.items() if k != path}
+    return found == wanted
 
 
 def _in_turn(point: Path, turn: int) -> Iterator[tuple[str, str]]:
@@ -93,9 +119,10 @@ def _finished(
     row["of"] = len(every)
     for path, kind in sampled(every, most):
         _copy(whole, trial)
-        DAMAGES[kind](trial / path)
+        harmed = _harmed(trial / path, kind)
         result = call(command(trial))
-        _count(row, result, path, kind, same=_seen(result, trial, name) == wanted, looking=name in _LOOKING)
+        same = _agree(_seen(result, trial, name), wanted, path, untouched=name in _WALKING and harmed())
+        _count(row, result, path, kind, same=same, looking=name in _LOOKING)
         if result.code == 2:
             row["remedied"] += _remedied(case, data, trial, command, name, wanted, result)
     return row
@@ -114,8 +141,8 @@ def _remedied(
 
 
 def _seen(result: Outcome, trial: Path, name: str) -> object:
-    """What a user has of a command: what it printed, or what it left."""
-    if name in _LOOKING:
+    """What a user has of a command: what it printed, or what it left, or its refusal."""
+    if name in _LOOKING or result.code == 2:
         return result.text
     return fingerprint(trial / "release") if name == "release" else fingerprint(trial)
 
@@ -136,12 +163,12 @@ def _row(harness: str, case: str, what: str) -> dict[str, Any]:
 
 
 def _count(row: dict[str, Any], result: Outcome, name: str, how: str, *, same: bool, looking: bool) -> None:
-    """`survived`: the same result, be it that the file is not used or that it was made again. `named`: refused with the file's
+    """`survived`: the same result, a refusal included, be it that the file is not used or that it was made again. `named`: refused with the file's
     name, or, by a command that makes nothing, shown with it as what is missing; of a manifest also the name of its stage."""
-    path, fine = Path(name), result.code in (0, 3)
+    path, fine = Path(name), result.code in (0, 3) or (same and not result.broke)
     words = (path.name, path.parent.name) if path.name == "manifest.json" else (path.name,)
     told = any(word in result.text for word in words) and not result.broke
-    named = told and (result.code == 2 or (looking and fine and not same))
+    named = told and not same and (result.code == 2 or (looking and fine))
     row["points"] += 1
     row["survived"] += fine and same
     row["tracebacks"] += result.broke

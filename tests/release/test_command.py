@@ -116,6 +116,10 @@ def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(
         assert contents(run / "release") == before
         assert "release is made again" in caplog.text
         assert name in caplog.text
+    (run / "private" / "release" / "options.json").write_text("{}")
+    whole_run("digits", run, config)
+    assert "options.json was damaged or lost: a release that must be made again will be the one that" in caplog.text
+    assert contents(run / "release") == before  # it was whole
     sums = (run / "release" / "SHA256SUMS").read_text()
     (run / "release" / "SHA256SUMS").write_text(("1" if sums[0] == "0" else "0") + sums[1:])
     with pytest.raises(

@@ -29,7 +29,7 @@ minutes_option = click.option("--minutes", is_flag=True, help="Also measure what
 
 
 def minutes_lines(training: float | None, level: str) -> list[str]:
-    """Lines on the minutes of a run: those of its `training`, None where they were not measured, and of evidence of this level."""
+    """Lines on the minutes of a run: of its `training`, None where not measured, and of evidence of this level."""
     from upcycle.runs import evidence_minutes
 
     if training is None:

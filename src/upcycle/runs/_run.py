@@ -149,7 +149,7 @@ def _road(bench: Bench, store: Store) -> list[Stage]:
 def _walk(bench: Bench, store: Store, until: str) -> Summary:
     """Every stage up to `until`, each keyed by the configuration and the data, and tied to what the stages before it left."""
     last = teacher_names(bench.config.teachers)[-1] if until == "teacher" else until
-    left = {"plan": content_key(asdict(bench.plan.budget))}
+    left = {"plan": content_key(asdict(bench.plan.budget), bench.plan.own)}
     for stage in _road(bench, store):
         left[stage.name] = _announced(bench, stage, stage_key(stage.name, store, bench.config), left).left
         if stage.name == last:

@@ -2,19 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
-from upcycle._files import read_json, write_json
 from upcycle.config import ClassifierConfig, Config
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.generators import GeneratorFactory, ImageShape, OwnGenerator
 from upcycle.nets import ClassifierFactory, classifier_factory
-from upcycle.runs.folder import RunFolder
-
-OWN = "own.json"  # in private: what of the run is the user's own code, which a resumed run and a release need again
+from upcycle.runs.folder import read_record
 
 
 @dataclass(frozen=True)
@@ -64,23 +62,20 @@ class Own:
         return networks_of(config, self.network, drawing)
 
 
-def check_own(folder: RunFolder, networks: Networks, shape: ImageShape) -> None:
-    """Note in a new run what is the user's own code. Raises RunFolderError where an earlier start of the run had other code."""
+def own_parts(networks: Networks, shape: ImageShape) -> dict[str, str]:
+    """What of a run is the user's own code: the network's name and structure, the generator's name; the plan keeps them."""
     net = networks.student(shape.channels, shape.classes, shape.size) if networks.own else None
-    mine = {
-        "network": None if net is None else f"{type(net).__name__} {_structure(net)}",
-        "generator": None if networks.generator is None else networks.generator.name,
-    }
-    path = folder.private / OWN
-    if not path.exists():
-        write_json(path, mine)
-        return
-    before = read_json(path)
+    network = {} if net is None else {"network": f"{type(net).__name__} {_structure(net)}"}
+    return network if networks.generator is None else {**network, "generator": networks.generator.name}
+
+
+def check_own(root: Path, before: Mapping[str, str], mine: Mapping[str, str]) -> None:
+    """Raise RunFolderError where the run in `root` was started with other code of the user's than `mine`."""
     problems = [
-        f"{part} must be the one that {folder.root} was started with ({_said(before.get(part))}). Got {_said(given)}. "
-        f"{'Give' if before.get(part) else 'Leave out'} {part}= in upcycle.run, Upcycler or upcycle.release_run."
-        for part, given in mine.items()
-        if before.get(part) != given
+        f"{part} must be the one that {root} was started with ({_said(before.get(part))}). Got {_said(mine.get(part))}. "
+        f"{'Give' if part in before else 'Leave out'} {part}= in upcycle.run, Upcycler or upcycle.release_run."
+        for part in ("network", "generator")
+        if before.get(part) != mine.get(part)
     ]
     if problems:
         raise RunFolderError(*problems)
@@ -88,9 +83,9 @@ def check_own(folder: RunFolder, networks: Networks, shape: ImageShape) -> None:
 
 def check_own_absent(root: Path) -> None:
     """Raise RunFolderError where the run in `root` has code of the user's, which shadow pipelines do not repeat."""
-    path = root / "private" / OWN
-    found = read_json(path) if path.exists() else {}
-    if own := [f"the {part} {_said(name)}" for part, name in found.items() if name]:
+    record = read_record(root / "private" / "plan")
+    found = {} if record is None else record.facts.get("own", {})
+    if own := [f"the {part} {_said(name)}" for part, name in found.items()]:
         raise RunFolderError(
             f"run must be of settings alone to be audited by shadow pipelines. Got one with {' and '.join(own)}. Give "
             "upcycle.audit.audit a Pipeline of your own (docs/howto/audit-only.md)."

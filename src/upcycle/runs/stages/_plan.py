@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from upcycle.errors import ConfigError
 from upcycle.generators import Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, image_budget, proxy_draws, train_classifier
-from upcycle.runs.stages._networks import Networks
+from upcycle.runs.stages._networks import Networks, own_parts
 
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
 
@@ -180,6 +180,7 @@ class Plan:
     generator_parameters: int  # of its network
     scale: float  # of the budgets
     teacher_parameters: int = 0  # 0: as many
+    own: dict[str, str] = field(default_factory=dict)  # code of the user's, which a resumed run and a release need again
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -243,7 +244,8 @@ def make_plan(config: Config, shape: ImageShape, members: int, device: torch.dev
         parameter_count(build(shape.channels, shape.classes, shape.size)) for build in (networks.student, networks.teacher)
     )
     sizes = student, drawing.parameter_count()
-    return Plan(budget, stage_seconds(budget, rates), rates, *sizes, scale, 0 if networks.same else teacher)
+    seconds, mine = stage_seconds(budget, rates), own_parts(networks, shape)
+    return Plan(budget, seconds, rates, *sizes, scale, 0 if networks.same else teacher, mine)
 
 
 def memory_bytes(config: Config, shape: ImageShape, image_bytes: int) -> int:

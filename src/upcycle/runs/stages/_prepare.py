@@ -34,7 +34,7 @@ from upcycle.runs.folder import (
     write_sealed_config,
 )
 from upcycle.runs.stages._bench import Bench, Facts
-from upcycle.runs.stages._networks import Own, check_own
+from upcycle.runs.stages._networks import Own, check_own, own_parts
 from upcycle.runs.stages._plan import Plan, disk_bytes, make_plan, memory_bytes
 from upcycle.runs.stages._road import JUDGING, reopen_generator, training_road
 from upcycle.runs.stages._same_data import check_same_data
@@ -136,15 +136,15 @@ def _begun(folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, di
     store = _store(folder, dataset, config, flips)
     shape, device = ImageShape(dataset.channels, dataset.size, dataset.classes), choose_device(config.device)
     built, members = own.networks(config, shape), len(flips[0])
-    check_own(folder, built, shape)
     record, _ = run_stage(
         folder.stage("plan"),
         stage_key("plan", store, config),
         lambda: make_plan(config, shape, members, device, built).to_json(),
         say=_LOG.warning,
     )
-    _mend_config(folder, config)
     plan, records = Plan.from_json(record.facts), sum(len(s) for s in dataset.splits().values())
+    check_own(folder.root, plan.own, own_parts(built, shape))
+    _mend_config(folder, config)
     check_disk(folder.root, disk_bytes(plan.budget, shape, records, plan.generator_parameters, config.generator.snapshots))
     display.plan(plan.lines())
     bench = Bench(folder, config, shape, device, display, built, plan)
@@ -206,8 +206,9 @@ def _reopened(folder: RunFolder, config: Config, needs: str, display: Display, o
         raise DamagedFileError(folder.config_file, "settings that the plan of this run was not made for")
     shape = ImageShape(store.meta.channels, store.meta.size, len(store.meta.class_names))
     device, built = choose_device(config.device), own.networks(config, shape)
-    check_own(folder, built, shape)
-    bench = Bench(folder, config, shape, device, display, built, Plan.from_json(plan.facts))
+    planned = Plan.from_json(plan.facts)
+    check_own(folder.root, planned.own, own_parts(built, shape))
+    bench = Bench(folder, config, shape, device, display, built, planned)
     names = ["data", "plan", *(stage.name for stage in training_road(bench, store)), *JUDGING]
     check_stages(folder, names, needs)
     reopen_generator(bench, store)

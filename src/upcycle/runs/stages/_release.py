@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -80,13 +79,13 @@ def release_stage(bench: Bench, store: Store) -> Facts:
 
 def mend_release(bench: Bench, store: Store) -> None:
     """Make the release again, as it was last asked for, where a file of it is damaged, lost or not of the audited student."""
-    folder = bench.folder
+    folder, options = bench.folder, _kept(bench)
     try:
         check_release(folder, stage_records(folder.private))
         return
     except DamagedFileError as error:
         _LOG.warning("release is made again: %s is damaged or lost (got %s)", error.path, error.got)
-    options, audit = _kept(bench), public_facts(folder.private)[0]
+    audit = public_facts(folder.private)[0]
     if refusal(audit) is not None and options.accept_risk is None:
         withhold(folder.release, audit)
     else:
@@ -100,11 +99,16 @@ def _keep(bench: Bench, options: ReleaseOptions) -> None:
 
 
 def _kept(bench: Bench) -> ReleaseOptions:
-    """What was asked for last; what a run ends with, where nothing was or the note is damaged."""
-    with contextlib.suppress(DamagedFileError, TypeError, KeyError):
-        found = read_noted(bench.folder.document("release", RELEASE_OPTIONS))
+    """What was asked for last; what a run ends with, noted and said, where that is not known any more."""
+    path = bench.folder.document("release", RELEASE_OPTIONS)
+    try:
+        found = read_noted(path)
         return ReleaseOptions(**{**found, "formats": tuple(found["formats"])})
-    return ReleaseOptions(images=bench.config.release.synthetic_images)
+    except (DamagedFileError, TypeError, KeyError):
+        options = ReleaseOptions(images=bench.config.release.synthetic_images)
+        _keep(bench, options)
+        _LOG.warning("%s was damaged or lost: a release that must be made again will be the one that a run ends with", path)
+        return options
 
 
 def place_report(bench: Bench) -> None:
