@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -35,6 +36,8 @@ def _measured(what: str, folder: Path, rounds: int, begin: Callable[[], Callable
     if not child:
         try:
             note.write_text(json.dumps(_rounds(begin(), rounds, folder)))
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -90,7 +93,7 @@ class _Noise:
     """Draws images of one grey value each."""
 
     def sample(self, labels: np.ndarray, **_: Any) -> np.ndarray:
-        return np.full((len(labels), 1, 8, 8), 7, np.uint8) + labels[:, None, None, None].astype(np.uint8)
+        return np.full((len(labels), 8, 8, 1), 7, np.uint8) + labels[:, None, None, None].astype(np.uint8)
 
 
 def _resume(arguments: list[str]) -> Callable[[int], None]:

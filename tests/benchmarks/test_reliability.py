@@ -11,8 +11,9 @@ pytest.importorskip("pyarrow", reason="extra parquet is not installed")
 from benchmarks._fuzz_targets import TARGETS, names
 from benchmarks._mutate import mutated
 from benchmarks.fuzz import Watch, seeds_of
-from benchmarks.reliability._damage import DAMAGES
+from benchmarks.reliability._damage import DAMAGES, _agree, _harmed
 from benchmarks.reliability._points import Points
+from benchmarks.reliability._soak import _refresh
 from benchmarks.reliability._tiny import _QUICK
 
 _TRIED = 25  # inputs of a target
@@ -42,6 +43,25 @@ def test_every_kind_of_damage_changes_a_file(tmp_path: Path) -> None:
         path.write_bytes(b"a manifest")
         change(path)
         assert not path.exists() or path.read_bytes() != b"a manifest"
+
+
+def test_a_damaged_file_that_nobody_read_is_no_difference_and_one_that_was_made_anew_otherwise_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"a manifest")
+    harmed = _harmed(path, "cut")
+    assert harmed()
+    assert _agree({"a.json": "1", "b": "2"}, {"a.json": "0", "b": "2"}, "a.json", untouched=harmed())
+    assert not _agree({"a.json": "1", "b": "3"}, {"a.json": "0", "b": "2"}, "a.json", untouched=harmed())
+    path.write_bytes(b"another")
+    assert not _agree({"a.json": "1", "b": "2"}, {"a.json": "0", "b": "2"}, "a.json", untouched=harmed())
+
+
+def test_the_bank_of_the_soak_is_one_that_the_product_takes(tmp_path: Path) -> None:
+    refresh = _refresh(tmp_path / "bank")
+    refresh(0)
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    refresh(1)
+    assert before == sorted(path.name for path in tmp_path.rglob("*"))
 
 
 def test_a_kill_is_followed_to_the_end_of_its_stage_and_one_between_stages_to_the_end_of_the_run(tmp_path: Path) -> None:
