@@ -72,7 +72,7 @@ def json_page() -> str:
 _JSON_HEAD = """`--json` prints one object on standard output and nothing else. A run then shows its progress on standard error.
 Errors go there too, with exit code 2 and nothing on standard output. Every object starts with `schema_version` (1; it changes
 when a field changes its meaning, not when one is added) and `kind` (`check`, `run`, `comparison`, `release`,
-`predictions`). No value is about a single record.
+`predictions`, `verification`). No value is about a single record.
 
 | command | kind |
 | --- | --- |
@@ -80,6 +80,7 @@ when a field changes its meaning, not when one is added) and `kind` (`check`, `r
 | `run`, `demo`, `train-teacher`, `train-generator`, `distil`, `audit`, `report`, `show` | [run](#run) |
 | `compare` | [comparison](#comparison) |
 | `release` | release: `folder`, `verdict`, `accepted_risk`, `files`, `left_out` (private draws), `exports`, `missing` |
+| `verify` | verification: `folder`, `wrong`, `findings` (`check`, `word`: fine, look, wrong or not checked, `text`) |
 | `predict` | predictions: `class_names`, `predictions` (`name`, `label`, `class`, `probabilities` of every image) |
 
 The file `release/audit.json` of a run contains the whole audit, with every attack and control. It has its own

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audit.score_audit": {"audit.attacks", "audit.statistics", "audit.verdict"},
     "audit.pipeline_audit": {"audit.pipelines", "audit.attacks", "audit.statistics", "audit.verdict", "data"},
     "audit.documents": {"audit.score_audit", "audit.pipeline_audit", "audit.verdict", "audit.pipelines", "audit.attacks"},
-    "release": {"data", "nets"},
+    "release": {"audit", "audit.copies", "data", "nets"},
     "report": {"audit.statistics"},
     "runs.watch": set(),
     "runs.folder": {"audit", "audit.score_audit", "audit.statistics", "report", "data"},

@@ -28,6 +28,7 @@ _COMMANDS = {
     "audit-selftest": "Check known answers of the audit, in less than a minute.",
     "report": "Run up to the reports; on a finished run, find them.",
     "predict": "Classify image files with a released student.",
+    "verify": "Check a release that you received, without private data.",
     "release": "Write what may leave: student, synthetic set, cards. Refused if the audit says no.",
 }
 _MODULES = {

@@ -7,6 +7,7 @@ from upcycle.release._material import FORMATS, PRIORS, Format, Material, Prior, 
 from upcycle.release._program import load_program
 from upcycle.release._student import RESIDUAL, Predictions, Student, load_student, probabilities
 from upcycle.release._synthetic import image_hash, write_synthetic
+from upcycle.release._verify import WRONG_EXIT, Finding, Verification, verify_release
 from upcycle.release._write import Released, recover, replace_files, withhold, write_release
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "REMAKE",
     "RESIDUAL",
     "SUMS",
+    "WRONG_EXIT",
     "Comparison",
+    "Finding",
     "Format",
     "Material",
     "Permit",
@@ -24,6 +27,7 @@ __all__ = [
     "ReleaseOptions",
     "Released",
     "Student",
+    "Verification",
     "check_sums",
     "image_hash",
     "load_program",
@@ -33,6 +37,7 @@ __all__ = [
     "recover",
     "refusal",
     "replace_files",
+    "verify_release",
     "withhold",
     "write_checksums",
     "write_release",

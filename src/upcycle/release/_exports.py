@@ -147,7 +147,19 @@ def write_program(
     torch.export.save(program, buffer, extra_files=dict(told))
     (folder / PROGRAM).write_bytes(buffer.getvalue())
     compare(PROGRAM, _answering(torch.export.load(folder / PROGRAM).module()))  # for those who open it with torch alone
-    return compare(PROGRAM, _answering(load_program(folder / PROGRAM)))
+    return compare(PROGRAM, program_answers(folder / PROGRAM))
+
+
+def program_answers(path: Path) -> Answer:
+    """What the program in a released file answers, opened without running code of it; for ONNX the extra `onnx` is needed."""
+    if path.name == PROGRAM:
+        return _answering(load_program(path))
+    silence()  # the environment may have been changed since the import of upcycle
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda images: np.asarray(session.run(["logits"], {"images": images})[0])
 
 
 def _answering(loaded: Callable[[Tensor], Tensor]) -> Answer:
@@ -163,10 +175,6 @@ def write_onnx(program: torch.export.ExportedProgram, told: Mapping[str, str], f
     onnxruntime. Needs extra `onnx`."""
     import onnx
 
-    silence()  # the environment may have been changed since the import of upcycle
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()
     with _quiet():
         made = torch.onnx.export(program, dynamo=True, input_names=["images"], output_names=["logits"], verbose=False)
     assert made is not None, "dynamo=True returns the program"
@@ -174,8 +182,7 @@ def write_onnx(program: torch.export.ExportedProgram, told: Mapping[str, str], f
     onnx.helper.set_model_props(model, dict(told))
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(folder / ONNX))
-    session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
-    return compare(ONNX, lambda images: np.asarray(session.run(["logits"], {"images": images})[0]))
+    return compare(ONNX, program_answers(folder / ONNX))
 
 
 def _plain(model: Any) -> Any:

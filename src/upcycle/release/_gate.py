@@ -50,15 +50,19 @@ def _words(audit: Mapping[str, Any] | None) -> list[str]:
     return [str(found.get("verdict", MISSING)) for found in (audit or {}, *parts)]
 
 
+def meaning_of(verdict: str) -> str:
+    """A verdict as a sentence."""
+    return _MEANING.get(verdict, "This verdict is not known to this version.")
+
+
 def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
     """The permit to release. Raises ReleaseError if the audit says no and no one accepted the risk."""
     reason = refusal(audit)
     if reason is not None and accept_risk is None:
         raise ReleaseError(reason)
     verdict = _words(audit)[0]
-    meaning = _MEANING.get(verdict, "This verdict is not known to this version.")
     risk = None if accept_risk is None else " ".join(accept_risk.split())
-    return Permit(verdict, meaning, "" if audit is None else str(audit.get("sentence", "")), risk)
+    return Permit(verdict, meaning_of(verdict), "" if audit is None else str(audit.get("sentence", "")), risk)
 
 
 def public_record(audit: Mapping[str, Any] | None, given: Permit, judged: Mapping[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from torch import nn
 
+from upcycle.audit.copies import DistanceHistogram
 from upcycle.data import Preprocess
 from upcycle.errors import ConfigError
 
@@ -129,6 +130,7 @@ class Material:
         audit: aggregates only.
         evaluation: aggregates only.
         copies: aggregates only.
+        compare: the first images of the set -> `DistanceHistogram` of private records, or None; left out: it is not published.
         private_hashes: `image_hash` of the private images: no image with one of these leaves.
         preprocess: how images become what the student sees; left out for uint8 images as they are.
         report: the shareable report, which may not be there.
@@ -149,6 +151,7 @@ class Material:
     audit: Mapping[str, Any] | None = None
     evaluation: Mapping[str, Any] | None = None
     copies: Mapping[str, Any] | None = None
+    compare: Callable[[np.ndarray], DistanceHistogram | None] = lambda _: None
     private_hashes: frozenset[bytes] = frozenset()
     preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
     report: Path | None = None

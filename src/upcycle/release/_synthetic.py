@@ -9,11 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._files import json_text
+from upcycle.audit.copies import COMPARED
 from upcycle.errors import ReleaseError
 from upcycle.release._material import Format, Material
 from upcycle.release._sinks import Batch, Layout, open_sink
 
 CHUNK: Final = 512
+DISTANCES: Final = "distances.json"
 _GOLDEN = 0.6180339887498949
 _LOOKED_AT = 10_000  # images of which the hashes are kept
 _JUDGED = 20  # images from which on something is said of them
@@ -98,14 +101,20 @@ def _copies(images: np.ndarray, private: frozenset[bytes]) -> np.ndarray:
 def write_synthetic(
     material: Material, count: int, formats: tuple[Format, ...], folder: Path, report: Callable[[int], None]
 ) -> int:
-    """Write the set in every format; returns how many draws were left out as copies of private images."""
+    """Write the set in every format, and how far private records lie from it, in few numbers; returns how many draws were
+    left out as copies of private images."""
     folder.mkdir(parents=True, exist_ok=True)
     layout = Layout(count, (material.size, material.size, material.channels), material.names)
-    left_out: list[int] = []
+    left_out, first, held = list[int](), list[np.ndarray](), 0
     with ExitStack() as stack:
         writers = [stack.enter_context(open_sink(form, folder, layout)) for form in dict.fromkeys(formats)]
         for batch in batches(material, count, left_out.append):
             for write in writers:
                 write(batch)
+            if held < COMPARED:
+                first, held = [*first, batch.images], held + len(batch.images)
             report(batch.first + len(batch.labels))
+    found = material.compare(np.concatenate(first)) if first else None
+    if found is not None:
+        (folder / DISTANCES).write_text(json_text(found.to_json()) + "\n", encoding="utf-8")
     return sum(left_out)

@@ -15,6 +15,7 @@ from torch import nn
 from upcycle._files import read_record as read_noted
 from upcycle._files import write_record
 from upcycle._random import derive_seed
+from upcycle.audit.copies import DistanceHistogram, distance_histogram
 from upcycle.data import Store, sealed
 from upcycle.errors import DamagedFileError
 from upcycle.generators import GeneratorFactory
@@ -36,6 +37,7 @@ from upcycle.release import (
 from upcycle.runs.folder import RELEASE_OPTIONS, check_release, environment, public_facts, read_record, stage_records
 from upcycle.runs.stages._audit import judged_files
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._gate import groups_of
 from upcycle.runs.stages._networks import student_config
 from upcycle.runs.stages._prepare import prepare
 from upcycle.runs.watch import Display
@@ -127,13 +129,15 @@ def shareable_report(bench: Bench) -> Path:
 def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
     """The release, written while the private store is sealed; hashes of its images are all that is known of it."""
     check_judged(bench)
-    known = frozenset() if options.images == 0 else _hashes(store)
+    leaving = material(bench, store, options.prior)
+    if options.images:
+        leaving = replace(leaving, private_hashes=_hashes(store), compare=_comparing(store, bench.config.seed))
 
     def drawn(count: int) -> None:
         bench.display.advance(count, {})
 
     with sealed(bench.folder.store):
-        return write_release(bench.folder.release, material(bench, store, options.prior, known), options, report=drawn)
+        return write_release(bench.folder.release, leaving, options, report=drawn)
 
 
 def check_judged(bench: Bench) -> None:
@@ -153,7 +157,14 @@ def _hashes(store: Store) -> frozenset[bytes]:
     return frozenset(image_hash(image) for split in splits for image in split.images)
 
 
-def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset[bytes] = frozenset()) -> Material:
+def _comparing(store: Store, seed: int) -> Callable[[np.ndarray], DistanceHistogram | None]:
+    """How members and non-members lie to a set that does not exist yet: they are in memory before the store is sealed."""
+    inside, outside = store.members(), store.non_members()
+    sides, groups = (np.array(inside.images), np.array(outside.images)), groups_of(inside, outside)
+    return lambda images: distance_histogram(images, *sides, groups, seed=seed)
+
+
+def material(bench: Bench, store: Store, prior: Prior) -> Material:
     """What the release is made of. Nothing in it is about a single record."""
     bench, student = bench.tuned(), bench.classifier("student")
     seed = derive_seed(bench.config.seed, "release")  # not the bank's: no released image was one the student learned from
@@ -175,7 +186,6 @@ def material(bench: Bench, store: Store, prior: Prior, private_hashes: frozenset
         audit=audit,
         evaluation=None if evaluation is None else evaluation.facts,
         copies=copies,
-        private_hashes=private_hashes,
         preprocess=store.meta.preprocess,
         report=bench.folder.shareable_report,
         judged=_judged(bench),
