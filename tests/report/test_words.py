@@ -53,6 +53,14 @@ def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> No
     assert "times in 100" not in str(words(audit("INVALID", row(), row(target="teacher")), None, "r"))
 
 
+def test_the_worst_record_stands_in_the_first_line_where_it_was_measured() -> None:
+    measured = {"target": "student", "counted_in": "patients", "pairs": 16, "low": 0.2, "high": 0.977, "high_by_luck": 0.95}
+    said = words(audit("LEAKS", row()), {**audit("LEAKS", row()), "worst": [{"target": "teacher"}, measured]}, "r")
+    assert "nobody can tell of any patient more than 98 times in 100" in said.why
+    assert "below about 95" in said.why
+    assert "nobody" not in words(audit("LEAKS", row()), {**audit("LEAKS", row()), "worst": [{"target": "student"}]}, "r").why
+
+
 def test_a_row_without_limits_is_passed_over() -> None:
     odd = {"verdict": "LEAKS", "rows": [{"target": "student", "primary": True}, "row", {"target": "teacher", "auc": None}]}
     assert words(odd, None, "r").could_have_seen.startswith("unknown")

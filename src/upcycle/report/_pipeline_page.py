@@ -12,6 +12,7 @@ from upcycle.report._leak_figures import canary_forest
 from upcycle.report._leak_table import CANARIES, LeakTable, leak_table
 from upcycle.report._page import page, safe
 from upcycle.report._summary import Verdict, confidence, percent, verdict
+from upcycle.report._words import worst_record
 
 SCHEMA: Final = "upcycle-pipeline-audit/2"
 CHANCE: Final = 0.01  # of the TPR at 1 % false positives
@@ -80,6 +81,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
         owned=leak_table(audit, owned=True),
         permutation=mappings(audit, "permutation"),
         sets=set_table(audit.get("sets")),
+        worst=_worst_table(audit),
         one_run=flat_table(audit.get("one_run")),
         controls=control_rows(audit),
         kinds=_kinds(control_rows(audit)),
@@ -173,6 +175,22 @@ def _kinds(controls: Sequence[ControlRow]) -> list[dict[str, Any]]:
         passed = sum(row.passed is True for row in mine)
         found.append({"name": name, "wanted": wanted, "meaning": meaning, "passed": passed, "tried": len(mine)})
     return found
+
+
+def _worst_table(audit: Mapping[str, Any]) -> FlatTable | None:
+    """The worst record of the models for which it was measured."""
+    found = [(name, worst_record(audit, name)) for name in ("student", "positive control")]
+    rows = tuple(
+        (
+            name,
+            f"{row.get('records')} {row.get('counted_in')}",
+            str(row["pairs"]),
+            *(f"{100 * row[key]:.1f} %" for key in ("low", "high", "high_by_luck")),
+        )
+        for name, row in found
+        if row is not None
+    )
+    return FlatTable(("model", "compared", "pairs", "lower limit", "upper limit", "by luck alone"), rows) if rows else None
 
 
 def _accuracies(audit: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ _PIPELINE_PLAN = (
 )
 _PIPELINE_FACTS = ("records", "canaries")
 _COPIES_HELD = ("target", "members", "non_members", "p_value")
+_WORST = ("target", "records", "counted_in", "pairs", "value", "low", "high", "high_by_luck")
 _MARGINS = ("auc", "tpr_at_1pct")
 _PERMUTATION = ("target", "answers", "canaries", "ranked_first", "chance", "p_value")
 _VERDICT = ("target", "role", "verdict", "sentence", "line", "p")
@@ -118,7 +119,8 @@ def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     told["facts"]["code_versions"] = len(_inner(_inner(audit, "facts"), "code"))
     copies = _only(audit["copies"], _COPIES_HELD) if _is_mapping(audit, "copies") else None
     tests = _each(audit.get("permutation"), _PERMUTATION)
-    return {**found, **_only(audit, ("scope",)), **told, "permutation": tests, "copies": copies}
+    worst = _each(audit.get("worst"), _WORST)
+    return {**found, **_only(audit, ("scope",)), **told, "permutation": tests, "copies": copies, "worst": worst}
 
 
 def _merged(verdict: Mapping[str, Any]) -> dict[str, Any]:

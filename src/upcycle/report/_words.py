@@ -46,14 +46,34 @@ def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: st
             _internal(run),
         )
     seen = _seen(pipelines or audit)
+    single = worst_sentence(pipelines)
     if word == "LEAKS":
         worst = _worst(rows)
         if worst is None:
-            return Words("the planted labels show in its answers.", seen, _after_leak(run), "small but certain")
-        return Words(_told(worst), seen, _after_leak(run), _grade(worst))
+            return Words(f"the planted labels show in its answers.{single}", seen, _after_leak(run), "small but certain")
+        return Words(f"{_told(worst)}{single}", seen, _after_leak(run), _grade(worst))
     if word == "NO LEAK FOUND":
-        return Words(_limit(rows), seen, f"decide whether to share it: upcycle release {run} (a minute)")
-    return Words(_open(rows), seen, _more(pipelines, run, workers))
+        return Words(f"{_limit(rows)}{single}", seen, f"decide whether to share it: upcycle release {run} (a minute)")
+    return Words(f"{_open(rows)}{single}", seen, _more(pipelines, run, workers))
+
+
+def worst_record(pipelines: Mapping[str, Any] | None, target: str = "student") -> Mapping[str, Any] | None:
+    """How well membership of the worst record can be told from the answers of `target`; None where it was not measured."""
+    found = [row for row in (pipelines or {}).get("worst") or () if isinstance(row, Mapping) and row.get("target") == target]
+    known = ("high", "high_by_luck", "low", "pairs")
+    return next((row for row in found if all(isinstance(row.get(name), int | float) for name in known)), None)
+
+
+def worst_sentence(pipelines: Mapping[str, Any] | None) -> str:
+    """The upper limit over all records as a sentence with a space before it; "" where it was not measured."""
+    row = worst_record(pipelines)
+    if row is None:
+        return ""
+    high, luck, one = 100 * row["high"], 100 * row["high_by_luck"], str(row.get("counted_in", "records")).removesuffix("s")
+    return (
+        f" Asked which of two models was given it, nobody can tell of any {one} more than {high:.0f} times in 100 by this "
+        f"attack (50 is guessing; {row['pairs']} pairs of pipelines cannot bring the limit below about {luck:.0f})."
+    )
 
 
 def _of_student(audits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ from upcycle.audit.pipeline_audit import (
     DpComparator,
     LabelTest,
     SetShare,
+    WorstRecord,
 )
 from upcycle.audit.pipelines import AuditPlan
 from upcycle.audit.verdict import ControlDocument, RowDocument, Verdict, Word
@@ -71,6 +72,7 @@ class ReleasedPipelines:
     attacks: list[AttackCard]  # what each attack is
     copies: CopyTest | None  # of members in the synthetic sets; None: not tested
     facts: ReleasedFacts  # what was counted
+    worst: list[WorstRecord] = field(default_factory=list, kw_only=True)  # how well any record is told; none in older audits
 
 
 @dataclass(frozen=True)

@@ -12,3 +12,4 @@ from upcycle.audit.pipeline_audit._label_test import LabelTest, label_test
 from upcycle.audit.pipeline_audit._owners import SetShare
 from upcycle.audit.pipeline_audit._result import KEPT_INSIDE, SCHEMA, PipelineAudit
 from upcycle.audit.pipeline_audit._rows import populations
+from upcycle.audit.pipeline_audit._worst import WorstRecord

@@ -21,6 +21,7 @@ from upcycle.audit.pipeline_audit._owners import set_shares
 from upcycle.audit.pipeline_audit._refusals import without_faults, without_rows
 from upcycle.audit.pipeline_audit._result import PipelineAudit
 from upcycle.audit.pipeline_audit._rows import endpoint_of, pipeline_rows
+from upcycle.audit.pipeline_audit._worst import worst_records
 from upcycle.audit.pipelines import AuditPlan, Design, Pipeline, Report, Shadows, kept_runs, make_design, plan_for, run_in
 from upcycle.audit.statistics import Scores
 from upcycle.audit.verdict import (
@@ -103,6 +104,7 @@ def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack]
         risk=risk,
         canary_costs=canary_costs(shadows),
         copies=copies,
+        worst=worst_records(done, shadows.design, plan.confidence),
     )
 
 

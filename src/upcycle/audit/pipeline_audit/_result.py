@@ -14,6 +14,7 @@ from upcycle.audit.pipeline_audit._copy_test import CopyTest
 from upcycle.audit.pipeline_audit._facts import AuditFacts
 from upcycle.audit.pipeline_audit._label_test import LabelTest
 from upcycle.audit.pipeline_audit._owners import SetShare
+from upcycle.audit.pipeline_audit._worst import WorstRecord
 from upcycle.audit.pipelines import AuditPlan
 from upcycle.audit.verdict import MARGINS, Control, Endpoint, Judged, Row, flat_control, flat_row, plain
 
@@ -43,6 +44,7 @@ class PipelineAudit(Judged):
         risk: which records the student gives away, of 8 pipelines or more; only its `exposure` ever leaves.
         canary_costs: what canaries cost in accuracy, where some pipelines ran without them, too.
         copies: records that the released sets hold to the bit, where there are any.
+        worst: how well membership of any single record can be told, of student and positive control.
     """
 
     plan: AuditPlan
@@ -60,6 +62,7 @@ class PipelineAudit(Judged):
     risk: StudentRisk | None = field(default=None, repr=False)
     canary_costs: tuple[CanaryCost, ...] = ()
     copies: CopyTest | None = None
+    worst: tuple[WorstRecord, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -99,6 +102,7 @@ class PipelineAudit(Judged):
             "attacks": [plain(card) for card in self.cards],
             "dp_comparator": None if compared is None else asdict(compared),
             "copies": None if self.copies is None else asdict(self.copies),
+            "worst": [asdict(found) for found in self.worst],
         }
 
     def __str__(self) -> str:

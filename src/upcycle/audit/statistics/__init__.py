@@ -50,3 +50,4 @@ from upcycle.audit.statistics._risk import RecordRisk, aop, record_risk
 from upcycle.audit.statistics._scores import Scores, flag_problems, value_problems
 from upcycle.audit.statistics._tpr import tpr_at_common_fpr, tpr_at_fpr, tpr_p_value
 from upcycle.audit.statistics._values import Interval, NotResolvable, Rate
+from upcycle.audit.statistics._worst import worst_by_luck, worst_of
