@@ -289,6 +289,23 @@ class ReleaseConfig(Section):
     synthetic_images: int = Field(2_000, ge=0, description="images in the synthetic set in release/synthetic; 0 writes none")
 
 
+class GateConfig(Section):
+    """What a release may reveal, by upper limits that its audits must show; none leaves it to the verdict.
+
+    Tightened by itself for fewer than 500 records or patients.
+    """
+
+    tpr_at_1pct: float | None = Field(
+        None, gt=0.01, le=1, description="share of used records, planted ones too, found at one false alarm in a hundred"
+    )
+    per_record: float | None = Field(
+        None, gt=0.5, le=1, description="rate at which membership of the worst record is told, 0.5 being a guess"
+    )
+    patients: float | None = Field(
+        None, gt=0.01, le=1, description="share of used patients found at one false alarm in a hundred"
+    )
+
+
 class Config(Section):
     """A whole run: the settings of `preset`, changed by those that are given.
 
@@ -335,6 +352,7 @@ class Config(Section):
     tuning: TuningConfig = TuningConfig()
     audit: AuditConfig = AuditConfig()
     release: ReleaseConfig = ReleaseConfig()
+    gate: GateConfig = GateConfig()
     teachers: int = Field(
         1, ge=1, le=20, description="teachers of different seeds, whose mean probabilities are the soft labels"
     )

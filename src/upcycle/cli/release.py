@@ -9,7 +9,7 @@ import click
 
 from upcycle.cli._options import json_option, print_json
 from upcycle.cli._say import say
-from upcycle.errors import UpcycleError, printable
+from upcycle.errors import ConfigError, UpcycleError, printable
 
 
 @click.command()
@@ -21,12 +21,14 @@ from upcycle.errors import UpcycleError, printable
 @click.option("--torch-export/--no-torch-export", default=None, help="Write student/model.pt2; done by default.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release in spite of the audit; the cards show the reason.")
+@click.option("--set", "overrides", multiple=True, metavar="gate.NAME=VALUE", help="Another budget; repeatable.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the student never answers some class.")
 @json_option
-def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
+def release(run: Path, formats: tuple[str, ...], overrides: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
     """Write RUN/release again: student, synthetic set, cards, checksums.
 
-    Refused if the audit is missing, INVALID or LEAKS. After INCONCLUSIVE it releases, and the cards say so first.
+    Refused if the audit is missing, INVALID or LEAKS, or over the budget of the settings gate.*. After INCONCLUSIVE it
+    releases, and the cards say so first.
     """
     never = _never_answered(run)
     if never and not yes and sys.stdin.isatty():
@@ -37,7 +39,7 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
 
     options = ReleaseOptions(formats=formats or ("npz",), **chosen)  # type: ignore[arg-type]  # checked there
     with contextlib.closing(make_display(sys.stderr if as_json else sys.stdout)) as display:
-        released = release_run(run, options, display=display)
+        released = release_run(run, options, gate=_gate(overrides), display=display)
     if never:
         say(f"warning: {never}", err=True)
     if as_json:
@@ -45,6 +47,17 @@ def release(run: Path, formats: tuple[str, ...], yes: bool, as_json: bool, **cho
         return
     for line in released.lines():
         say(line)
+
+
+def _gate(overrides: tuple[str, ...]) -> dict[str, object]:
+    """The limits that were given, by name. Raises ConfigError for any other setting."""
+    other = [text for text in overrides if not text.startswith("gate.")]
+    if other:
+        raise ConfigError(f"--set of release must be gate.NAME=VALUE. Got {other[0]}. Other settings belong to the run.")
+    from upcycle._settings import resolve
+
+    given = resolve(None, config_file=None, overrides=overrides).gate.model_dump()
+    return {f"gate.{name}": value for name, value in given.items() if value is not None}
 
 
 def _never_answered(run: Path) -> str:

@@ -1,6 +1,7 @@
 """What leaves the building: the gate, the student in three forms, the synthetic set, the cards, and the way back in."""
 
 from upcycle._checksums import REMAKE, SUMS, check_sums, write_checksums
+from upcycle.release._budget import Budget
 from upcycle.release._exports import Comparison
 from upcycle.release._gate import Permit, permit, refusal
 from upcycle.release._material import FORMATS, PRIORS, Format, Material, Prior, ReleaseOptions
@@ -17,6 +18,7 @@ __all__ = [
     "RESIDUAL",
     "SUMS",
     "WRONG_EXIT",
+    "Budget",
     "Comparison",
     "Finding",
     "Format",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from upcycle.errors import ReleaseError
+from upcycle.release._budget import Budget
 
 MISSING: Final = "MISSING"
 _MAY_LEAVE: Final = ("NO LEAK FOUND", "INCONCLUSIVE")  # any other word, also one that a later version invents, is refused
@@ -27,11 +28,17 @@ class Permit:
     accepted_risk: str | None = None
 
 
-def refusal(audit: Mapping[str, Any] | None) -> str | None:
-    """Why nothing may leave, as one line; None where it may. INCONCLUSIVE may leave: the cards say it first.
+def refusal(audit: Mapping[str, Any] | None, budget: Budget | None = None) -> str | None:
+    """Why nothing may leave, a line for each reason; None where it may. INCONCLUSIVE may leave: the cards say it first.
 
-    Of two audits neither may say no, even alone: that a second one was made never opens the gate.
+    Of two audits neither may say no, even alone: that a second one was made never opens the gate. Nor may a limit of the
+    `budget` be exceeded, or not measured.
     """
+    reasons = [*filter(None, [_refused_word(audit)]), *(budget.exceeded(audit) if budget else ())]
+    return "\n".join(reasons) or None
+
+
+def _refused_word(audit: Mapping[str, Any] | None) -> str | None:
     words = _words(audit)
     held = next((word for word in words if word not in _MAY_LEAVE), None)
     if held is None:
@@ -55,11 +62,11 @@ def meaning_of(verdict: str) -> str:
     return _MEANING.get(verdict, "This verdict is not known to this version.")
 
 
-def permit(audit: Mapping[str, Any] | None, accept_risk: str | None) -> Permit:
-    """The permit to release. Raises ReleaseError if the audit says no and no one accepted the risk."""
-    reason = refusal(audit)
+def permit(audit: Mapping[str, Any] | None, accept_risk: str | None, budget: Budget | None = None) -> Permit:
+    """The permit to release. Raises ReleaseError if the audit or the budget says no and no one accepted the risk."""
+    reason = refusal(audit, budget)
     if reason is not None and accept_risk is None:
-        raise ReleaseError(reason)
+        raise ReleaseError(*reason.splitlines())
     verdict = _words(audit)[0]
     risk = None if accept_risk is None else " ".join(accept_risk.split())
     return Permit(verdict, meaning_of(verdict), "" if audit is None else str(audit.get("sentence", "")), risk)

@@ -13,6 +13,7 @@ from torch import nn
 from upcycle.audit.copies import DistanceHistogram
 from upcycle.data import Preprocess
 from upcycle.errors import ConfigError
+from upcycle.release._budget import Budget
 
 
 def canonical_licence(text: str) -> str:
@@ -131,6 +132,7 @@ class Material:
         evaluation: aggregates only.
         copies: aggregates only.
         compare: the first images of the set -> `DistanceHistogram` of private records, or None; left out: it is not published.
+        budget: what may be revealed; None: whatever the verdict lets out.
         private_hashes: `image_hash` of the private images: no image with one of these leaves.
         preprocess: how images become what the student sees; left out for uint8 images as they are.
         report: the shareable report, which may not be there.
@@ -152,6 +154,7 @@ class Material:
     evaluation: Mapping[str, Any] | None = None
     copies: Mapping[str, Any] | None = None
     compare: Callable[[np.ndarray], DistanceHistogram | None] = lambda _: None
+    budget: Budget | None = None
     private_hashes: frozenset[bytes] = frozenset()
     preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
     report: Path | None = None

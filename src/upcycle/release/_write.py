@@ -10,6 +10,7 @@ from typing import Any, Final
 from upcycle._checksums import SUMS, files, write_checksums
 from upcycle._files import PARTIAL, durable_swap, json_text, sweep, write_bytes
 from upcycle.errors import ReleaseError
+from upcycle.release._budget import Budget
 from upcycle.release._cards import Contents, plain_warning, write_cards
 from upcycle.release._croissant import NAME as CROISSANT
 from upcycle.release._croissant import write_croissant
@@ -76,7 +77,7 @@ def write_release(
     Raises ReleaseError, with the old release left as it was, if the audit says no and no one accepted the risk, where the
     folder holds files that are not ours, or where an export does not answer as the student does.
     """
-    given = permit(material.audit, options.accept_risk)
+    given = permit(material.audit, options.accept_risk, material.budget)
     partial = _begin(folder)
     (partial / "audit.json").write_text(
         json_text(public_record(material.audit, given, material.judged)) + "\n", encoding="utf-8"
@@ -97,9 +98,9 @@ def write_release(
     return Released(folder, given, len(files(folder)), left_out, forms.made, forms.missing)
 
 
-def withhold(folder: Path, audit: Mapping[str, Any] | None) -> str:
+def withhold(folder: Path, audit: Mapping[str, Any] | None, budget: Budget | None = None) -> str:
     """Leave nothing in `folder` but the audit and the reason why nothing leaves; returns the reason."""
-    reason = refusal(audit)
+    reason = refusal(audit, budget)
     assert reason is not None, "withheld only where the gate refuses"
     partial = _begin(folder)
     (partial / "audit.json").write_text(json_text(dict(audit or {})) + "\n", encoding="utf-8")

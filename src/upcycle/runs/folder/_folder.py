@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 _SEAL: Final = "# sha256 of the lines above: "
 _WARNING: Final = "DO_NOT_SHARE.txt"
-FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence"})  # may change between two calls of one run
+FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence", "gate"})  # may change between two calls
 
 
 class _At:
@@ -209,7 +209,7 @@ def check_settings(folder: RunFolder, config: Config) -> None:
     """Raise RunFolderError, with the differences, unless the run was started with these settings."""
     if not folder.config_file.exists():
         return
-    changed = [line for line in differences(folder.config(), config) if line.split(":")[0] not in FREE_SETTINGS]
+    changed = [line for line in differences(folder.config(), config) if line.split(":")[0].split(".")[0] not in FREE_SETTINGS]
     if changed:
         raise RunFolderError(
             f"configuration must be the one that {folder.root} was started with. Got other values. "

@@ -102,6 +102,7 @@ def _telling(config: Config) -> dict[str, Any]:
         "threads",
         "precision",
         "evidence",
+        "gate",
         "privacy",
     }  # what a level of privacy changes is told setting by setting
     found = json.loads(config.model_dump_json(exclude=without))

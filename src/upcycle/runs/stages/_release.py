@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from upcycle._files import read_record as read_noted
 from upcycle._files import write_record
 from upcycle._random import derive_seed
+from upcycle._settings import with_settings
 from upcycle.audit.copies import DistanceHistogram, distance_histogram
 from upcycle.data import Store, sealed
 from upcycle.errors import DamagedFileError
@@ -23,6 +24,7 @@ from upcycle.nets import ClassifierFactory, ResidualClassifier, to_input
 from upcycle.recycle import label_prior
 from upcycle.release import (
     RESIDUAL,
+    Budget,
     Material,
     Prior,
     Released,
@@ -49,6 +51,7 @@ def release_run(
     run: str | Path,
     options: ReleaseOptions | None = None,
     *,
+    gate: Mapping[str, object] | None = None,
     display: Display | None = None,
     network: ClassifierFactory | None = None,
     generator: GeneratorFactory | None = None,
@@ -56,14 +59,17 @@ def release_run(
     """Make RUN/release again, as `options` say; an earlier release is replaced when the new one is whole.
 
     Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
-    risk was accepted. A run with a `network` or `generator` of the user's needs them again.
+    risk was accepted. `gate`: settings gate.* in place of the run's, by name. A run with a `network` or `generator` of the
+    user's needs them again.
     """
     options = options or ReleaseOptions()
     with prepare(None, Path(run), needs="student", display=display, network=network, generator=generator) as bench:
-        permit(public_facts(bench.folder.private)[0], options.accept_risk)  # before any work
+        bench = replace(bench, config=with_settings(bench.config, gate or {}))
+        store = bench.folder.open_store()
+        permit(public_facts(bench.folder.private)[0], options.accept_risk, budget_of(bench, store))  # before any work
         bench.display.stage("release", options.images)
         _keep(bench, options)
-        released = _release(bench, bench.folder.open_store(), options)
+        released = _release(bench, store, options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
         return released
 
@@ -73,8 +79,9 @@ def release_stage(bench: Bench, store: Store) -> Facts:
     options = ReleaseOptions(images=bench.config.release.synthetic_images)
     _keep(bench, options)
     audit, _ = public_facts(bench.folder.private)
-    if refusal(audit) is not None:
-        return {"withheld": withhold(bench.folder.release, audit), "synthetic_images": 0}
+    budget = budget_of(bench, store)
+    if refusal(audit, budget) is not None:
+        return {"withheld": withhold(bench.folder.release, audit, budget), "synthetic_images": 0}
     released = _release(bench, store, options)
     return {"synthetic_images": options.images, "left_out": released.left_out}
 
@@ -87,9 +94,9 @@ def mend_release(bench: Bench, store: Store) -> None:
         return
     except DamagedFileError as error:
         _LOG.warning("release is made again: %s is damaged or lost (got %s)", error.path, error.got)
-    audit = public_facts(folder.private)[0]
-    if refusal(audit) is not None and options.accept_risk is None:
-        withhold(folder.release, audit)
+    audit, budget = public_facts(folder.private)[0], budget_of(bench, store)
+    if refusal(audit, budget) is not None and options.accept_risk is None:
+        withhold(folder.release, audit, budget)
     else:
         _release(bench, store, options)
     check_release(folder, stage_records(folder.private))
@@ -157,6 +164,13 @@ def _hashes(store: Store) -> frozenset[bytes]:
     return frozenset(image_hash(image) for split in splits for image in split.images)
 
 
+def budget_of(bench: Bench, store: Store) -> Budget:
+    """What the settings `gate.*` let out of this run: of its patients, or of its members where these are independent."""
+    groups = store.members().groups
+    people = len(store.members()) if groups is None else len(np.unique(groups))
+    return Budget(bench.config.gate, people, "records" if groups is None else "patients")
+
+
 def _comparing(store: Store, seed: int) -> Callable[[np.ndarray], DistanceHistogram | None]:
     """How members and non-members lie to a set that does not exist yet: they are in memory before the store is sealed."""
     inside, outside = store.members(), store.non_members()
@@ -186,6 +200,7 @@ def material(bench: Bench, store: Store, prior: Prior) -> Material:
         audit=audit,
         evaluation=None if evaluation is None else evaluation.facts,
         copies=copies,
+        budget=budget_of(bench, store),
         preprocess=store.meta.preprocess,
         report=bench.folder.shareable_report,
         judged=_judged(bench),
