@@ -25,6 +25,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 Block = dict[str, Any]
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "WEBP", "AVIF")
 
 
 class Classifier:
@@ -69,9 +70,14 @@ def _is_dicom(path: Path) -> bool:
 def picture(path: Path, _: Block) -> list[np.ndarray]:
     """As a viewer shows it: upright, and on white where it is transparent."""
     with Image.open(path) as image:
+        if image.format not in FORMATS:
+            raise SystemExit(f"{path} must be one of {', '.join(FORMATS)}. Got {image.format}. Convert it.")
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):
-            return [np.asarray(image).astype(np.uint16)]
+        if image.mode == "F" or image.mode.startswith("I"):
+            values = np.asarray(image)
+            if image.mode == "F" or "transparency" in image.info or values.min() < 0 or values.max() > 65535:
+                raise SystemExit(f"{path} must hold 8 or 16 bits, opaque. Got another kind of pixels. Convert it.")
+            return [values.astype(np.uint16)]
         if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
             whole = np.asarray(image.convert("RGBA")).astype(np.uint32)
             colours, alpha = whole[..., :3], whole[..., 3:]
@@ -92,8 +98,10 @@ def scan(path: Path, block: Block) -> list[np.ndarray]:
     frames = [pixels.pixel_array(found, index=place) for place in places]
     if frames[0].ndim == 3 or str(found.PhotometricInterpretation) == "PALETTE COLOR":
         raise SystemExit(f"{path} must be grey. Got colours, which this example does not show. Use upcycle predict.")
+    if found.get("PresentationLUTSequence") or found.get("SharedFunctionalGroupsSequence"):
+        raise SystemExit(f"{path} must be a plain image. Got lookup tables or an enhanced object. Use upcycle predict.")
     shares = [_grey_of_scan(frame, found, block) for frame in frames]
-    if str(found.PhotometricInterpretation) == "MONOCHROME1":
+    if "MONOCHROME1" in str(found.PhotometricInterpretation) or str(found.get("PresentationLUTShape", "")) == "INVERSE":
         shares = [1 - share for share in shares]
     return [np.rint(share * 255).astype(np.uint8) for share in shares]
 
@@ -128,6 +136,8 @@ def volume(path: Path, block: Block) -> list[np.ndarray]:
 
     image = nibabel.as_closest_canonical(nibabel.load(path))
     values = np.asarray(image.get_fdata(dtype=np.float32)).reshape(image.shape[:3])
+    if not np.isfinite(values).all():
+        raise SystemExit(f"{path} must be free of NaN and infinity. Got some. Repair it.")
     if block["window"]:
         shares = windowed(values, *block["window"], "LINEAR_EXACT")
     else:
@@ -150,6 +160,8 @@ def chosen(count: int, slices: int, share: float) -> list[int]:
 
 def windowed(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
     """Shares of white (DICOM PS3.3, C.11.2.1)."""
+    if function not in ("LINEAR", "SIGMOID", "LINEAR_EXACT") or width < (1 if function == "LINEAR" else 1e-9):
+        raise SystemExit(f"window must be LINEAR, LINEAR_EXACT or SIGMOID, and wide. Got {function} of width {width:g}.")
     if function == "LINEAR":
         return np.asarray(np.clip((values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5, 0, 1))
     if function == "SIGMOID":
@@ -210,15 +222,20 @@ def main() -> None:
     classifier = Classifier(arguments.student)
     answers = []
     for path in arguments.images:
-        if path.suffix == ".npz":
-            answer_npz(classifier, path)
-            continue
-        for row in classifier(classifier.prepare(opened(path, classifier.block))):
+        try:
+            if path.suffix == ".npz":
+                answer_npz(classifier, path)
+                continue
+            found = opened(path, classifier.block)
+        except (OSError, SyntaxError, ValueError, KeyError) as error:  # of Pillow, pydicom, nibabel and NumPy
+            raise SystemExit(f"{path} must be a readable image or .npz. Got {type(error).__name__}: {error}.") from None
+        for row in classifier(classifier.prepare(found)):
             answers.append({"name": path.name, "class": classifier.class_names[row.argmax()], "probabilities": row.tolist()})
     if arguments.json:
         json.dump(answers, sys.stdout)
-    for found in () if arguments.json else answers:
-        print(f"{found['name']}: {found['class']} ({max(found['probabilities']):.3f})")
+    for answer in () if arguments.json else answers:
+        line = f"{answer['name']}: {answer['class']} ({max(answer['probabilities']):.3f})"
+        print("".join(c if c.isprintable() else "?" for c in line))
 
 
 def answer_npz(classifier: Classifier, path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 import torch
 
+from upcycle._arguments import typed
 from upcycle._files import write_bytes, write_json, write_text
 from upcycle._machine import learning_dtype
 from upcycle._settings import to_yaml
@@ -46,6 +47,7 @@ class Upcycler:
     _snapshot: Snapshot
     _generator_folder: Path
 
+    @typed("preset", "seed", "settings", "network", "generator")
     def __init__(
         self,
         preset: str = "quick",
@@ -65,7 +67,7 @@ class Upcycler:
         `images` uint8 (n, side, side) or (n, side, side, 1 or 3); `labels` whole numbers (n,) from 0; `groups` (n,) keeps all
         images of one patient on one side of every split. Raises DataError or ConfigError before any work.
         """
-        if not isinstance(self.settings or {}, Mapping):
+        if not isinstance(self.settings, Mapping | None):
             got = type(self.settings).__name__
             raise ConfigError(f"settings must be names and their values. Got {got}. Write settings={{'teacher.epochs': 20}}.")
         config = Config.from_preset(self.preset, **{"seed": self.seed, **(self.settings or {})})
@@ -99,7 +101,8 @@ class Upcycler:
         pixels = checked(np.asarray(inputs), self.preprocess_) if prepared else prepare_images(inputs, self.preprocess_).images
         return probabilities(self.student_, pixels)
 
-    def sample(self, labels: int | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    @typed()
+    def sample(self, labels: int | Sequence[int] | np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Synthetic images uint8 (n, side, side, channels) and the classes asked for; a number asks for all classes in turn.
 
         They come from the snapshot, average and spread that the run's bank was drawn with; no filter is applied."""
@@ -116,6 +119,7 @@ class Upcycler:
         low, high = accuracy_interval(right, self.config_.audit.confidence)
         return {"accuracy": float(right.mean()), "low": low, "high": high, "images": len(right)}
 
+    @typed()
     def save(self, folder: str | Path) -> Path:
         """Write student and generator for `load`. This is for your own use: the generator is not audited for release.
 
@@ -136,6 +140,7 @@ class Upcycler:
         return target
 
     @classmethod
+    @typed()
     def load(
         cls,
         folder: str | Path,

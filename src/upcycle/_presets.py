@@ -109,7 +109,7 @@ def on_preset(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` of a Config over those of the preset and the level of privacy that they name: `quick` and `usual` where they
     name none. Raises ConfigError for an unknown preset."""
     name = values.get("preset", "quick")
-    if name not in _SECTIONS:
+    if not isinstance(name, str) or name not in _SECTIONS:
         raise ConfigError(f"preset must be one of {', '.join(_SECTIONS)}. Got {name!r}.{near(str(name), list(_SECTIONS))}")
     started = _over(_SECTIONS[name], nested(PRIVACY.get(str(values.get("privacy")), {})))  # an unknown level is refused later
     return {**_over(started, values), "preset": name}

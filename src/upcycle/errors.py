@@ -35,6 +35,10 @@ class AuditInputError(DataError):
     """The scores, membership, groups or ids cannot be audited as they are. Always raised instead of a number."""
 
 
+class ArgumentError(UpcycleError, TypeError):
+    """An argument is of another type than the function takes."""
+
+
 class ConfigError(UpcycleError):
     """A setting is unknown or outside its range."""
 

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.data._imageset import Dataset
 
 
@@ -55,6 +56,7 @@ class CheckReport:
         return "  ".join(f"{name}: {count}" for name, count in zip(self.class_names, row, strict=True))
 
 
+@typed()
 def check(dataset: Dataset) -> CheckReport:
     """Look at every image once; seconds for tens of thousands."""
     splits = dataset.splits()
@@ -73,7 +75,7 @@ def check(dataset: Dataset) -> CheckReport:
         within,
         between,
         dataset.notes,
-        (*_copies(within, between), *_two_labels(dataset, hashes), *_thin_splits(counts, dataset.class_names)),
+        (*_copies(within, between), *_two_labels(dataset, hashes), *_thin_splits(dataset, counts)),
     )
 
 
@@ -90,11 +92,22 @@ def _two_labels(dataset: Dataset, hashes: dict[str, np.ndarray]) -> Iterator[str
         yield f"images that have copies of another class: {several}"
 
 
-def _thin_splits(counts: dict[str, list[int]], class_names: tuple[str, ...]) -> Iterator[str]:
+def _thin_splits(dataset: Dataset, counts: dict[str, list[int]]) -> Iterator[str]:
     for split in ("validation", "test"):
-        absent = [name for name, count in zip(class_names, counts[split], strict=True) if count == 0]
+        absent = [name for name, count in zip(dataset.class_names, counts[split], strict=True) if count == 0]
         if absent:
             yield f"{split} has no image of class {', '.join(absent)}"
-    test = sum(counts["test"])
-    if test < 500:  # 95 % interval of a share near 0.9, in points
-        yield f"{test} test images: an accuracy near 0.9 is known to about +-{196 * (0.09 / max(test, 1)) ** 0.5:.0f} points"
+    test, groups = len(dataset.test), dataset.test.groups
+    patients = test if groups is None else len(np.unique(groups))
+    if patients == test < 500:
+        yield f"{test} test images: an accuracy near 0.9 is known to about +-{_points(test)} points"
+    elif patients < min(test, 500):
+        yield (
+            f"{test} test images of {patients} patients: an accuracy near 0.9 is known to about +-{_points(test)} points, and "
+            f"to +-{_points(patients)} if the images of a patient are right or wrong together"
+        )
+
+
+def _points(count: int) -> str:
+    """Half of the 95 % interval of a share near 0.9 of `count` independent images."""
+    return f"{196 * (0.09 / max(count, 1)) ** 0.5:.0f}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.config import DataConfig
 from upcycle.data._preprocess import Kind, Preprocess, Unfit
 from upcycle.data.readers import (
@@ -42,6 +43,7 @@ class Prepared:
     names: tuple[str, ...]
 
 
+@typed("inputs")
 def prepare_images(inputs: Inputs, block: Preprocess) -> Prepared:
     """What a classifier trained with `block` sees of `inputs`. A folder stands for the files of its kind below it, an .npz for
     its array `images`.
@@ -67,6 +69,7 @@ def prepare_images(inputs: Inputs, block: Preprocess) -> Prepared:
     return Prepared(np.stack(images), tuple(names))
 
 
+@typed()
 def checked(images: np.ndarray, block: Preprocess) -> np.ndarray:
     """`images` as uint8 (n, side, side, channels), if they are what a classifier sees already, such as synthetic ones: of that
     shape, or of (n, side, side) where they are grey. Raises DataError otherwise."""

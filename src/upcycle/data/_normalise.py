@@ -103,6 +103,7 @@ def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     if raw.images.ndim and len(labels) != len(raw.images):
         findings.problem(what, f"as many as images ({len(raw.images)})", len(labels), "Check how the file was written.")
         return None
+    labels = np.array(labels.tolist()) if labels.dtype == object and all(map(_is_whole, labels)) else labels
     if labels.dtype.kind not in "iu":
         shown = ", ".join(map(str, _first(labels)))
         findings.problem(what, "whole numbers from 0", f"type {labels.dtype} ({shown}, ...)", "Number the classes 0, 1, 2 ...")
@@ -116,5 +117,11 @@ def _labels(raw: RawSplit, findings: Findings) -> np.ndarray | None:
     return labels.astype(np.int64)
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _first(values: np.ndarray) -> list[Any]:
-    return list(values[:3].tolist())
+    """A few that show what is wrong: of objects those that are no whole numbers."""
+    odd = [value for value in values.tolist() if not _is_whole(value)] if values.dtype == object else values[:3].tolist()
+    return odd[:3]

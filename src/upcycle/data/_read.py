@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.config import DataConfig
 from upcycle.data._groups import alike_ids, group_numbers
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._normalise import found_preprocess, normalise
 from upcycle.data._own_reader import checked_raw
 from upcycle.data._preprocess import Preprocess
-from upcycle.data._split import cut
+from upcycle.data._split import cut, units
 from upcycle.data.readers import (
     SPLITS,
     Findings,
@@ -43,6 +44,7 @@ BLANK = "images are blank, of one shade all over"
 _DARK = 64  # a quarter of white: no picture that was made for 8 bits is as dark as that everywhere
 
 
+@typed("data")
 def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
     """The data set that `data` names: a file or folder some reader accepts, or `NAME` or `NAME:REST` of a reader.
 
@@ -52,6 +54,7 @@ def read(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | P
     return _read(_text(data), config, seed, groups_csv, keep=True)
 
 
+@typed("data")
 def survey(data: str | Path, *, config: DataConfig, seed: int, groups_csv: str | Path | None = None) -> Dataset:
     """As `read`, for `check` alone: of files of 8-bit images only digests are kept, so that memory does not grow with them."""
     try:
@@ -78,6 +81,7 @@ def _read(data: str, config: DataConfig, seed: int, groups_csv: str | Path | Non
     return _assemble(replace(raw, splits=splits, name=name), config, seed, findings)
 
 
+@typed("images", "labels", "groups")
 def from_arrays(
     images: np.ndarray,
     labels: np.ndarray,
@@ -112,7 +116,7 @@ def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Fi
         raise DataError(*findings.problems)
     _note_looks(raws, sets, findings)
     note_alike(alike_ids(raws), findings)
-    train, validation, test = _complete(sets, config, seed, findings)
+    train, validation, test = _complete(sets, class_names, config, seed, findings)
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
         raise DataError(*problems)
@@ -173,7 +177,8 @@ def _disagreements(sets: dict[str, ImageSet]) -> Iterator[str]:
         yield f"every split must hold images. Got an empty {', '.join(empty)}. Add images or remove the split."
     shapes = {split.images.shape[1:] for split in sets.values() if len(split)}
     if len(shapes) > 1:
-        yield f"all splits must have images of one size and channel count. Got {sorted(shapes)}. Convert them."
+        then = "Convert them, or set data.side."
+        yield f"all splits must have images of one size and channel count. Got {sorted(shapes)}. {then}"
     if len({split.groups is None for split in sets.values()}) > 1:
         yield "group ids must be given for every split or for none. Got them for some. Add the missing ones."
 
@@ -191,18 +196,19 @@ def _class_problems(
         got = f"values up to {labels.max()} for {len(labels)} images"
         yield f"labels must be 0 to the number of classes minus one. Got {got}. Renumber them."
         return
-    for name, count in zip(class_names, counts, strict=True):
-        if count == 0 and numbered:
-            yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {name}. Renumber them."
-        elif count == 0:
-            yield f"every class must hold images. Got no image of class {name}. Add some or remove the class."
-        elif count < config.min_images_per_class:
-            least = config.min_images_per_class
-            yield f"every class must have at least {least} images. Got {count} of class {name}. Add some or merge classes."
+    least = config.min_images_per_class
+    none = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+    few = [f"{count} of class {name}" for name, count in zip(class_names, counts, strict=True) if 0 < count < least]
+    if none and numbered:
+        yield f"labels must be 0 to {len(class_names) - 1} without gaps. Got no image of class {shown(none)}. Renumber them."
+    elif none:
+        yield f"every class must hold images. Got no image of class {shown(none)}. Add some or remove the class."
+    if few:
+        yield f"every class must have at least {least} images. Got {shown(few)}. Add some or merge classes."
 
 
 def _complete(
-    sets: dict[str, ImageSet], config: DataConfig, seed: int, findings: Findings
+    sets: dict[str, ImageSet], class_names: Sequence[str], config: DataConfig, seed: int, findings: Findings
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Train, validation and test, the missing ones cut off the training images."""
     train = sets["all"] if "all" in sets else sets["train"]
@@ -216,15 +222,23 @@ def _complete(
         if len(part) == 0:
             blank = findings.counts.get(BLANK, 0)
             hint = f"images must show something. Got {blank} of one shade all over. Look at the files, or at data.window."
-            raise DataError(
-                f"{name} split must be cut by whole groups and leave every class in train. Got too few groups (patients, or "
-                f"identical images) for that. Give a {name} split or finer groups.",
-                *([hint] if blank else []),
-            )
+            raise DataError(_uncut(name, train.take(left), class_names), *([hint] if blank else []))
         left, taken[name] = left[rest], left[part]
         findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")
     parts |= {name: train.take(rows) for name, rows in taken.items()}  # copies of all images at once only here
     return train.take(left) if taken else train, parts["validation"], parts["test"]
+
+
+def _uncut(split: str, pool: ImageSet, class_names: Sequence[str]) -> str:
+    """The line for a split that cannot be cut from `pool`: which class has the fewest groups."""
+    unit = units(pool)
+    groups = [len(np.unique(unit[pool.labels == label])) for label in range(len(class_names))]
+    fewest = int(np.argmin(groups))
+    kind = "patients" if pool.groups is not None else "different images"
+    return (
+        f"{split} split must be cut by whole {kind} and leave every class in train. Got {len(np.unique(unit))} {kind}, "
+        f"{groups[fewest]} of class {class_names[fewest]}. Add {kind}, or give a {split} split."
+    )
 
 
 def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iterator[str]:
@@ -241,5 +255,7 @@ def _groups_apart(train: ImageSet, validation: ImageSet, test: ImageSet) -> Iter
 
 
 def _classes_in_train(train: ImageSet, class_names: tuple[str, ...]) -> Iterator[str]:
-    for label in np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0):
-        yield f"train split must hold every class. Got no image of class {class_names[label]}. Move some there."
+    absent = np.flatnonzero(np.bincount(train.labels, minlength=len(class_names)) == 0)
+    if len(absent):
+        got = shown(class_names[label] for label in absent)
+        yield f"train split must hold every class. Got no image of class {got}. Move some there."

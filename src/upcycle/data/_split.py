@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._random import numpy_rng
 from upcycle.data._imageset import ImageSet
 
 _ATTEMPTS = 100  # a draw that breaks a rule is drawn again, from its own seed, so often
 
 
+@typed()
 def units(data: ImageSet) -> np.ndarray:
     """int64 (n,): records with equal numbers must stay together, being of one group or byte-identical copies."""
     _, copies = np.unique(data.hashes(), return_inverse=True)
@@ -27,6 +29,7 @@ def _connected(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(component[first])
 
 
+@typed()
 def cut(data: ImageSet, share: float, *, seed: int, key: str) -> tuple[np.ndarray, np.ndarray]:
     """Sorted index arrays (rest, part), `part` about `share` of the records, stratified by class and whole by unit.
 
@@ -59,6 +62,7 @@ def _stratified(unit: np.ndarray, labels: np.ndarray, share: float, rng: np.rand
     return chosen
 
 
+@typed()
 def draw_members(train: ImageSet, *, share: float, at_least: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Sorted index arrays (members, non_members) by coin flips over whole units.
 

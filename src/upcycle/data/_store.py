@@ -11,6 +11,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._files import check_hash, forced_hash, read_json, read_record, write_array, write_json, write_record
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._preprocess import Preprocess
@@ -79,6 +80,7 @@ class StoreMeta:
     preprocess: Preprocess
 
 
+@typed()
 def write_store(folder: Path, dataset: Dataset, members: np.ndarray, non_members: np.ndarray) -> None:
     """Write `dataset` and the coin flips into `folder`; the manifest comes last, so a store without one is unfinished."""
     refuse_sealed(folder)
@@ -179,6 +181,7 @@ class Store:
             self._whole.add(name)
 
 
+@typed()
 def read_meta(folder: Path) -> StoreMeta:
     """Facts about the store in `folder`, without opening an image. Raises DamagedFileError where they are not as written."""
     check_hash(folder / META, read_record(folder / MANIFEST)["files"].get(META))

@@ -2,13 +2,17 @@
 
 import tempfile
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 
+from upcycle._arguments import typed
+from upcycle.errors import ArgumentError
 from upcycle.generators._contract import Generator
 
 
+@typed()
 def check_generator(
     make: Callable[[int, int, int], Generator], *, channels: int = 1, size: int = 9, classes: int = 2, budget: int = 512
 ) -> None:
@@ -16,6 +20,7 @@ def check_generator(
 
     Cheap: two fits of `budget` images on 64 tiny images. It says nothing about quality.
     """
+    _check_parts(make, channels, size, classes)
     images, labels = _toy(channels, size, classes)
     with tempfile.TemporaryDirectory() as folder:
         fitted = make(channels, size, classes).fit(images, labels, seed=1, budget=budget, resume=Path(folder))
@@ -27,6 +32,20 @@ def check_generator(
         assert np.array_equal(again.sample(labels[:5], seed=3), drawn), "a finished fit called again must change nothing"
     other = make(channels, size, classes).fit(images, labels, seed=1, budget=budget)
     assert np.array_equal(other.sample(labels[:5], seed=3), drawn), "equal seeds must give equal generators"
+
+
+def _check_parts(make: Callable[[int, int, int], Generator], channels: int, size: int, classes: int) -> None:
+    try:
+        signature(make).bind(channels, size, classes)
+    except (TypeError, ValueError) as error:  # the latter of functions written in C
+        raise ArgumentError(
+            f"make must be a function of (channels, size, classes). Got another one ({error}). Write lambda channels, size, "
+            "classes: ... that makes a generator."
+        ) from None
+    made = make(channels, size, classes)
+    lacking = [name for name in ("fit", "snapshots", "sample") if not callable(getattr(made, name, None))]
+    name = type(made).__name__
+    assert not lacking, f"a generator must have fit, snapshots and sample. Got {name} without {', '.join(lacking)}."
 
 
 def _toy(channels: int, size: int, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -73,6 +73,8 @@ class ReleaseOptions:
 
     def __post_init__(self) -> None:
         """Raise ConfigError with every problem at once; the licence is brought to its canonical spelling."""
+        if problems := _type_problems(self):
+            raise ConfigError(*problems)
         problems = [*_range_problems(self), *_extra_problems(self)]
         if self.licence is not None:
             try:
@@ -86,6 +88,19 @@ class ReleaseOptions:
 def onnx_missing() -> list[str]:
     """Packages of the extra `onnx` that are not installed."""
     return [name for name in _ONNX if find_spec(name) is None]
+
+
+def _type_problems(asked: ReleaseOptions) -> list[str]:
+    kinds: dict[str, tuple[Any, str]] = {
+        **{"images": (int, "a whole number"), "prior": (str, "a text"), "formats": (list | tuple, "a tuple of formats")},
+        **dict.fromkeys(("onnx", "torch_export"), (bool | None, "True or False")),
+        **dict.fromkeys(("licence", "accept_risk"), (str | None, "a text")),
+    }
+    return [
+        f"{name} must be {words}. Got {type(value).__name__}. See help(ReleaseOptions)."
+        for name, (kind, words) in kinds.items()
+        if not isinstance(value := getattr(asked, name), kind)
+    ]
 
 
 def _range_problems(asked: ReleaseOptions) -> list[str]:

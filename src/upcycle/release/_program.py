@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from upcycle._arguments import typed
 from upcycle._bounded import DEFAULT, Limits, TooLarge, check_unpacked, one_line, opened, parse_json
 from upcycle.errors import UpcycleError
 from upcycle.release._graph import GraphModule, Payloads, Program, is_known, stored_tensor
@@ -38,6 +39,7 @@ _TENSOR_PARTS = re.compile(
 )
 
 
+@typed()
 def load_program(path: str | Path, limits: Limits = DEFAULT) -> Callable[[Tensor], Tensor]:
     """The program in a `model.pt2` of a release: images (n, channels, side, side), uint8 0..255, to logits (n, classes).
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from upcycle._arguments import typed
 from upcycle._bounded import one_line, read_json, shortened
 from upcycle._files import json_text
 from upcycle._weights import check_sum, save_weights
@@ -128,6 +129,7 @@ def write_facts(facts: Mapping[str, Any], folder: Path) -> None:
     (folder / FACTS).write_text(json_text(facts) + "\n", encoding="utf-8")
 
 
+@typed()
 def load_student(folder: str | Path, *, network: ClassifierFactory | None = None) -> Student:
     """The released classifier in `folder`, which is a release (release/ of a run) or its `student` folder.
 

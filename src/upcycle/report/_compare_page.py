@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from upcycle._arguments import typed
 from upcycle.report._audit_json import limits, number
 from upcycle.report._leak_figures import gaps, utility_against_leakage
 from upcycle.report._page import page, safe
@@ -14,6 +15,7 @@ _KNOWN = (
 )
 
 
+@typed()
 def render_comparison(
     rows: Sequence[Mapping[str, Any]], *, title: str = "", level: str = "95 %", notes: Sequence[str] = ()
 ) -> str:

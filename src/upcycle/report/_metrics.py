@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from upcycle._arguments import typed
+
 Recall = tuple[float, float, float]
 
 
@@ -18,6 +20,7 @@ class Scores:
     calibration_error: float
 
 
+@typed()
 def scores(logits: np.ndarray, labels: np.ndarray) -> Scores:
     """Macro F1 and AUROC by scikit-learn; balanced accuracy is the mean recall of the classes that have test images;
     calibration error over ten bins (Guo et al. 2017)."""
@@ -85,6 +88,7 @@ def rate(hits: np.ndarray, confidence: float = 0.95, smallest: int = 1) -> Recal
     return (float(hits.mean()), *accuracy_interval(hits, confidence))
 
 
+@typed()
 def roc_band(
     fpr: np.ndarray, tpr: np.ndarray, members: int, non_members: int, confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from upcycle._arguments import typed
 from upcycle.errors import DataError
 from upcycle.report._audit_json import ControlRow, attack_rows, control_rows, mappings, number
 from upcycle.report._flat_table import FlatTable, flat_table, plain, set_table
@@ -50,6 +51,7 @@ _CONTROLS: Final = MappingProxyType(
 )
 
 
+@typed()
 def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
     """HTML text of one page on `PipelineAudit.to_json()` or its public half: offline, without a script, figures as SVG.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._files import write_text
 from upcycle._small_cell import SMALL_CELL
 from upcycle.report import _run_figures as figures
@@ -36,6 +37,7 @@ def write_reports(evidence: Evidence, *, internal: Path, shareable: Path) -> Non
         write_text(path, text)
 
 
+@typed()
 def render(evidence: Evidence, *, internal: bool) -> str:
     """The HTML text of one report. The shareable one is made from `evidence.shareable()`, so it cannot show what that lacks."""
     shown = evidence if internal else evidence.shareable()

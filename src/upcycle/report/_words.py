@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from upcycle._arguments import typed
+
 _RECORDS: Final[Mapping[str, str]] = {
     "clean": "ordinary records",
     "outlier": "unusual records",
@@ -36,6 +38,7 @@ class Words:
         return [("why", why), ("could have seen", self.could_have_seen), ("next", self.next_step)]
 
 
+@typed()
 def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: str, workers: int = 2) -> Words:
     """The verdict on the student of the audit's JSON and that of its shadow pipelines; `run`: the folder named in commands."""
     word, rows = str(audit.get("verdict", "INVALID")), _of_student([audit, *([pipelines] if pipelines else [])])

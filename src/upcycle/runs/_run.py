@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from upcycle._arguments import typed
 from upcycle._machine import choose_device
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, read
@@ -82,7 +83,7 @@ def run(
     >>> upcycle.run("SCANS", "RUN", Config(preset="quick"), network=lambda channels, classes, size: MyNet(channels, classes))
     >>> upcycle.run("SCANS", "RUN", Config(preset="quick"), generator=lambda channels, size, classes: MyGenerator(size))
     """
-    if until not in UNTIL:
+    if not isinstance(until, str) or until not in UNTIL:
         raise ConfigError(f"until must be one of {', '.join(UNTIL)}. Got {until!r}.")
     _check_arguments(out, config, network, generator)
     check_run(Path(out), config)
@@ -91,6 +92,7 @@ def run(
     return run_dataset(dataset, out, config, until=until, display=display, network=network, generator=generator)
 
 
+@typed("out", "config", "network", "generator")
 def run_dataset(
     dataset: Dataset,
     out: str | Path,

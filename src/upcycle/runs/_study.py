@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from upcycle._arguments import typed
 from upcycle._files import write_json, write_text
 from upcycle._machine import physical_cores
 from upcycle._presets import PRESETS
@@ -43,6 +44,7 @@ class _Task:
     config: Config
 
 
+@typed()
 def study(
     datasets: Sequence[str],
     out: str | Path,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.audit.copies._nearest import Nearest, nearest_two
 from upcycle.data import ImageSet, units
 from upcycle.errors import AuditInputError
@@ -94,6 +95,7 @@ class CopyReport:
         return asdict(self)
 
 
+@typed()
 def find_copies(
     synthetic: np.ndarray,
     members: np.ndarray,

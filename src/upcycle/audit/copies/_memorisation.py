@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.audit.copies._nearest import Nearest, nearest_two
 from upcycle.audit.statistics import Scores, auc, null_deviation
 from upcycle.errors import AuditInputError
@@ -80,6 +81,7 @@ class _Side:
         return _Side(self.distance[rows], self.member[rows], self.labels[rows])
 
 
+@typed()
 def memorisation(
     synthetic: tuple[np.ndarray, np.ndarray],
     members: np.ndarray,

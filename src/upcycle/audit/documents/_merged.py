@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from upcycle._arguments import typed
 from upcycle.audit.documents._document import read
 from upcycle.audit.pipelines import LOOK_SHARE, AuditPlan
 from upcycle.audit.verdict import Rule, Verdict, Word, headline
@@ -83,6 +84,7 @@ class Judgement:
     plan: PlannedLooks
 
 
+@typed()
 def merge_audits(run: Mapping[str, Any], pipelines: Mapping[str, Any]) -> Merged:
     """The merged verdict from `AuditResult.to_json()` of a run and `PipelineAudit.to_json()` of its shadow pipelines.
 

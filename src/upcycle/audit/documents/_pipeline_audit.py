@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, get_type_hints
 
 from pydantic import ConfigDict
 
+from upcycle._arguments import typed
 from upcycle.audit.attacks import AttackCard
 from upcycle.audit.documents._document import STRICT, EndpointDocument, read, schema_of
 from upcycle.audit.pipeline_audit import (
@@ -99,6 +100,7 @@ def pipeline_schema() -> dict[str, Any]:
     return schema_of(Pipelines, SCHEMA)
 
 
+@typed()
 def check_pipeline_audit(document: Mapping[str, Any], *, public: bool = False) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not `PipelineAudit.to_json(public=public)` of this version."""
     read(PublicPipelines if public else Pipelines, document)

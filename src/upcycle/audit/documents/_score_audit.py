@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict
 
+from upcycle._arguments import typed
 from upcycle.audit.attacks import AttackCard
 from upcycle.audit.documents._document import STRICT, EndpointDocument, read, schema_of
 from upcycle.audit.documents._merged import Merged
@@ -62,6 +63,7 @@ def audit_schema() -> dict[str, Any]:
     return schema_of(ScoreAudit, SCHEMA)
 
 
+@typed()
 def check_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not an audit.json of this version."""
     read(ScoreAudit, document)
@@ -90,6 +92,7 @@ def released_schema() -> dict[str, Any]:
     return schema_of(ReleasedAudit, RELEASED_SCHEMA)
 
 
+@typed()
 def check_released_audit(document: Mapping[str, Any]) -> None:
     """Nothing, or pydantic.ValidationError where `document` is not the audit.json of a release by this version."""
     read(ReleasedAudit, document)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, SET_CARDS, Attack
 from upcycle.audit.pipeline_audit._at_risk import student_risk
@@ -46,6 +47,7 @@ _STOPPED: Final = (
 )
 
 
+@typed()
 def audit(
     pipeline: Pipeline,
     data: ImageSet,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.pipelines import KINDS, LEAST_UNITS, AuditPlan
 from upcycle.audit.statistics import detectable_auc, records_for_margin, records_needed, upper_limit
@@ -81,6 +82,7 @@ class Forecast:
         )
 
 
+@typed()
 def forecast_run(members: ImageSet, non_members: ImageSet, confidence: float = 0.95) -> Forecast:
     """What the run's own audit of its student can show: an attack on average records, without canaries."""
     (inside, unit), (outside, _) = _counted(members), _counted(non_members)
@@ -96,6 +98,7 @@ def forecast_run(members: ImageSet, non_members: ImageSet, confidence: float = 0
     return Forecast("the run's own audit", inside, outside, unit, smallest, {}, 0, None, None, reach, rests, (change,))
 
 
+@typed()
 def forecast_pipelines(pool: ImageSet, plan: AuditPlan) -> Forecast:
     """What shadow pipelines by this plan can show on the members and non-members of a run together; reads labels and groups
     only. Raises AuditInputError, as the audit itself would, where they cannot be run."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.audit.attacks import Predict, RecordScore, as_logits
 from upcycle.errors import AuditInputError
 
@@ -104,6 +105,7 @@ class _SklearnPipeline:
         return Parts(student, None if self._teacher is None else _sklearn_fit(self._teacher, images, labels, seed))
 
 
+@typed()
 def from_sklearn(estimator: Any, *, teacher: Any = None) -> Pipeline:
     """A pipeline that fits a fresh clone of a scikit-learn classifier on pixels float64 (n, pixels) in [0, 1]; it is the
     student. Needs predict_log_proba, predict_proba or decision_function.
@@ -111,6 +113,10 @@ def from_sklearn(estimator: Any, *, teacher: Any = None) -> Pipeline:
     `teacher`, another classifier, is fitted on the same records as the audit's positive control: one that is known to remember,
     such as a nearest neighbour. Without one, NO LEAK FOUND is never said.
     """
+    for name, given in (("estimator", estimator), ("teacher", teacher)):
+        if isinstance(given, type) or not ((given is None and name == "teacher") or hasattr(given, "fit")):
+            got = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+            raise AuditInputError(f"{name} must be a classifier of scikit-learn. Got {got}. Give an object with fit.")
     return _SklearnPipeline(estimator, teacher)
 
 
@@ -160,6 +166,7 @@ class _TorchPipeline:
         return Parts(student, None if self._teacher is None else _torch_fit(self._teacher, images, labels, seed))
 
 
+@typed()
 def from_torch(fit: Callable[..., Any], *, key: str, teacher: Callable[..., Any] | None = None) -> Pipeline:
     """A pipeline around `fit(images, labels, seed) -> nn.Module`, where images are float32 (n, channels, height, width) in
     [0, 1] and the module returns logits (n, classes); it is the student. `key` must change whenever `fit` or `teacher` does.

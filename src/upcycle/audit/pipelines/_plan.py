@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._random import derive_seed
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack
@@ -113,6 +114,7 @@ BUDGETS: Mapping[str, AuditPlan] = MappingProxyType(
 )
 
 
+@typed()
 def plan_for(budget: str, **changes: Any) -> AuditPlan:
     """The plan of a budget (smoke, quick, standard, full) with some fields changed. Raises AuditInputError."""
     if budget not in BUDGETS:

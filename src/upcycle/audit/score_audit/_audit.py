@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._random import derive_seed
 from upcycle.audit.attacks import (
     ESTIMATORS,
@@ -60,6 +61,7 @@ _BLIND_TO_IMAGES: Final = (
 )
 
 
+@typed()
 def audit_scores(
     targets: Mapping[str, Target],
     *,

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._bounded import DEFAULT, Limits
 from upcycle._npz import NotPlainArrays, read_arrays
 from upcycle.audit.score_audit._read_csv import SUFFIXES, read_score_table
@@ -29,7 +30,8 @@ class ScoresFile:
     seen_ids: np.ndarray | None = None
 
 
-def read_scores(path: Path, limits: Limits = DEFAULT) -> ScoresFile:
+@typed()
+def read_scores(path: str | Path, limits: Limits = DEFAULT) -> ScoresFile:
     """What `path` holds: an .npz, or a table (.csv, .tsv, .txt) whose columns are called as its arrays are. `member` (n,) is
     needed; then per target either `logits` (n, classes) and the shared `labels`, or scores (n,).
 
@@ -38,6 +40,7 @@ def read_scores(path: Path, limits: Limits = DEFAULT) -> ScoresFile:
     `ids` and `seen_ids` are optional. In a table, logits are columns `logits/0`, `logits/1` and so on. Raises AuditInputError,
     also for a file that is neither, holds objects, or would unpack to more than `limits` allow.
     """
+    path = Path(path)
     arrays = _load(path, limits)
     flags = arrays.get("member", arrays.get("members"))
     if flags is None:
@@ -52,7 +55,8 @@ def read_scores(path: Path, limits: Limits = DEFAULT) -> ScoresFile:
         target, slash, attack = name.rpartition("/")
         if not slash and name not in ("scores", "logits"):
             problems.append(
-                f"{path.name}: array must be one of {', '.join(_SHARED)}, scores, logits or TARGET/ATTACK. Got {name!r}."
+                f"{path.name}: array must be one of {', '.join(_SHARED)}, scores, logits or TARGET/ATTACK. Got {name!r}. "
+                "Rename or remove it; ids of patients are called groups."
             )
             continue
         if attack != "risk":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle.audit.attacks import loss_signal
 from upcycle.audit.score_audit._audit import audit_scores
 from upcycle.audit.score_audit._targets import AttackScores, TargetScores
@@ -42,6 +43,7 @@ class Check:
         return asdict(self)
 
 
+@typed()
 def selftest(seed: int = 0) -> tuple[Check, ...]:
     """All checks, in a fixed order. Takes seconds; simulated ones are judged with their simulation error."""
     parts: tuple[Callable[[np.random.Generator], Iterator[Check]], ...] = (

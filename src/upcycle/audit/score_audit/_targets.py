@@ -51,7 +51,9 @@ def check_targets(
     """Nothing, or AuditInputError with one line for every problem of every target."""
     if not targets:
         raise AuditInputError("targets must name at least one model. Got none. Give the student and, for power, the teacher.")
-    problems: list[str] = []
+    problems = [line for name, target in targets.items() if (line := _kind_problem(name, target))]
+    if problems:
+        raise AuditInputError(*problems)
     first_name, first = next(iter(targets.items()))
     for name, target in targets.items():
         if isinstance(target, AttackScores):
@@ -71,6 +73,13 @@ def check_targets(
     problems += _id_problems(ids, np.asarray(first.members)) + _seen_problems(seen_ids, ids, np.asarray(first.members))
     if problems:
         raise AuditInputError(*problems)
+
+
+def _kind_problem(name: str, target: object) -> str:
+    if not isinstance(target, Target):
+        return f"{name} must be TargetScores or AttackScores. Got {type(target).__name__}. Wrap its logits or scores."
+    shape = np.shape(target.members)
+    return "" if len(shape) == 1 else f"{name}: members must have shape (n,). Got {shape}. Give one flag per record."
 
 
 def _target_problems(name: str, target: TargetScores, folds: int) -> list[str]:

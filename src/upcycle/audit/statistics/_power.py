@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from upcycle._arguments import typed
 from upcycle.audit.statistics._auc import null_deviation
 from upcycle.audit.statistics._binomial import upper_limit
 from upcycle.audit.statistics._epsilon import epsilon_cap
@@ -130,6 +131,7 @@ def pipelines_needed(canaries: int, fpr: float) -> int:
     return max(math.ceil(non_members_needed(fpr) / (canaries / 2)), 2)
 
 
+@typed()
 def power_table(
     *, auc: float, fpr: float, margin: float, epsilon: float, canaries: int, confidence: float, power: float
 ) -> tuple[Need, ...]:

@@ -12,6 +12,7 @@ from upcycle.data.readers._raw import Findings, RawSplit, shown
 _STEERING = {"Cc", "Cs", "Zl", "Zp", "Cn"}  # categories of characters that are no text: controls, halves, line ends
 _BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _UNKNOWN = {"unknown", "unk", "unlabeled", "unlabelled", "undefined", "missing", "n/a", "na", "?", "-", "todo", "tbd"}
+_COPY = re.compile(r"copy of (.+)|(.+?)(?: ?\(\d+\)| ?-? ?copy(?: ?\(\d+\))?)", re.IGNORECASE)  # as systems call them
 EMPTY = {"", "nan", "nat", "<na>", "null", "#n/a"}  # what tables hold where nothing was filled in
 
 
@@ -41,6 +42,8 @@ def check_class_names(names: Sequence[str], findings: Findings) -> None:
     plain = {name: _plain(name) for name in names}
     if odd := [name for name in plain if list(plain.values()).count(plain[name]) > 1]:
         findings.note(f"names of classes differ in case, spaces or marks only: {shown(odd)}")
+    if copies := [name for name in names if (told := _COPY.fullmatch(name)) and (told[1] or told[2]) in names]:
+        findings.note(f"names of classes look like those of copies of others, and count as classes: {shown(copies)}")
     if mixed := [name for name in names if len(_alphabets(name)) > 1]:
         findings.note(f"names of classes mix letters of several alphabets, which may look alike: {shown(mixed)}")
     if nameless := [name for name in names if name.casefold() in _UNKNOWN]:
@@ -90,6 +93,10 @@ def by_name(
     if not own:
         _check_count(splits, class_names, findings)
         return list(splits), None if class_names is None else tuple(class_names)
+    for split in own:
+        names = list(split.class_names or ())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            findings.problem(f"class names of {split.name}", "all different", f"{shown(twice)} twice", "Rename or merge them.")
     if len(own) < len(splits) and class_names is None:
         bare = [split.name for split in splits if split.class_names is None]
         findings.problem("class names", "given for every split or for none", f"none for {shown(bare)}", "Add them.")

@@ -66,8 +66,9 @@ def read_files(source: Source, kind: FileKind) -> RawImages:
         allowed = f"a readable {kind.called}"
         source.findings.problem("every image", allowed, shown(shelf.unreadable), "Repair or remove them.")
     if not entries:
-        name = printable(source.path.name)
-        source.findings.problem(name, f"a folder of {kind.called} files", "none", "See docs/data.md.")
+        name, others = printable(source.path.name), shown(entry.name for entry in found.entries)
+        got = f"none, but {others}" if others else "none"
+        source.findings.problem(name, f"a folder of {kind.called} files", got, "See docs/data.md.")
     note_splits_in_names(found.entries, source.findings)
     note_masks([entry.name for entry in entries], found.class_names, source.findings)
     grouped = _grouped(splits, entries, found.owned, shelf, source.findings)
@@ -84,7 +85,7 @@ def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _
     if not shelf.named:
         if shelf.kind.kind == "scan" and entries:
             findings.note("no file names a patient: images were not grouped")
-        note_owners_in_paths([entry.name for entry in entries], findings)
+        note_owners_in_paths([entry.name for entry in entries], len({(e.split, e.label) for e in entries}), findings)
     elif shelf.unnamed:
         findings.note(f"{shelf.unnamed} files name no patient: each counts as a separate patient")
     if shelf.named:

@@ -40,15 +40,21 @@ def read_groups(path: Path, findings: Findings) -> Owners:
 
 def _columns(table: Table, findings: Findings) -> tuple[str, str]:
     """Names of the columns of images and patients. Raises DataError where they are not clear."""
-    patient = owner_column(table.header, "the groups file", findings)
+    two = len(table.header) == 2
+    heard = Findings()
+    patient = owner_column(table.header, "the groups file", heard)
     rest = table.others([patient])
     image = next((c for c in [table.named(FILE_WORDS)] if c != patient), None)
-    if len(table.header) == 2:  # what is not named is told by what is, or else by place
+    if two:  # what is not named is told by what is, or else by place
         first, second = table.header
-        patient = patient or (first if image == second else second)
+        if patient is None:
+            patient = first if image == second else second
+            heard = Findings([], [f"images were grouped by {patient} of the groups file, which does not sound like a patient"])
         image = second if patient == first else first
     elif image is None and patient is not None and len(rest) == 1:
         image = rest[0]
+    for note in heard.notes:
+        findings.note(note)
     if image is None or patient is None:
         got = shown(table.header, 8)
         raise DataError(f"columns of the groups file must be named image and patient. Got {printable(got)}. Rename them.")

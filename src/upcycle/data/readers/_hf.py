@@ -17,11 +17,20 @@ import numpy as np
 
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
-from upcycle.data.readers._label_table import SPLIT_WORDS
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
-from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, split_of, splits_of, words_of
+from upcycle.data.readers._split_names import (
+    SPLIT_WORDS,
+    SPLITS,
+    UNCLEAR,
+    mostly_splits,
+    note_odd_splits,
+    parse_split,
+    split_of,
+    splits_of,
+    words_of,
+)
 from upcycle.data.readers._stack import Pile, one_colour
 from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
@@ -75,6 +84,8 @@ def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str
             source.findings.note(f"read as one set without splits: {shown(keys)}")
         known = dict.fromkeys(keys, "all")
     left_out = [key for key in keys if key not in known and key not in unclear]
+    if known and (parts := [key for key in left_out if parse_split(key)]):
+        source.findings.problem("splits", "called train, validation or test", shown(parts), "Rename or remove them.")
     if known and left_out:
         source.findings.note(
             f"{len(left_out)} splits named neither train, validation nor test were not read: {shown(left_out)}"
@@ -84,6 +95,7 @@ def _known(tables: list[tuple[str, Any]], source: Source) -> list[tuple[str, str
         source.findings.problem(printable(source.text), "a data set with a train split", shown(keys) or "none", then)
         raise DataError(*source.findings.problems)
     _note_merged(known, source)
+    note_odd_splits(known, source.findings)
     return [(known[key], key, table) for key, table in tables if key in known]
 
 
@@ -98,8 +110,7 @@ def _divided(
     if any(split != "all" for split, _, _ in every) or column not in table.features:
         source.findings.note(f"column {column} of the data set was not read, as splits are known from the names of the parts")
         return [one]
-    names = getattr(table.features[column], "names", None)
-    cells = [str(names[cell] if names and isinstance(cell, int) and cell >= 0 else cell) for cell in table[column]]
+    cells = list(map(str, _decoded(table, column)))
     told = {cell: split_of(cell) for cell in dict.fromkeys(cells)}
     if odd := [cell for cell, split in told.items() if split is None]:
         then = "Rename them, or the column."
@@ -217,14 +228,37 @@ def _columns(tables: Sequence[Any], source: Source) -> _Columns:
     numbers = [k for k, f in features.items() if isinstance(f, Value) and "int" in f.dtype and k in _LABELS]
     labels = [k for k in _LABELS if k in classes] or classes or numbers
     if len(images) != 1 or len(labels) != 1:
-        got = f"image columns {images or 'none'} and class columns {labels or 'none'}"
-        raise DataError(f"{source.text} must have one column of images and one of classes. Got {got}. Keep one of each.")
+        got = f"image columns {shown(images) or 'none'} and class columns {shown(labels) or 'none'} of {shown(features, 8)}"
+        then = "Keep one of each; class_encode_column makes classes of words, and cast_column(..., Image()) images of bytes."
+        raise DataError(f"{source.text} must have one column of images and one of classes. Got {got}. {then}")
     rest = [k for k in features if k not in (images[0], labels[0])]
     owner = owner_column(rest, "the data set", source.findings)
     split = next((k for k in rest if k != owner and "".join(words_of(k)) in SPLIT_WORDS), None)
+    split = split or _split_by_cells(tables, [k for k in rest if k != owner])
     if unread := [k for k in rest if k not in (owner, split)]:
         source.findings.note(f"columns of the data set were not read: {shown(unread)}")
     return _Columns(images[0], labels[0], owner, split)
+
+
+def _split_by_cells(tables: Sequence[Any], columns: Sequence[str]) -> str | None:
+    """The one column of another name most of whose different cells are names of splits, in every table."""
+
+    def cells(column: str) -> list[str]:
+        return [cell for t in tables if column in t.features for cell in map(str, dict.fromkeys(_decoded(t, column)))]
+
+    found = [column for column in columns if _is_text(tables, column) and mostly_splits(cells(column))]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_text(tables: Sequence[Any], column: str) -> bool:
+    features = [table.features[column] for table in tables if column in table.features]
+    return all(hasattr(feature, "names") or getattr(feature, "dtype", None) == "string" for feature in features)
+
+
+def _decoded(table: Any, column: str) -> list[Any]:
+    """The cells, numbers of classes as their names: a number means something only with the list of its own table."""
+    names = getattr(table.features[column], "names", None)
+    return [names[cell] if names and isinstance(cell, int) and cell >= 0 else cell for cell in table[column]]
 
 
 def _class_names(table: Any, column: str) -> tuple[str, ...] | None:
@@ -251,7 +285,7 @@ def _shard(name: str, key: str, table: Any, columns: _Columns, source: Source) -
         then = "Repair the rows, or save the data set with its images inside."
         source.findings.problem("every image", f"a {FORMATS} inside the data set", shown(bad), then)
     array = np.zeros((len(table), 8, 8), np.uint8) if bad else pile.array(source.findings)
-    groups = None if group is None else np.array(table[group], object)
+    groups = None if group is None else np.array(_decoded(table, group), object)
     return RawSplit(name, array, np.array(table[label]), groups, class_names=_class_names(table, label))
 
 

@@ -15,7 +15,7 @@ _OTHER = {
     *(".arw", ".svs", ".ndpi", ".mrxs", ".scn", ".vsi", ".czi", ".lif", ".nd2", ".mp4", ".avi", ".mov", ".mkv", ".wmv"),
 }
 _SHARED = {".img", ".raw"}  # suffixes that DICOM files bear too
-_PLAIN = {  # suffixes that say that a file is no image
+_PLAIN = {  # suffixes that say that a file is no image, unless it begins as one
     *(".txt", ".csv", ".tsv", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".html", ".htm", ".log"),
     *(".pdf", ".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".py", ".ipynb", ".sh", ".bat"),
     *(".db", ".ini", ".cfg", ".lnk", ".url", ".sha256", ".md5", ".pt", ".pth", ".ckpt", ".pkl", ".bval", ".bvec"),
@@ -49,7 +49,7 @@ def kind_of_file(path: str) -> str:
     name = path.rpartition("/")[2]
     suffix = suffix_of(name)
     if kind := _KINDS.get(suffix):
-        return _by_start(path) or kind if suffix in _SHARED else kind
+        return _by_start(path) or kind if suffix in _SHARED or kind == "plain" else kind
     return "plain" if name.lower() == "dicomdir" else _by_start(path)
 
 

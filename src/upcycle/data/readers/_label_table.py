@@ -8,7 +8,7 @@ from upcycle.data.readers._classes import EMPTY, class_text, in_order
 from upcycle.data.readers._layout import LABELS, Entry, Layout
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._raw import Findings, shown
-from upcycle.data.readers._split_names import SPLITS, split_of
+from upcycle.data.readers._split_names import SPLIT_WORDS, SPLITS, mostly_splits, split_of
 from upcycle.data.readers._table import FILE_WORDS, FileNames, Table, file_key, read_table
 from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError
@@ -17,7 +17,6 @@ _CLASS_WORDS = (
     *("class", "label", "classname", "labelname", "classes", "labels", "category", "target", "diagnosis", "dx", "classid", "y"),
     *("finding", "findings"),
 )
-SPLIT_WORDS = ("split", "splits", "splitname")
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,8 @@ def _columns(table: Table, findings: Findings) -> _Columns:
 
 
 def _split_by_cells(table: Table, used: set[str | None]) -> str | None:
-    """The one column of another name most of whose cells are names of splits; a mistyped one among them is refused later."""
-    cells = {column: [cell for cell in table.cells(column) if cell] for column in table.header if column not in used}
-    found = [c for c, given in cells.items() if given and 2 * sum(split_of(cell) is not None for cell in given) > len(given)]
+    """The one column of another name most of whose cells are names of splits."""
+    found = [column for column in table.header if column not in used and mostly_splits(table.cells(column))]
     return found[0] if len(found) == 1 else None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from upcycle.data.readers._classes import class_text, in_order
 from upcycle.data.readers._raw import Findings, shown
-from upcycle.data.readers._split_names import SPLITS, UNCLEAR, parse_split, split_of, splits_of, words_of
+from upcycle.data.readers._split_names import SPLITS, UNCLEAR, note_odd_splits, parse_split, split_of, splits_of, words_of
 from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
 
@@ -89,7 +89,7 @@ def _tops(walk: Walk, findings: Findings) -> dict[str, str]:
     strangers = [name for name in names if name not in known]
     deep = {name for name in names if walk.folders(name)}
     if trains and (set(trains) & deep or not strangers):
-        _check_tops(known, strangers, deep, found, findings)
+        _check_tops(known, strangers, deep, findings)
         return {name: split for name, split in known.items() if name in deep}
     misnamed = [
         name for name in names if found[name] in ("validation", "test", UNCLEAR) or (found[name] == "train" and name in deep)
@@ -111,19 +111,18 @@ def _tops(walk: Walk, findings: Findings) -> dict[str, str]:
     return {}
 
 
-def _check_tops(
-    known: dict[str, str], strangers: list[str], deep: set[str], found: dict[str, str | None], findings: Findings
-) -> None:
+def _check_tops(known: dict[str, str], strangers: list[str], deep: set[str], findings: Findings) -> None:
     flat = [name for name in known if name not in deep]
     if flat:
         then = "Sort their images into class folders, or move them away."
         findings.problem("folders of splits", "made of one folder per class", f"none in {shown(flat)}", then)
-    unclear = [name for name in strangers if found[name] == UNCLEAR]
+    unclear = [name for name in strangers if parse_split(name)]
     if unclear:
         findings.problem("folders next to train", "called val or test", shown(unclear), "Rename or move them.")
     others = [name for name in strangers if name not in unclear]
     if others:
         findings.note(f"folders next to train, val and test were not read: {shown(others)}")
+    note_odd_splits(known, findings)
     for split, count in Counter(known.values()).items():
         if count > 1:
             findings.note(f"several folders were read as {split}: {shown(n for n, s in known.items() if s == split)}")

@@ -66,6 +66,7 @@ def _quiet() -> Iterator[None]:
 def _volume(path: Path, source: Source) -> np.ndarray:
     """float32 (x, y, z), axes turned to right, anterior, superior."""
     nibabel: Any = need("nibabel", "medical", "NIfTI files")
+    _check_suffix(path)
     image = nibabel.load(path)
     shape = tuple(int(n) for n in image.shape)
     if len(shape) == 4 and shape[3] == 1:
@@ -88,10 +89,24 @@ def _volume(path: Path, source: Source) -> np.ndarray:
     return np.asarray(values)
 
 
+def _check_suffix(path: Path) -> None:
+    """Raise Unreadable for a suffix that hides whether the file is packed, by which nibabel opens it."""
+    with path.open("rb") as file:
+        start = file.read(348)
+    if start.startswith(b"\x1f\x8b") and not _is_packed(path):
+        raise Unreadable("packed by gzip, call it .nii.gz")
+    if start[344:347] == b"n+1" and _is_packed(path):
+        raise Unreadable("not packed by gzip, call it .nii")
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
 def _check_length(path: Path, claimed: int, source: Source) -> None:
     """Raise Unreadable before anything is allocated where the file is too short for its header, or packs like a bomb."""
     size = path.stat().st_size
-    if path.suffix != ".gz":
+    if not _is_packed(path):
         if size < claimed:
             raise Unreadable("shorter than its header says")
         return

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from upcycle.data.readers._raw import Findings, shown
 from upcycle.data.readers._split_names import split_of, words_of
@@ -17,8 +17,26 @@ _FINER = ("exam", "examination", "visit", "session", "accession", "encounter", "
 _PLURALS = {"studies": "study", "families": "family", "cases": "case", "series": "series"}
 _MARKS = {
     *("id", "ids", "identifier", "identifiers", "no", "nr", "num", "nums", "number", "numbers", "key", "keys", "code", "codes"),
-    *("uid", "uids", "uuid", "guid", "index", "idx", "hash", "hashes", "pseudonym", "name", "names", "anon", "anonymous"),
-    *("anonymized", "anonymised", "deidentified", "the", "of"),
+    *(
+        "nummer",
+        "nummern",
+        "numero",
+        "kennung",
+        "uid",
+        "uids",
+        "uuid",
+        "guid",
+        "index",
+        "idx",
+        "hash",
+        "hashes",
+        "pseudonym",
+        "name",
+        "names",
+        "anon",
+        "anonymous",
+    ),
+    *("nummer", "nummern", "numero", "kennung", "anonymized", "anonymised", "deidentified", "the", "of"),
 }
 _ALL = [word for rank in _RANKS for word in rank] + list(_FINER)
 _GLUED = re.compile(rf"({'|'.join(sorted(_ALL, key=len, reverse=True))})s?({'|'.join(sorted(_MARKS, key=len, reverse=True))})")
@@ -72,13 +90,20 @@ def owner_column(columns: Iterable[str], where: str, findings: Findings) -> str 
     return chosen
 
 
-def note_owners_in_paths(names: Iterable[str], findings: Findings) -> None:
-    """Say that files are called after patients. None is grouped by such names, as they may start again in every folder."""
+def note_owners_in_paths(names: Sequence[str], parts: int, findings: Findings) -> None:
+    """Say that files are called after patients, or lie in more folders than their `parts`, the classes of all splits, need.
+
+    None is grouped by such names, as they may start again in every folder."""
     words = [found[1].lower() for name in names if (found := _IN_PATH.search(name))]
     if words:
         called = shown(f"{word}..." for word in sorted(set(words)))
         then = "give the patients with --groups if several images are of one"
         findings.note(f"{len(words)} files or their folders are called {called}: images were not grouped by such names, {then}")
+        return
+    folders = sorted({name.rpartition("/")[0] for name in names})
+    if parts < len(folders) < len(names):
+        got = f"images lie in {len(folders)} folders ({shown(folders, 3)}) and were not grouped by them"
+        findings.note(f"{got}: give the patients with --groups if several images are of one")
 
 
 def spelled_alike(text: str) -> str:

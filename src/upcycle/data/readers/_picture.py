@@ -116,7 +116,9 @@ def pixels(image: Image, findings: Findings) -> np.ndarray:
 
 def _is_deep_colour(image: Image) -> bool:
     """Whether Pillow is about to drop the low bytes of 16-bit colour: it says so in the raw mode of the tiles alone."""
-    return any("16" in str(tile[3]) for tile in getattr(image, "tile", ())) and not image.mode.startswith("I")
+    ways = [tile[3] for tile in getattr(image, "tile", ())]
+    raw = [way[0] if isinstance(way, tuple) and way else way for way in ways]  # the rest of a tuple is of lines and strips
+    return any("16" in str(mode) for mode in raw) and not image.mode.startswith("I")
 
 
 def _upright(image: Image, findings: Findings) -> Image:

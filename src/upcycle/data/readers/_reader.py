@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from upcycle._arguments import typed
 from upcycle.data.readers._raw import RawImages, Source
 from upcycle.errors import DataError
 
@@ -24,6 +25,7 @@ class Reader:
 _added: dict[str, Reader] = {}  # one per process, as the command line and the Python API read through the same door
 
 
+@typed()
 def register_reader(name: str, read: Read, *, accepts: Callable[[Path], bool] | None = None) -> None:
     """Make `read` the reader of `NAME` and `NAME:REST`, and of every existing path that `accepts` says yes to.
 

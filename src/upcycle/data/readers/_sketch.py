@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from upcycle._arguments import typed
+
 
 class NeedsPixels(Exception):
     """Images differ in channels or are deeper than 8 bits: what becomes of each depends on all, so they must be kept."""
@@ -25,6 +27,7 @@ class Sketch:
         return np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), self.shape)
 
 
+@typed()
 def image_hashes(images: np.ndarray) -> np.ndarray:
     """One 16-byte hash per image, dtype S16 (n,); equal exactly for byte-identical images."""
     flat = np.ascontiguousarray(images).reshape(len(images), -1)

@@ -5,7 +5,10 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from upcycle.data.readers._raw import Findings, shown
+
 SPLITS = ("train", "validation", "test", "all")  # in the order in which rows are counted
+SPLIT_WORDS = ("split", "splits", "splitname")  # what columns of splits are called
 UNCLEAR = "unclear"  # a word for a split that people use for validation and for test
 _WORDS = {
     "train": (
@@ -97,6 +100,20 @@ def splits_of(names: Iterable[str]) -> dict[str, str | None]:
     bare = {found.split for found in parsed.values() if found and not found.rest}
     many = (len(rests) > 1 and any(_twice(parsed.values(), split) for split in told)) or bool(bare & told)
     return {name: None if not found else _judged(found, common, many) for name, found in parsed.items()}
+
+
+def mostly_splits(cells: Iterable[str]) -> bool:
+    """Whether most cells that are filled in name a split; a mistyped one among them is refused later."""
+    given = [cell for cell in cells if cell]
+    return 2 * sum(split_of(cell) is not None for cell in given) > len(given)
+
+
+def note_odd_splits(known: dict[str, str], findings: Findings) -> None:
+    """Say it where one name says more than its split and others do not, as `test_unlabeled` next to `train`."""
+    rests = {name: found.rest for name in known if (found := parse_split(name))}
+    odd = [f"{name} as {known[name]}" for name, rest in rests.items() if rest and len(set(rests.values())) > 1]
+    if odd:
+        findings.note(f"names that say more than their split were read: {shown(odd)}")
 
 
 def _twice(found: Iterable[SplitName | None], split: str) -> bool:

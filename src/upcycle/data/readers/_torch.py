@@ -1,7 +1,7 @@
 """PyTorch data sets, as torchvision and many others have them, to arrays."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,9 @@ def from_torch(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _items(dataset: Any) -> Iterator[Any]:
     """By index where there is a length: a torch map-style data set need not stop an iteration."""
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and not isinstance(dataset, Mapping):
         return (dataset[index] for index in range(len(dataset)))
-    if isinstance(dataset, Iterable):
+    if isinstance(dataset, Iterable) and not isinstance(dataset, Mapping):
         return iter(dataset)
     raise DataError(f"torch data set must be indexed or iterated. Got {type(dataset).__name__}. Give a Dataset.")
 

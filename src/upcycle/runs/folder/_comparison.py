@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._files import read_record
 from upcycle.errors import DamagedFileError, RunFolderError
 from upcycle.runs.folder._facts import SCHEMA_VERSION, Measured, RunFacts, read_run
@@ -44,6 +45,7 @@ class Comparison:
         }
 
 
+@typed()
 def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     """The runs in `folders`, compared. Raises RunFolderError with a line for every folder that is not a run."""
     runs: list[RunFacts] = []

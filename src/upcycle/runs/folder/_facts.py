@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from upcycle._arguments import typed
 from upcycle._bounded import one_line
 from upcycle._checksums import REMAKE, check_sums
 from upcycle._files import check_hash, read_json
@@ -137,6 +138,7 @@ class RunFacts:
 _FACTS: Final[TypeAdapter[RunFacts]] = TypeAdapter(RunFacts)
 
 
+@typed()
 def read_run(folder: str | Path) -> RunFacts:
     """The facts of the run in `folder`, finished or not; nothing is written and no image is opened.
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._arguments import typed
 from upcycle._files import forced_hash, json_text, read_json, read_record, write_arrays, write_json, write_record, write_text
 from upcycle.audit import AuditPlan, PipelineAudit, audit, check_pipeline_audit, plan_for
 from upcycle.audit.pipelines import make_design
@@ -38,6 +39,7 @@ SCORES: Final = "pipeline_scores.npz"
 PAGE: Final = "pipeline.html"  # next to its JSON in private/audit
 
 
+@typed()
 def audit_run(
     root: str | Path,
     budget: str,

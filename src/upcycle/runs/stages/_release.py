@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from upcycle._arguments import typed
 from upcycle._files import read_record as read_noted
 from upcycle._files import write_record
 from upcycle._random import derive_seed
@@ -47,6 +48,7 @@ from upcycle.runs.watch import Display
 _LOG = logging.getLogger("upcycle")
 
 
+@typed()
 def release_run(
     run: str | Path,
     options: ReleaseOptions | None = None,

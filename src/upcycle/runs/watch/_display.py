@@ -153,7 +153,7 @@ class _Pace:
 def _progress(images_seen: int, total: int, pace: _Pace) -> str:
     if not total:
         return ""
-    left = f", {_clock((total - images_seen) / pace.rate)} left" if pace.rate else ""
+    left = f", {_clock(max(total - images_seen, 0) / pace.rate)} left" if pace.rate else ""
     rate = f" ({pace.rate:.0f}/s{left})" if pace.rate else ""
     return f"{images_seen:,} of {total:,} images{rate}"
 
