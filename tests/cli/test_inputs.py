@@ -149,3 +149,17 @@ def test_missing_extra_is_one_line_that_names_it(
 
 def test_unknown_set_of_medmnist_is_one_line(say: Say) -> None:
     assert "Did you mean 'bloodmnist'?" in one_line(say, "medmnist:bloodmist")
+
+
+@pytest.mark.parametrize("patients", [8, 12, 20])
+def test_a_check_of_few_patients_says_what_the_audit_can_show(tmp_path: Path, say: Say, patients: int) -> None:
+    owners = np.repeat(np.arange(patients), 30)
+    images = np.random.default_rng(0).integers(0, 256, (len(owners), 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "few.npz", images=images, labels=owners % 2, patient_ids=owners)
+    code, text, _ = say("check", tmp_path / "few.npz")
+    assert code == 0
+    assert "the run's own audit rests on" in text and "patients given and" in text
+    assert "NO LEAK FOUND is out of reach" in text and "upcycle audit-power DATA" in text
+    assert "test images of" in text and "if the images of a patient are right or wrong together" in text
+    facts = json.loads(say("check", tmp_path / "few.npz", "--json")[1])
+    assert facts["forecast"]["counted_in"] == "patients" and facts["forecast"]["non_members"] >= 2
