@@ -158,8 +158,5 @@ def test_a_check_of_few_patients_says_what_the_audit_can_show(tmp_path: Path, sa
     np.savez(tmp_path / "few.npz", images=images, labels=owners % 2, patient_ids=owners)
     code, text, _ = say("check", tmp_path / "few.npz")
     assert code == 0
-    assert "the run's own audit rests on" in text and "patients given and" in text
-    assert "NO LEAK FOUND is out of reach" in text and "upcycle audit-power DATA" in text
+    assert "the run's own audit: rests on" in text and "patients given and" in text and "NO LEAK FOUND is out of reach" in text
     assert "test images of" in text and "if the images of a patient are right or wrong together" in text
-    facts = json.loads(say("check", tmp_path / "few.npz", "--json")[1])
-    assert facts["forecast"]["counted_in"] == "patients" and facts["forecast"]["non_members"] >= 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from upcycle._arguments import typed
 from upcycle.audit import AuditInputError, AuditPlan, Forecast, forecast_pipelines, forecast_run, plan_for
 from upcycle.config import Config
 from upcycle.data import Dataset, draw_members
@@ -10,6 +11,7 @@ from upcycle.runs.folder import check_audit_size
 _BUDGETS = {"none": (), "auto": ("quick", "standard"), "quick": ("quick",), "standard": ("standard",), "full": ("full",)}
 
 
+@typed()
 def forecasts(dataset: Dataset, config: Config, plan: AuditPlan | None = None) -> tuple[list[Forecast], list[str]]:
     """The forecast of the run's own audit and of shadow pipelines by `plan`, or by what `config.evidence` may choose; and
     why there is none. No pixel is read beyond its hash. Raises DataError for a set that a run would refuse."""
