@@ -4,7 +4,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from upcycle._arguments import typed
 from upcycle.audit.statistics._auc import null_deviation
 from upcycle.audit.statistics._binomial import upper_limit
 from upcycle.audit.statistics._epsilon import epsilon_cap
@@ -131,11 +130,14 @@ def pipelines_needed(canaries: int, fpr: float) -> int:
     return max(math.ceil(non_members_needed(fpr) / (canaries / 2)), 2)
 
 
-@typed()
 def power_table(
     *, auc: float, fpr: float, margin: float, epsilon: float, canaries: int, confidence: float, power: float
 ) -> tuple[Need, ...]:
     """What each wanted bound needs, one line each. Raises AuditInputError."""
+    given = {"auc": auc, "fpr": fpr, "margin": margin, "epsilon": epsilon, "canaries": canaries}
+    for name, value in {**given, "confidence": confidence, "power": power}.items():
+        if not isinstance(value, int | float):
+            raise AuditInputError(f"{name} must be a number. Got {type(value).__name__}. See help(power_table).")
     _check_share("fpr", fpr)
     _check_share("margin", margin)
     if not 0.5 < auc < 1:

@@ -256,7 +256,7 @@ def _is_text(tables: Sequence[Any], column: str) -> bool:
 
 
 def _decoded(table: Any, column: str) -> list[Any]:
-    """The cells, numbers of classes as their names: a number means something only with the list of its own table."""
+    """The cells, numbers of classes as their names: a number means something with the list of that table only."""
     names = getattr(table.features[column], "names", None)
     return [names[cell] if names and isinstance(cell, int) and cell >= 0 else cell for cell in table[column]]
 
