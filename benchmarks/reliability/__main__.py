@@ -31,7 +31,7 @@ HARNESSES: dict[str, Callable[[Path, Path, int | None], Rows]] = {
     "damage": lambda data, folder, most: damage(STANDARD, data, folder, most),
     "stop": lambda data, folder, most: stops(STANDARD, data, folder, most or 30),
     "soak": lambda data, folder, most: soak(STANDARD, data, folder, 1000 if most is None else 10 * most),
-    "cost": lambda _, folder, __: [cost(folder)],
+    "cost": lambda _, folder, most: cost(folder, whole=most is None),
 }
 
 
