@@ -174,6 +174,6 @@ def _count(row: dict[str, Any], result: Outcome, name: str, how: str, *, same: b
     row["tracebacks"] += result.broke
     row["named"] += named
     row["silent"] += fine and not same and not named
-    row["unnamed"] += result.code == 2 and not named
+    row["unnamed"] += result.code == 2 and not named and not same
     if not named and not (fine and same):
         row["lost"].append(f"{how} {name}: code {result.code} {result.text.strip()[-200:]}")

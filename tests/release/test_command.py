@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,13 @@ def test_accepted_risk_lets_it_out_and_is_printed(run: Path) -> None:
     released = release_run(run, light(images=10, accept_risk="a test"))
     assert "Risk accepted: a test" in released.lines()[0]
     assert json.loads((run / "release" / "audit.json").read_text())["accepted_risk"] == "a test"
+
+
+def test_a_run_that_was_stopped_after_its_audit_is_released(run: Path) -> None:
+    for folder in (run / "private" / "release", run / "private" / "report", run / "release"):
+        shutil.rmtree(folder)
+    released = release_run(run, light(images=10))
+    assert (run / "release" / "student").is_dir() and "INCONCLUSIVE" in str(released.given.verdict)
 
 
 def test_a_damaged_release_is_made_again_by_the_run_as_it_was_last_asked_for(

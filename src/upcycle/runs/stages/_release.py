@@ -106,6 +106,7 @@ def mend_release(bench: Bench, store: Store) -> None:
 
 def _keep(bench: Bench, options: ReleaseOptions) -> None:
     """Note what was asked for, for `mend_release`."""
+    bench.folder.stage("release")  # a run that was stopped after its audit has none yet
     write_record(bench.folder.document("release", RELEASE_OPTIONS), asdict(options))
 
 
