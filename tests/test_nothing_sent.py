@@ -171,6 +171,7 @@ def quick_ones(at: dict[str, str]) -> list[list[str]]:
         ["report", at["data"], "--out", at["run"], *SMOKE, "--evidence", "none"],
         ["release", at["run"], "--images", "20", "--yes", "--onnx", "--torch-export", *formats],
         ["predict", at["run"], at["image"]],
+        ["verify", f"{at['run']}/release"],
         ["audit-scores", at["scores"]],
         ["audit-power"],
     ]
