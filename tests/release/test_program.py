@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import subprocess
@@ -131,6 +132,104 @@ def test_a_graph_that_cannot_run_or_wants_all_memory_is_refused_when_it_is_opene
     with pytest.raises(UpcycleError, match=r"program must be a model\.pt2") as caught:
         load_program(rewritten(program, tmp_path / "hostile.pt2", change))
     assert len(caught.value.problems) == 1 and "\n" not in caught.value.problems[0]
+
+
+A = "torch.ops.aten."
+
+
+def calls(*made: tuple[str, dict[str, object], list[str]]) -> Change:
+    """More calls, before all others: target, arguments and names of the results."""
+
+    def node(target: str, given: dict[str, object], bound: list[str]) -> dict[str, object]:
+        inputs = [{"name": name, "arg": value, "kind": 1} for name, value in given.items()]
+        one = {"as_tensor": {"name": bound[0]}} if len(bound) == 1 else {"as_tensors": [{"name": name} for name in bound]}
+        return {"target": target, "inputs": inputs, "outputs": [one]}
+
+    def change(value: Any) -> None:
+        value["graph_module"]["graph"]["nodes"][:0] = [node(*one) for one in made]
+
+    return change
+
+
+FULL = {"size": {"as_ints": [2**28]}, "fill_value": {"as_float": 1.0}}
+NONE = {"size": {"as_ints": [0, 2**20]}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        calls((f"{A}full.default", {"size": {"as_ints": [2**30]}, "fill_value": {"as_float": 1.0}}, ["a"])),
+        calls((f"{A}ones.default", {"size": {"as_ints": [2**30]}}, ["a"])),
+        calls(
+            *[(f"{A}full.default", FULL, [f"a{k}"]) for k in range(8)],
+            (f"{A}cat.default", {"tensors": {"as_tensors": [{"name": f"a{k}"} for k in range(8)]}}, ["a"]),
+        ),
+        *[
+            calls((f"{A}zeros.default", NONE, ["a"]), (f"{A}{name}", {"self": {"as_tensor": {"name": "a"}}, **how}, ["b", "c"]))
+            for name, how in {
+                "unbind.int": {"dim": {"as_int": 1}},
+                "split.Tensor": {"split_size": {"as_int": 1}, "dim": {"as_int": 1}},
+                "chunk.default": {"chunks": {"as_int": 2**30}, "dim": {"as_int": 1}},
+            }.items()
+        ],
+    ],
+)
+def test_a_rehearsal_fills_no_memory_and_makes_no_millions_of_parts(change: Change, program: Path, tmp_path: Path) -> None:
+    hostile = rewritten(program, tmp_path / "hostile.pt2", change)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UpcycleError, match=r"intermediate results of|cut into"):
+        load_program(hostile)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+def test_a_name_of_python_is_no_operator(program: Path, tmp_path: Path) -> None:
+    """Else a program could change torch itself for everybody in the process."""
+    given: dict[str, object] = {"name": {"as_string": "changed"}, "value": {"as_int": 1}}
+    with pytest.raises(UpcycleError, match="text in"):
+        load_program(rewritten(program, tmp_path / "hostile.pt2", calls((f"{A}add.__setattr__", given, ["a"]))))
+    assert not hasattr(torch.ops.aten.add, "changed")
+
+
+@pytest.mark.parametrize("text", ["Mul(" * 10_000, "s" + "1" * 10_000, "-" + "11, " * 10_000])
+def test_an_expression_is_judged_in_one_pass(text: str, program: Path, tmp_path: Path) -> None:
+    """Trying all ways to read it would take longer than the world will last."""
+    with pytest.raises(UpcycleError, match="text in"):
+        load_program(rewritten(program, tmp_path / "hostile.pt2", put("metadata", {"expr_str": f"{text}!"})))
+
+
+def with_weights(program: Path, out: Path, payload: bytes, names: int) -> Path:
+    """A copy with `names` more weights that share one payload."""
+    with zipfile.ZipFile(program) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith("model_weights_config.json"):
+                value = json.loads(content)
+                one = next(iter(value["config"].values())) | {"path_name": "weight_999"}
+                value["config"] |= {f"more{k}": one for k in range(names)}
+                content = json.dumps(value).encode()
+            copy.writestr(name, content)
+        copy.writestr("archive/data/weights/weight_999", payload)
+    return out
+
+
+def test_weights_that_share_their_bytes_are_in_memory_once(program: Path, tmp_path: Path) -> None:
+    shared = with_weights(program, tmp_path / "shared.pt2", bytes(20 * 2**20), names=40)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert callable(load_program(shared))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB; each for itself 800,000
+
+
+def test_sample_inputs_of_a_million_entries_are_refused_unopened(program: Path, tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        for k in range(10_001):
+            archive.writestr(str(k), b"")
+    out = tmp_path / "hostile.pt2"
+    with zipfile.ZipFile(program) as source, zipfile.ZipFile(out, "w") as copy:
+        for name in source.namelist():
+            copy.writestr(name, inner.getvalue() if "sample_inputs" in name else source.read(name))
+    with pytest.raises(UpcycleError, match="sample inputs"):
+        load_program(out)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(program: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 MOST_NODES: Final = 20_000
-_MOST_ELEMENTS = 2**28  # of one intermediate result per image: 1 GB as float32
+_MOST_BYTES = 2**31  # of all intermediate results that are held at a time, for one image
+_MOST_PARTS = 1_024  # that one operator may cut a tensor into
+_CUT: Final = frozenset({"chunk", "split", "split_with_sizes", "unbind"})
 
 # What classifiers are made of. Nothing here reads a file, looks anything up, or touches memory that is not its own.
 _ATEN_NAMES: Final = (
@@ -153,15 +155,17 @@ class Program:
         empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in self._given.items()}
         self._run(torch.empty((1, *self.shape), dtype=torch.uint8, device="meta"), empty, check=_check_size)
 
-    def _run(self, images: Tensor, given: Mapping[str, Tensor], check: Callable[[Any], None] = lambda _: None) -> Tensor:
+    def _run(
+        self, images: Tensor, given: Mapping[str, Tensor], check: Callable[[Mapping[str, Any]], None] = lambda _: None
+    ) -> Tensor:
         known: dict[str, Any] = {**given, self._images: images}
         for call in self._calls:
             positional = [_filled(value, known, images.device) for value in call.positional]
             keywords = {name: _filled(value, known, images.device) for name, value in call.keywords.items()}
             found = call.call(*positional, **keywords)
-            check(found)
             results = list(found) if call.listed else [found]
             known.update(zip(call.bound, results, strict=True))
+            check({name: value for name, value in known.items() if name not in given})
             for name in call.last_used:
                 known.pop(name, None)
         result = known[self._output]
@@ -170,13 +174,13 @@ class Program:
         return result
 
 
-def stored_tensor(payload: bytes, meta: TensorMeta) -> Tensor:
-    """The tensor in `payload`. Raises ValueError or RuntimeError where it is larger than its bytes."""
+def stored_tensor(payload: bytearray, meta: TensorMeta) -> Tensor:
+    """The tensor in `payload`, whose bytes it shares with others. Raises ValueError or RuntimeError where it is larger than those."""
     sizes, strides, offset = _ints(meta.sizes), _ints(meta.strides), _int(meta.storage_offset)
     dtype = _DTYPES[meta.dtype]
     if min([*sizes, *strides, offset]) < 0 or math.prod(sizes) * dtype.itemsize > len(payload):
         raise ValueError("a weight that is larger than its bytes")
-    flat = torch.frombuffer(bytearray(payload), dtype=dtype)
+    flat = torch.frombuffer(payload, dtype=dtype)
     return flat.as_strided(sizes, strides, offset)
 
 
@@ -226,14 +230,20 @@ def _call(node: Node) -> _Call | None:
     name, _, overload = node.target.removeprefix("torch.ops.aten.").partition(".")
     if node.target.startswith("torch.ops.aten.") and name in _GUARDS:
         return None
-    bound = tuple(name for output in node.outputs for name in _bound(output))
+    bound, found = tuple(name for output in node.outputs for name in _bound(output)), _operator(node.target, name, overload)
     return _Call(
-        _operator(node.target, name, overload),
+        found,
         tuple(_argument(given.arg) for given in node.inputs if given.kind != 2),
-        {given.name: _argument(given.arg) for given in node.inputs if given.kind == 2},
+        {given.name: _argument(given.arg) for given in node.inputs if given.kind == 2} | _placed(found),
         bound,
         len(node.outputs) > 1 or "as_tensors" in node.outputs[0],
     )
+
+
+def _placed(work: Callable[..., Any]) -> dict[str, Any]:
+    """Where an operator that can choose the device must put its result: a rehearsal must not fill the memory."""
+    arguments = getattr(getattr(work, "_schema", None), "arguments", ())
+    return {"device": _HERE} if any(argument.name == "device" and argument.kwarg_only for argument in arguments) else {}
 
 
 def is_known(target: str) -> bool:
@@ -241,7 +251,8 @@ def is_known(target: str) -> bool:
     if target in _ON_NUMBERS:
         return True
     name, _, overload = target.removeprefix("torch.ops.aten.").partition(".")
-    return target.startswith("torch.ops.aten.") and name in _ATEN | _GUARDS and overload.replace("_", "").isalnum()
+    known = target.startswith("torch.ops.aten.") and name in _ATEN | _GUARDS
+    return known and overload in getattr(torch.ops.aten, name).overloads()  # and not whatever else Python has by that name
 
 
 def _operator(target: str, name: str, overload: str) -> Callable[..., Any]:
@@ -250,7 +261,28 @@ def _operator(target: str, name: str, overload: str) -> Callable[..., Any]:
     if target in _ON_NUMBERS:
         return _on_numbers(_ON_NUMBERS[target])
     found: Callable[..., Any] = getattr(getattr(torch.ops.aten, name), overload)
-    return found
+    return _in_few_parts(found) if name in _CUT else found
+
+
+def _in_few_parts(work: Any) -> Callable[..., Any]:
+    """`work`, which cuts a tensor, where it makes few parts of it: every part is an object."""
+
+    def checked(*values: Any, **named: Any) -> Any:
+        given = dict(zip((argument.name for argument in work._schema.arguments), values, strict=False)) | named
+        parts = _parts(given.pop("self").shape[given.pop("dim", 0)], *given.items())
+        if parts > _MOST_PARTS:
+            raise ValueError(f"a tensor that is cut into {parts:,} parts")
+        return work(*values, **named)
+
+    return checked
+
+
+def _parts(side: int, how: tuple[str, Any] = ("split_size", 1)) -> int:
+    """How many parts a side is cut into: by the number of parts, by their size, or by a list of their sizes."""
+    name, value = how
+    if isinstance(value, list):
+        return len(value)
+    return min(side, value) if name == "chunks" else -(-side // max(value, 1))
 
 
 def _on_numbers(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -363,7 +395,8 @@ def _with_last_uses(calls: Sequence[_Call], output: str) -> list[_Call]:
     return marked[::-1]
 
 
-def _check_size(found: Any) -> None:
-    for tensor in found if isinstance(found, list | tuple) else [found]:
-        if isinstance(tensor, Tensor) and tensor.numel() > _MOST_ELEMENTS:
-            raise ValueError(f"an intermediate result of {tensor.numel():.0e} numbers per image")
+def _check_size(known: Mapping[str, Any]) -> None:
+    """Raise ValueError where the tensors that are held at a time take more than they may."""
+    held = sum(value.numel() * value.element_size() for value in known.values() if isinstance(value, Tensor))
+    if held > _MOST_BYTES:
+        raise ValueError(f"intermediate results of {held / 1e9:.0f} GB for one image")

@@ -28,9 +28,11 @@ _ENTRY = re.compile(
 # torch turns names into Python source, looks operators up in all of torch, imports modules and evaluates expressions.
 _WORD = re.compile(r"[\w.]*")
 _EXPRESSION = re.compile(
-    r"((Mul|Add|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|Integer)\(|Symbol\('[su]\d+'(, (positive|nonnegative|integer)=True)*\)"
-    r"|-?\d+|-?int_oo|[su]\d+|\)|, )+"
+    r"(?:(?:Mul|Add|Max|Min|Mod|PythonMod|FloorDiv|CleanDiv|Integer)\("
+    r"|Symbol\('[su]\d++'(?:, (?:positive|nonnegative|integer)=True)*+\)"
+    r"|-?\d++|-?int_oo|[su]\d++|\)|, )++"  # what was matched is not tried in other ways: that takes years
 )
+_MOST_PICKLED = 2**16  # bytes that say what the sample inputs are; a few hundred in ours
 _VERSION = re.compile(r"[\w.+]*")
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
 _TENSOR_PARTS = re.compile(
@@ -87,9 +89,12 @@ def _entries(archive: zipfile.ZipFile, packed: int, limits: Limits) -> Mapping[s
     return whole
 
 
-def _payload(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _payload(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytearray:
+    content = bytearray()  # filled block by block: read at once, the whole would be held twice
     with archive.open(member) as file:
-        return file.read(member.file_size)
+        while block := file.read(2**20):
+            content += block
+    return content
 
 
 def _json(archive: zipfile.ZipFile, whole: Mapping[str, zipfile.ZipInfo], name: str, limits: Limits) -> Any:
@@ -102,7 +107,8 @@ def _json(archive: zipfile.ZipFile, whole: Mapping[str, zipfile.ZipInfo], name: 
 
 def _tensors(archive: zipfile.ZipFile, whole: Mapping[str, zipfile.ZipInfo], folder: str, config: Any) -> dict[str, Tensor]:
     found = Payloads.model_validate(config).config
-    files = {each.path_name: _payload(archive, whole[folder + each.path_name]) for each in found.values()}
+    paths = dict.fromkeys(each.path_name for each in found.values())
+    files = {path: _payload(archive, whole[folder + path]) for path in paths}
     return {name: stored_tensor(files[each.path_name], each.tensor_meta) for name, each in found.items()}
 
 
@@ -155,15 +161,16 @@ def _is_plain_context(text: str | None) -> bool:
     return found is None or (isinstance(found, list) and all(isinstance(k, str) and _WORD.fullmatch(k) for k in found))
 
 
-def _check_sample(payload: bytes, limits: Limits) -> None:
+def _check_sample(payload: bytearray, limits: Limits) -> None:
     """Raise ValueError unless the sample inputs, which are not needed and not opened, are tensors alone."""
     problem = "sample inputs that are more than tensors"
-    if not zipfile.is_zipfile(io.BytesIO(payload)):
+    if not zipfile.is_zipfile(io.BytesIO(payload)) or payload.count(b"PK\1\2") > limits.entries:
         raise ValueError(problem)
     with zipfile.ZipFile(io.BytesIO(payload)) as archive:
         check_unpacked(sum(member.file_size for member in archive.infolist()), len(payload), limits)
         pickles = [name for name in archive.namelist() if name.endswith(".pkl")]
-        if len(pickles) != 1 or any(name.endswith(".py") for name in archive.namelist()):
+        code = any(name.endswith(".py") for name in archive.namelist())
+        if len(pickles) != 1 or code or archive.getinfo(pickles[0]).file_size > _MOST_PICKLED:
             raise ValueError(problem)
         for opcode, found, _ in pickletools.genops(archive.read(pickles[0])):
             named = opcode.name in ("GLOBAL", "INST")
