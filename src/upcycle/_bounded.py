@@ -1,9 +1,11 @@
 """Files that others may have made, read within limits: a small file must not be able to fill the memory."""
 
+import csv
 import io
 import json
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,7 @@ class Limits:
         text_mb: size of a JSON file, in MB; parsed values take up to 30 times as much.
         yaml_kb: size of a YAML file, in kB.
         entries: files in one archive.
+        rows: of a table; a row of one letter takes 100 times its size. Large tables may have one for every 20 bytes.
     """
 
     unpacked_mb: float = 200
@@ -28,6 +31,7 @@ class Limits:
     text_mb: float = 8
     yaml_kb: float = 256
     entries: int = 10_000
+    rows: int = 1_000_000
 
     def allowed(self, packed: int) -> float:
         """Bytes that a file of `packed` bytes may unpack to."""
@@ -74,7 +78,7 @@ def read_json(path: Path, limits: Limits = DEFAULT) -> Any:
         return parse_json(file.read(int(limits.text_mb * 2**20) + 1), limits)
 
 
-def parse_json(content: bytes, limits: Limits = DEFAULT) -> Any:
+def parse_json(content: bytes | bytearray, limits: Limits = DEFAULT) -> Any:
     """The value in `content`. Raises ValueError, with few words, for no JSON or too much of it."""
     if len(content) > limits.text_mb * 2**20:
         raise TooLarge(f"more than {limits.text_mb:g} MB of JSON")
@@ -82,6 +86,17 @@ def parse_json(content: bytes, limits: Limits = DEFAULT) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
+
+
+def csv_rows(text: str, delimiter: str, limits: Limits = DEFAULT) -> Iterator[list[str]]:
+    """Rows of cells, stripped of spaces; no blank lines. Raises csv.Error, and TooLarge for more than `limits` allow."""
+    most = max(limits.rows, len(text) // 20)
+    for k, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)):
+        if k >= most:
+            raise TooLarge(f"more than {most:,} rows of next to nothing")
+        cells = [cell.strip() for cell in row]
+        if cells not in ([], [""]):
+            yield cells
 
 
 _DEEPEST = 20  # settings are three levels deep; PyYAML takes minutes for thousands of open brackets

@@ -27,15 +27,15 @@ class NotPlainArrays(ValueError):
 
 
 def read_arrays(
-    path: Path, wanted: Callable[[str], bool] = lambda _: True, limits: Limits = DEFAULT
+    path: Path, wanted: Callable[[str], bool] = lambda _: True, limits: Limits = DEFAULT, *, numbers: bool = False
 ) -> tuple[Mapping[str, np.ndarray], tuple[str, ...]]:
-    """The arrays of `path` whose names are `wanted`, and the names of all.
+    """The arrays of `path` whose names are `wanted`, and the names of all. `numbers` says that they will be made float64.
 
     Raises NotPlainArrays for anything else than plain arrays, or for more of them than `limits` allow.
     """
     try:
         with opened(path) as handle:  # opened here, as NumPy leaves its own handle open when the archive is damaged
-            names = _checked(handle, path, wanted, limits)
+            names = _checked(handle, path, wanted, limits, numbers)
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
                 return {name: _array(file, name) for name in names if wanted(name)}, names
@@ -45,7 +45,7 @@ def read_arrays(
         raise NotPlainArrays(f"a damaged or foreign file ({one_line(error)})") from None
 
 
-def _checked(handle: IO[bytes], path: Path, wanted: Callable[[str], bool], limits: Limits) -> tuple[str, ...]:
+def _checked(handle: IO[bytes], path: Path, wanted: Callable[[str], bool], limits: Limits, numbers: bool) -> tuple[str, ...]:
     """Names of the arrays in the archive. Raises before anything is unpacked that is too large or lies about its size.
 
     NumPy allocates what an array's header claims before it reads the first byte.
@@ -58,8 +58,9 @@ def _checked(handle: IO[bytes], path: Path, wanted: Callable[[str], bool], limit
             raise TooLarge(f"{len(members):,} entries, more than {limits.entries:,}")
         chosen = [member for member in members if wanted(_name(member))]
         check_unpacked(sum(member.file_size for member in chosen), path.stat().st_size, limits)
-        for member in chosen:
-            check_header(archive, member)
+        sizes = [check_header(archive, member) for member in chosen]
+        if numbers:
+            check_unpacked(sum(map(at_work, sizes)), path.stat().st_size, limits)
     return tuple(map(_name, members))
 
 
@@ -72,8 +73,17 @@ def _name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-def check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Raise NotPlainArrays for a member that is no array of plain values, and ValueError for one that lies about its size."""
+Size = tuple[int, int]  # how many values, and bytes of each
+
+
+def at_work(size: Size) -> int:
+    """Bytes that an array takes while it is worked on as numbers of 64 bits, of which there is a copy at times."""
+    count, each = size
+    return 2 * count * max(each, 8)
+
+
+def check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Size:
+    """The size of an array. Raises NotPlainArrays for what is none of plain values, and ValueError for a size that is a lie."""
     with archive.open(member) as file:
         header = _npy_header(file)
         if header is None:
@@ -83,6 +93,7 @@ def check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
             raise NotPlainArrays(f"Python objects in {_name(member)}, which would run code")
         if math.prod(shape) * dtype.itemsize + file.tell() != member.file_size:
             raise ValueError(f"{member.filename} does not hold the array it claims")
+        return math.prod(shape), dtype.itemsize
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]] | None:

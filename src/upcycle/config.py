@@ -36,7 +36,9 @@ class DataConfig(Section):
     plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="plane in which NIfTI volumes are cut")
     slices: int = Field(1, ge=0, description="evenly spaced slices of a volume, or frames of a DICOM file; 0 uses all")
     slice_share: float = Field(0.5, gt=0, le=1, description="central share of a volume from which slices are taken")
-    unpacked_mb: float = Field(200, gt=0, description="MB of pixels to which compressed files may always unpack")
+    unpacked_mb: float = Field(
+        200, gt=0, description="MB to which compressed files may always unpack, as they are held while they are read"
+    )
     unpacked_ratio: float = Field(
         40, ge=1, description="large files may unpack to this multiple of their size, less data.unpacked_mb"
     )

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 MOST_NODES: Final = 20_000
-_MOST_BYTES = 2**31  # of all intermediate results that are held at a time, for one image
-_MOST_PARTS = 1_024  # that one operator may cut a tensor into
+_MOST_BYTES, _MOST_PARTS = 2**31, 1_024  # of intermediate results held at a time for one image, and of a tensor that is cut
 _CUT: Final = frozenset({"chunk", "split", "split_with_sizes", "unbind"})
 
 # What classifiers are made of. Nothing here reads a file, looks anything up, or touches memory that is not its own.
@@ -175,7 +174,7 @@ class Program:
 
 
 def stored_tensor(payload: bytearray, meta: TensorMeta) -> Tensor:
-    """The tensor in `payload`, whose bytes it shares with others. Raises ValueError or RuntimeError where it is larger than those."""
+    """The tensor in `payload`, whose bytes others may share. Raises ValueError or RuntimeError where it needs more of them."""
     sizes, strides, offset = _ints(meta.sizes), _ints(meta.strides), _int(meta.storage_offset)
     dtype = _DTYPES[meta.dtype]
     if min([*sizes, *strides, offset]) < 0 or math.prod(sizes) * dtype.itemsize > len(payload):
@@ -279,10 +278,9 @@ def _in_few_parts(work: Any) -> Callable[..., Any]:
 
 def _parts(side: int, how: tuple[str, Any] = ("split_size", 1)) -> int:
     """How many parts a side is cut into: by the number of parts, by their size, or by a list of their sizes."""
-    name, value = how
-    if isinstance(value, list):
-        return len(value)
-    return min(side, value) if name == "chunks" else -(-side // max(value, 1))
+    if isinstance(how[1], list):
+        return len(how[1])
+    return min(side, int(how[1])) if how[0] == "chunks" else -(-side // max(int(how[1]), 1))
 
 
 def _on_numbers(work: Callable[..., Any]) -> Callable[..., Any]:

@@ -407,3 +407,65 @@ def test_patients_of_a_label_table_replace_those_of_the_files(tmp_path: Path) ->
     dataset = load(tmp_path)
     assert sum(len(np.unique(split.groups)) for split in dataset.splits().values()) == 10
     assert any("labels.csv replaced" in note for note in dataset.notes)
+
+
+def with_element(path: Path, group: int, element: int, kind: bytes, value: bytes) -> None:
+    """Put an element in front of the pixels."""
+    content = path.read_bytes()
+    place = content.index(b"\xe0\x7f\x10\x00")
+    made = struct.pack("<HH2sHI", group, element, kind, 0, len(value)) + value
+    path.write_bytes(content[:place] + made + content[place:])
+
+
+ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "value", "said"),
+    [
+        ((0x28, 0x1050), b"UN", b"1\\" * 50_000 + b"1 ", "100,002 bytes of WindowCenter"),
+        ((0x10, 0x20), b"UN", b"1\\" * 50_000 + b"1 ", "100,002 bytes of PatientID"),
+        ((0x28, 0x3010), b"SQ", ITEM * 60_000, "more than 50,000 items"),
+        ((0x8, 0x1140), b"SQ", ITEM * 60_000, "more than 50,000 items"),
+    ],
+)
+def test_values_that_would_become_a_million_objects_are_refused(
+    place: tuple[int, int], kind: bytes, value: bytes, said: str, tmp_path: Path
+) -> None:
+    root = study(tmp_path)
+    with_element(root / "a" / "000.dcm", *place, kind, value)
+    refused(root, said)
+
+
+def test_a_bomb_behind_a_long_header_of_its_own_is_refused(tmp_path: Path) -> None:
+    """The name of the packing may stand behind any number of other bytes, and the length of the header may be a lie."""
+    import zlib
+
+    root = study(tmp_path)
+    path = root / "a" / "000.dcm"
+    content = path.read_bytes()
+    start = content.index(b"\x08\0\x16\0")  # the first element of the data set
+    header = struct.pack("<HH2sHI", 2, 1, b"OB", 0, 100_000) + bytes(100_000)
+    for element, name in ((2, b"1.2.840.10008.5.1.4.1.1.7\0"), (3, b"1.2.34"), (16, b"1.2.840.10008.1.2.1.99")):
+        header += struct.pack("<HH2sH", 2, element, b"UI", len(name)) + name
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    more = struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 240_000_000)
+    packed = (
+        packer.compress(content[start:] + more) + b"".join(packer.compress(bytes(10**7)) for _ in range(24)) + packer.flush()
+    )
+    path.write_bytes(content[:132] + struct.pack("<HH2sHI", 2, 0, b"UL", 4, 20) + header + packed)
+    refused(root, "deflated to a fraction")
+
+
+def test_packed_pixels_that_are_far_more_than_their_image_are_refused(tmp_path: Path) -> None:
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import RLELossless
+
+    root = study(tmp_path)
+    path = root / "a" / "000.dcm"
+    file = pydicom.dcmread(path)
+    file.file_meta.TransferSyntaxUID = RLELossless
+    file.PixelData = encapsulate([struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\0" * 600_000])
+    file["PixelData"].is_undefined_length = True
+    file.save_as(path)
+    refused(root, "packed bytes of 64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,34 @@ def test_volume_that_packs_like_a_bomb_is_refused(tmp_path: Path) -> None:
     root = scans(tmp_path)
     claim(root / "ill" / "bomb.nii.gz", (600, 600, 600), bytes(1000))
     refused(root, "looks like a bomb")
+
+
+def noted(path: Path, mark: str, length: int, *, kind: int = 6) -> None:
+    """A volume with a note behind its header that claims `length` bytes, in either order of bytes."""
+    header = nibabel.Nifti1Header(endianness=mark)
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape((12, 12, 12))
+    header["vox_offset"] = 352 + max(length, 32)
+    header["magic"] = b"n+1"
+    notes = struct.pack(f"{mark}ii", length, kind) + bytes(24)
+    content = header.binaryblock + b"\1\0\0\0" + notes + np.arange(12**3, dtype=np.uint8).tobytes()
+    path.write_bytes(gzip.compress(content))
+
+
+@pytest.mark.parametrize("mark", ["<", ">"])
+@pytest.mark.parametrize("length", [1_600_000_000, 2**23 + 16, 0, 4, -16])
+def test_notes_behind_a_header_are_not_unpacked_without_end(mark: str, length: int, tmp_path: Path) -> None:
+    """The parser reads a note whole, and the whole file where a note claims less than nothing."""
+    root = scans(tmp_path)
+    noted(root / "ill" / "bomb.nii.gz", mark, length)
+    refused(root, "bytes behind the header")
+
+
+@pytest.mark.parametrize("mark", ["<", ">"])
+def test_a_volume_with_notes_of_a_usual_length_is_read(mark: str, tmp_path: Path) -> None:
+    root = scans(tmp_path)
+    noted(root / "ill" / "more.nii.gz", mark, 32)
+    assert sum(map(len, load(root).splits().values())) == 41
 
 
 def test_volumes_that_are_empty_nearly_everywhere_are_shown(tmp_path: Path) -> None:

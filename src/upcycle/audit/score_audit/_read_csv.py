@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from upcycle._bounded import Limits, one_line
+from upcycle._bounded import Limits, csv_rows, one_line
 from upcycle.errors import AuditInputError, printable
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt")
@@ -43,13 +45,14 @@ def _cells(path: Path, limits: Limits) -> tuple[list[str], list[list[str]]]:
     try:
         if path.stat().st_size > limits.allowed(0):
             raise ValueError(f"more than {limits.allowed(0) / 2**20:.0f} MB")
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        lines = lines[1:] if lines and lines[0].lower().startswith("sep=") else lines  # which Excel writes and hides
-        if len(lines) < 2:
+        text = re.sub(
+            r"\Asep=.*\n\s*", "", path.read_text(encoding="utf-8-sig").lstrip(), flags=re.IGNORECASE
+        )  # Excel's, hidden
+        mark = max(",;\t", key=next(io.StringIO(text), "").count)
+        header, *rows = [*csv_rows(text, mark, limits)] or [[]]
+        if not rows:
             raise ValueError("no rows")
-        mark = max(",;\t", key=lines[0].count)
-        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=mark)]
-        twice = sorted({name for name in header if name and header.count(name) > 1})
+        twice = sorted(name for name, times in Counter(header).items() if name and times > 1)
         odd = [k for k, row in enumerate(rows, 1) if len(row) != len(header)]
         if twice or odd:
             reason = f"{', '.join(twice)} twice" if twice else f"{len(rows[odd[0] - 1])} cells in row {odd[0]}"
@@ -83,7 +86,7 @@ _Kind = tuple[str, Callable[[str], Any], Any]  # what a cell must be, its value 
 _NUMBERS: Final[_Kind] = ("finite numbers", _finite, np.float64)
 _KINDS: Final[dict[str, _Kind]] = {
     **dict.fromkeys(("member", "members"), ("1 or 0, true or false, yes or no", lambda c: _FLAGS.get(c.casefold()), bool)),
-    **dict.fromkeys(("groups", "ids"), ("something", lambda c: c or None, np.str_)),
+    **dict.fromkeys(("groups", "ids"), ("something", lambda c: c or None, object)),
     "labels": ("whole numbers", _whole, np.int64),
 }
 

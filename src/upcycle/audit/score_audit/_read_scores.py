@@ -89,7 +89,7 @@ def _load(path: Path, limits: Limits) -> dict[str, np.ndarray]:
     if path.suffix.lower() in SUFFIXES:
         return dict(read_score_table(path, limits))
     try:
-        return dict(read_arrays(path, limits=limits)[0])
+        return dict(read_arrays(path, limits=limits, numbers=True)[0])
     except NotPlainArrays as error:
         raise AuditInputError(
             f"scores must be an .npz of plain arrays, or a .csv. Got {path.name}: {error}. Save them by numpy.savez, or as CSV."

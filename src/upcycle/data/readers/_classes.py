@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -33,14 +34,15 @@ def check_class_names(names: Sequence[str], findings: Findings) -> None:
         got = shown(name.encode("utf-8", "backslashreplace").decode() for name in bad)
         findings.problem("class names", "printable text in UTF-8", got, "Rename them.")
     if len(set(names)) < len(names):
-        twice = [name for k, name in enumerate(names) if name in names[:k]]
+        twice = [name for name, times in Counter(names).items() if times > 1]
         findings.problem("class names", "all different", f"{shown(twice)} twice", "Rename or merge them.")
     blank = [name for name in names if name.casefold() in EMPTY]
     if blank:
         got = shown(map(repr, blank))
         findings.problem("class names", "filled in", f"{got}, as tables have it for nothing", "Fill in or remove those rows.")
     plain = {name: _plain(name) for name in names}
-    if odd := [name for name in plain if list(plain.values()).count(plain[name]) > 1]:
+    alike = Counter(plain.values())
+    if odd := [name for name in plain if alike[plain[name]] > 1]:
         findings.note(f"names of classes differ in case, spaces or marks only: {shown(odd)}")
     if copies := [name for name in names if (told := _COPY.fullmatch(name)) and (told[1] or told[2]) in names]:
         findings.note(f"names of classes look like those of copies of others, and count as classes: {shown(copies)}")
@@ -128,5 +130,6 @@ def _renumbered(split: RawSplit, names: Sequence[str], every: Sequence[str], fin
         got = f"{outside.ravel()[0]} for {len(names)} names"
         findings.problem(f"{split.name} labels", "numbers of its class names", got, "Number the classes 0, 1, 2 ...")
         return labels
-    numbers: np.ndarray = np.array([every.index(name) for name in names], np.int64)
+    places = {name: place for place, name in enumerate(every)}
+    numbers: np.ndarray = np.array([places[name] for name in names], np.int64)
     return np.asarray(numbers[labels])

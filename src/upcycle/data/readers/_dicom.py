@@ -5,7 +5,6 @@ Only the elements in `_TAGS` are parsed; of these the patient's id becomes a num
 
 import textwrap
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,6 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from upcycle._bounded import Limits
+from upcycle.data.readers._dicom_bounds import check_before_parsing, check_packed, check_values
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
@@ -20,7 +20,6 @@ from upcycle.data.readers._picture import MAX_PIXELS, Unreadable
 from upcycle.data.readers._raw import RawImages, Source
 
 _T = TypeVar("_T")
-_DEFLATED = b"1.2.840.10008.1.2.1.99"  # and its relatives, whose names begin so (PS3.5, A.5)
 _BYTES_AT_WORK = 24  # per pixel: as stored, as values, in its window; float64 the last two
 
 _TAGS = (
@@ -93,8 +92,9 @@ def _reason(error: Exception) -> str:
 def _parsed(path: str, limits: Limits) -> Any:
     from pydicom import dcmread
 
-    _check_deflated(path, limits)
+    check_before_parsing(path, limits)
     dataset = dcmread(path, specific_tags=list(_TAGS))
+    check_values(dataset, _TAGS)
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         raise Unreadable("float pixels")
     if "PixelData" not in dataset:
@@ -105,6 +105,7 @@ def _parsed(path: str, limits: Limits) -> Any:
         raise Unreadable("an enhanced multi-frame object, save one file per slice")
     if not 0 < int(dataset.Rows) * int(dataset.Columns) <= MAX_PIXELS:
         raise Unreadable(f"{dataset.Rows} x {dataset.Columns} pixels")
+    check_packed(dataset)
     return dataset
 
 
@@ -118,22 +119,6 @@ def _check_pixels(dataset: Any, path: str, source: Source) -> None:
 
 def _count(dataset: Any) -> int:
     return int(dataset.get("NumberOfFrames", 1) or 1)
-
-
-def _check_deflated(path: str, limits: Limits) -> None:
-    """Raise Unreadable for a deflated data set that unpacks to more than it may: the parser unpacks it whole."""
-    with Path(path).open("rb") as file:
-        head = file.read(2**16)
-        if _DEFLATED not in head:
-            return
-        file.seek(144 + int.from_bytes(head[140:144], "little"))  # behind the group of the file's own facts (PS3.10, 7.1)
-        unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), limits.allowed(Path(path).stat().st_size)
-        while block := file.read(2**16):
-            while block and left > 0:
-                left -= len(unpacker.decompress(block, 2**20))
-                block = unpacker.unconsumed_tail
-            if left <= 0:
-                raise Unreadable("deflated to a fraction of its size, as bombs are")
 
 
 def _owner(dataset: Any) -> tuple[str, str] | None:

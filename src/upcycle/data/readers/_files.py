@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from upcycle._bounded import opened
-from upcycle._npz import DAMAGED, NotPlainArrays, check_header
+from upcycle._npz import DAMAGED, NotPlainArrays, at_work, check_header
 from upcycle.data.readers._npz_keys import Role, npz_roles
-from upcycle.data.readers._raw import Findings, RawImages, RawSplit, Source, shown
+from upcycle.data.readers._raw import COPIES, Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS
 from upcycle.errors import DataError, printable
 
@@ -28,10 +29,12 @@ def read_npz(source: Source) -> RawImages:
                 raise ValueError("not a zip archive")
             with zipfile.ZipFile(handle) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
-                if twice := sorted({name for name in names if names.count(name) > 1}):
+                if len(names) > source.limits.entries:
+                    raise ValueError(f"{len(names):,} entries, more than {source.limits.entries:,}")
+                if twice := sorted(name for name, times in Counter(names).items() if times > 1):
                     raise ValueError(f"{shown(twice)} is in it twice")
                 roles = npz_roles(names, findings)
-                _refuse_bomb(archive, source, set(roles.values()))
+                _refuse_bomb(archive, source, {key: part for (_, part), key in roles.items()})
             handle.seek(0)
             with np.load(handle, allow_pickle=False) as file:
                 keys = list(file.files)
@@ -52,7 +55,7 @@ def npz_images(source: Source) -> np.ndarray:
         with opened(path) as handle, zipfile.ZipFile(handle) as archive:
             keys = [entry.filename.removesuffix(".npy") for entry in archive.infolist()]
             found = [key for (_, part), key in npz_roles(keys, Findings()).items() if part == "images"]
-            _refuse_bomb(archive, source, set(found))
+            _refuse_bomb(archive, source, dict.fromkeys(found, "images"))
             if len(found) == 1:
                 handle.seek(0)
                 with np.load(handle, allow_pickle=False) as file:
@@ -70,12 +73,14 @@ def _damaged(path: Path, error: BaseException) -> str:
     return f"{path} must be a readable .npz. Got a damaged or foreign file ({reason}). Copy it again."
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, source: Source, keys: set[str]) -> None:
-    """Raise DataError before anything is unpacked that is far larger than its file, ValueError for what is no plain array."""
-    members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in keys]
-    source.check_unpacked(sum(m.file_size for m in members), source.path.stat().st_size)
-    for member in members:
-        check_header(archive, member)
+def _refuse_bomb(archive: zipfile.ZipFile, source: Source, parts: dict[str, str]) -> None:
+    """Raise DataError before anything is unpacked that is far larger than its file, ValueError for what is no plain array.
+    `parts` is key -> images, labels or owners of the arrays that will be read."""
+    members = {m: part for m in archive.infolist() if (part := parts.get(m.filename.removesuffix(".npy")))}
+    packed = source.path.stat().st_size
+    source.check_unpacked(sum(m.file_size for m in members), packed, copies=COPIES)
+    sizes = [(check_header(archive, member), part) for member, part in members.items()]
+    source.check_unpacked(sum(at_work(size) for size, part in sizes if part != "images"), packed)
 
 
 def _npz_split(arrays: dict[Role, np.ndarray], split: str, roles: dict[Role, str], findings: Findings) -> RawSplit | None:

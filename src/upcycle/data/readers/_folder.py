@@ -81,7 +81,7 @@ def _grouped(splits: list[RawSplit], entries: list[Entry], owned: bool, shelf: _
         owner = {entry.name: entry.owner for entry in entries}
         if shelf.named:
             findings.note("the patients of labels.csv replaced those that the files name")
-        return [replace(split, groups=np.array([owner[name] for name in split.names or ()], np.str_)) for split in splits]
+        return [replace(split, groups=np.array([owner[name] for name in split.names or ()], object)) for split in splits]
     if not shelf.named:
         if shelf.kind.kind == "scan" and entries:
             findings.note("no file names a patient: images were not grouped")

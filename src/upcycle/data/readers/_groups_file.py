@@ -90,7 +90,7 @@ def owners_of(ids: list[str], groups: Owners, findings: Findings) -> np.ndarray:
     surplus = len(given) - sum(1 for key in given if key in found or names.find(key))
     if surplus:
         findings.note(f"{surplus} rows of the groups file name no image of the data")
-    return np.array([min(found.get(name, {name})) or name for name in ids], dtype=np.str_)
+    return np.array([min(found.get(name, {name})) or name for name in ids], dtype=object)
 
 
 def owned(raws: Sequence[RawSplit], groups: Owners, findings: Findings) -> list[RawSplit]:

@@ -2,11 +2,14 @@
 
 import contextlib
 import gzip
+import io
 import logging
 import math
+import struct
 import textwrap
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +25,37 @@ from upcycle.errors import DataError
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of a volume turned to right, anterior, superior
 _BYTES_AT_WORK = 12  # per voxel: the volume, turned, and as shares, each float32
 _MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
+
+
+_MOST_NOTES = 2**23  # bytes behind the header, which usually hold a protocol
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A header of `size` bytes: where it says how many axes there are, and where the pixels begin."""
+
+    size: int
+    axes: tuple[int, str]
+    pixels: tuple[int, str]
+
+    def fits(self, head: bytes, mark: str) -> bool:
+        """Whether `head` is one, its numbers in the order of bytes that `mark` stands for."""
+        return (
+            len(head) >= self.size
+            and self._read(head, mark, (0, "i")) == self.size
+            and 1 <= self._read(head, mark, self.axes) <= 7
+        )
+
+    def offset_of_pixels(self, head: bytes, mark: str) -> int:
+        found = self._read(head, mark, self.pixels)
+        return int(found) if math.isfinite(found) else 0
+
+    def _read(self, head: bytes, mark: str, field: tuple[int, str]) -> float:
+        place, kind = field
+        return float(struct.unpack_from(mark + kind, head, place)[0])
+
+
+_HEADS = (_Head(348, (40, "h"), (108, "f")), _Head(540, (16, "q"), (168, "q")))
 
 
 def read_nifti(source: Source) -> RawImages:
@@ -67,6 +101,7 @@ def _volume(path: Path, source: Source) -> np.ndarray:
     """float32 (x, y, z), axes turned to right, anterior, superior."""
     nibabel: Any = need("nibabel", "medical", "NIfTI files")
     _check_suffix(path)
+    _check_extensions(path)
     image = nibabel.load(path)
     shape = tuple(int(n) for n in image.shape)
     if len(shape) == 4 and shape[3] == 1:
@@ -101,6 +136,27 @@ def _check_suffix(path: Path) -> None:
 
 def _is_packed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
+
+
+def _check_extensions(path: Path) -> None:
+    """Raise Unreadable where the notes behind the header are longer than notes are, or claim it: the parser reads each of them
+    whole, and of a packed file that may be gigabytes (NIfTI-1 and -2, "extended header")."""
+    with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
+        head = file.read(_HEADS[1].size)
+        kind = next((kind for kind in _HEADS for mark in "<>" if kind.fits(head, mark)), None)
+        if kind is None:
+            raise Unreadable("a header of no NIfTI volume")
+        mark = "<" if kind.fits(head, "<") else ">"
+        file.seek(kind.size)
+        if file.read(4)[:1] in (b"", b"\0"):
+            return
+        left = min(kind.offset_of_pixels(head, mark) - kind.size - 4, _MOST_NOTES + 1)
+        while left >= 16:
+            (length,) = struct.unpack(f"{mark}i", file.read(4).ljust(4, b"\0"))
+            if not 8 <= length <= min(left, _MOST_NOTES):
+                raise Unreadable(f"notes of {length:,} bytes behind the header")
+            file.seek(length - 4, io.SEEK_CUR)
+            left -= length
 
 
 def _check_length(path: Path, claimed: int, source: Source) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from upcycle._bounded import Limits
 from upcycle.config import DataConfig
 from upcycle.data.readers._sketch import Sketch
 from upcycle.errors import DataError, printable
+
+COPIES: Final = 1.75  # by which all pixels of a set are counted: while they are cut into splits they are held more than once
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ class Source:
         """How far the files may unpack."""
         return Limits(unpacked_mb=self.settings.unpacked_mb, unpacked_ratio=self.settings.unpacked_ratio)
 
-    def check_unpacked(self, unpacked: int, packed: int) -> None:
-        """Raise DataError where files of `packed` bytes in all unpack to more than the settings allow."""
-        if unpacked > self.limits.allowed(packed):
+    def check_unpacked(self, unpacked: int, packed: int, *, copies: float = 1) -> None:
+        """Raise DataError where files of `packed` bytes in all unpack to more than the settings allow, `copies` times over."""
+        if copies * unpacked > self.limits.allowed(packed):
             got = f"{packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb"
             then = "Set data.side to make images smaller, or raise data.unpacked_mb where the memory suffices."
             raise DataError(f"{self.path} must be files of images. Got {got}. {then}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from upcycle.config import DataConfig
 from upcycle.data.readers._prepare import as_grey, as_rgb, prepared, shows_grey
-from upcycle.data.readers._raw import Findings, Source, shown
+from upcycle.data.readers._raw import COPIES, Findings, Source, shown
 from upcycle.data.readers._sketch import NeedsPixels, Sketch, digest, is_blank
 
 
@@ -40,8 +40,8 @@ class Pile:
         """`packed`: bytes of the file that it was unpacked from. Raises DataError where all unpack to more than they may."""
         image = prepared(image, self._settings.channels, self._settings.side)
         self._packed, self._unpacked = self._packed + packed, self._unpacked + image.nbytes
-        if self._unpacked > self._limits.allowed(self._packed):
-            self._source.check_unpacked(self._unpacked, self._packed)
+        if COPIES * self._unpacked > self._limits.allowed(self._packed):
+            self._source.check_unpacked(self._unpacked, self._packed, copies=COPIES)
         self._keep(image)
         self._kinds.append(_kind(image))
         self._names.append(name)

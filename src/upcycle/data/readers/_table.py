@@ -4,15 +4,18 @@ import csv
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from upcycle._bounded import TooLarge, csv_rows
 from upcycle.data.readers._raw import Findings, shown
 from upcycle.data.readers._split_names import words_of
 from upcycle.errors import DataError
 
 _MOST_BYTES = 256 * 2**20  # millions of rows; more is another file by mistake
+_MOST_COLUMNS = 2_000  # tables of clinics have hundreds
 FILE_WORDS = (
     *("file", "filename", "filepath", "path", "image", "img", "imagename", "imagefile", "imagepath", "imageid", "picture"),
     *("row", "name", "id"),
@@ -22,7 +25,7 @@ _NOTHING_SAID = {"", "unnamed", "index"}  # columns that tables get by themselve
 
 @dataclass(frozen=True)
 class Table:
-    """`header` and `rows` of cells without spaces at their ends, as many in each row as in the header."""
+    """`header` and `rows` of cells without spaces at their ends, at most as many in a row as in the header."""
 
     path: Path
     header: tuple[str, ...]
@@ -33,7 +36,7 @@ class Table:
         if column is None:
             return [""] * len(self.rows)
         place = self.header.index(column)
-        return [row[place] for row in self.rows]
+        return [row[place] if place < len(row) else "" for row in self.rows]
 
     def named(self, words: Sequence[str]) -> str | None:
         """The column whose name is one of `words`, the first of these that is there, in any spelling."""
@@ -56,12 +59,15 @@ def read_table(path: Path, what: str, columns: str, findings: Findings) -> Table
         if path.stat().st_size > _MOST_BYTES or not path.is_file():
             raise OSError
         text = re.sub(r"\Asep=.\r?\n", "", path.read_text(encoding="utf-8-sig"))  # which Excel writes and hides
-        first = next((line for line in text.splitlines() if line.strip()), "")
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first))
-        rows = [[cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row)]
+        rows = [row for row in csv_rows(text, _delimiter(next(io.StringIO(text.lstrip()), ""))) if any(row)]
+    except TooLarge as error:
+        raise DataError(f"{what} must be a CSV of whole rows. Got {path}: {error}. Remove what is not needed.") from None
     except (OSError, UnicodeError, csv.Error):
         advice = "Check the path, and save it as UTF-8."
         raise DataError(f"{what} must be a readable CSV in UTF-8 of less than 256 MB. Got {path}. {advice}") from None
+    if rows and len(rows[0]) > _MOST_COLUMNS:
+        got = f"{len(rows[0]):,} in {path}"
+        raise DataError(f"columns of {what} must number {_MOST_COLUMNS:,} or fewer. Got {got}. Keep those that are needed.")
     count = columns.count(",") + 1
     if len(rows) < 2 or len(rows[0]) < count:
         number = ("no", "one", "two", "three")[count]
@@ -76,16 +82,16 @@ def _delimiter(header: str) -> str:
 
 
 def _even(rows: list[list[str]], what: str, findings: Findings) -> list[list[str]]:
-    """Rows below the header, each as long: cells that are missing at the end are empty, surplus ones would be lost."""
+    """Rows below the header, none longer: cells that are missing at the end are empty, surplus ones would be lost."""
     width = len(rows[0])
     long = [k for k, row in enumerate(rows[1:], 2) if any(row[width:])]
     if long:
         got = f"{len(rows[long[0] - 1])} cells in row {long[0]} below {width} names ({len(long)} such rows)"
         findings.problem(f"rows of {what}", "as long as the header", got, "Quote cells that hold commas.")
-    twice = [name for k, name in enumerate(rows[0]) if name and name in rows[0][:k]]
+    twice = [name for name, times in Counter(rows[0]).items() if name and times > 1]
     if twice:
         findings.problem(f"columns of {what}", "of different names", f"{shown(twice)} twice", "Rename one.")
-    return [(row + [""] * width)[:width] for row in rows[1:]]
+    return [row[:width] if len(row) > width else row for row in rows[1:]]
 
 
 class FileNames:

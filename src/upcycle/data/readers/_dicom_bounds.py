@@ -1,0 +1,89 @@
+"""DICOM files that are small and take gigabytes: found before the parser or a decoder makes anything of them."""
+
+import zlib
+from pathlib import Path
+from typing import IO, Any, Final
+
+from upcycle._bounded import Limits
+from upcycle.data.readers._picture import Unreadable
+
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"  # PS3.5, A.5
+_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # begin an item of a sequence, 8 bytes that become an object of 1 kB
+_MOST_ITEMS: Final = 50_000
+_MOST_TEXT: Final = 2**12  # bytes of a value that is parsed into words or numbers, of which one is used
+_MOST_TABLE: Final = 2**20  # bytes of a lookup table, also inside a sequence
+_TABLES: Final = ("SQ", "OW", "OB", "OV", "UN")
+_LARGEST_FRAME: Final = 2**20  # packed bytes of a frame that may be more than a multiple of its pixels
+_BLOCK: Final = 2**20
+
+
+def check_before_parsing(path: str, limits: Limits) -> None:
+    """Raise Unreadable for a data set of too many items, or one that inflates to more than `limits` allow: the parser makes
+    an object of every item of some sequences, and inflates at once."""
+    from pydicom.filereader import read_dataset
+
+    items = _Items()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            items.count(block)
+        meta: Any = None
+        for implicit in (False, True):  # as the parser does it: the second for files of a wrong make
+            file.seek(132)
+            meta = read_dataset(file, implicit, True, stop_when=lambda tag, _, __: tag >> 16 != 2)
+            try:
+                for first in list(meta.elements())[:1]:
+                    meta[first.tag]
+                break
+            except NotImplementedError:
+                continue
+        if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
+            _check_inflated(file, limits.allowed(Path(path).stat().st_size))
+
+
+class _Items:
+    """Counts beginnings of items in blocks that follow each other; raises Unreadable at one too many."""
+
+    def __init__(self) -> None:
+        self._found, self._end = 0, b""
+
+    def count(self, block: bytes) -> None:
+        whole = self._end + block
+        self._found += max(whole.count(mark) for mark in _ITEMS)
+        self._end = whole[-3:]
+        if self._found > _MOST_ITEMS:
+            raise Unreadable(f"more than {_MOST_ITEMS:,} items in sequences")
+
+
+def _check_inflated(file: IO[bytes], left: float) -> None:
+    unpacker, items = zlib.decompressobj(-zlib.MAX_WBITS), _Items()
+    while block := file.read(2**16):
+        while block and left > 0:
+            found = unpacker.decompress(block, _BLOCK)
+            items.count(found)
+            left, block = left - len(found), unpacker.unconsumed_tail
+        if left <= 0:
+            raise Unreadable("deflated to a fraction of its size, as bombs are")
+
+
+def check_values(dataset: Any, names: tuple[str, ...]) -> None:
+    """Raise Unreadable for a value far longer than any that is needed, before it is turned into a million numbers."""
+    from pydicom.datadict import tag_for_keyword
+
+    for name in names:
+        tag = tag_for_keyword(name)
+        raw: Any = dataset.get_item(tag) if tag is not None and tag in dataset else None
+        value = getattr(raw, "value", None)
+        table = str(getattr(raw, "VR", "")) in _TABLES and name.endswith(("Data", "Sequence", "Table", "Lengths"))
+        if name != "PixelData" and isinstance(value, bytes) and len(value) > (_MOST_TABLE if table else _MOST_TEXT):
+            raise Unreadable(f"{len(value):,} bytes of {name}")
+
+
+def check_packed(dataset: Any) -> None:
+    """Raise Unreadable for packed pixels that are far more than those they would become: a decoder unpacks them whole."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    depth = int(dataset.get("SamplesPerPixel", 1)) * max(int(dataset.get("BitsAllocated", 8)) // 8, 1)
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    plain = int(dataset.Rows) * int(dataset.Columns) * depth
+    if len(dataset.PixelData) > frames * max(2 * plain, _LARGEST_FRAME):
+        raise Unreadable(f"{len(dataset.PixelData):,} packed bytes of {frames * plain:,}")
