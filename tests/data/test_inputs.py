@@ -1,5 +1,6 @@
 """What is given to predict: Pillow images as a viewer shows them, and what is no image in one line."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,11 @@ def test_pillow_images_are_prepared_as_a_viewer_shows_them() -> None:
         (np.ma.masked_greater(PIXELS, 200), "masked values"),
         ([[[1, 2], [3]]], "rows of different shapes"),
         ([Image.new("F", (12, 12))], "picture of 8 or 16 bits. Got float pixels in image 0"),
-        ([PIXELS[0], None], "Got shape .* in image 1"),
+        ([PIXELS[0], None], "Got NoneType as image 1"),
+        (PIXELS[0], "Got shape 12 x 12. Put one image into a list"),
+        (PIXELS[0][..., None], "Got shape 12 x 12 x 1. Put one image into a list"),
+        (np.stack([PIXELS[0]] * 3, 2), "Got shape 12 x 12 x 3. Put one image into a list"),
+        (np.array(3), r"Got shape \(\)\. Put one image into a list"),
     ],
 )
 def test_what_is_no_image_is_one_line(given: Any, says: str) -> None:
@@ -77,3 +82,10 @@ def test_pillow_images_are_not_taken_for_their_numbers_where_arrays_are_asked_fo
 def test_data_that_is_no_path_is_one_line(data: Any) -> None:
     with pytest.raises(DataError, match="data must be a path, or the name of a reader"):
         read(data, config=DataConfig(), seed=0)
+
+
+def test_links_to_nothing_in_a_folder_are_refused_and_not_left_unanswered(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"Got b\.png \(a link to nothing\)"):
+        prepare_images(tmp_path, BLOCK)

@@ -88,21 +88,49 @@ def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
     if isinstance(inputs, bytes | Mapping) or (not isinstance(inputs, Iterable | str | Path) and not _is_picture(inputs)):
         got = type(inputs).__name__
         raise DataError(f"input must be images, or paths of files. Got {got}. Give one array, or a list of paths or images.")
+    _refuse_one_image(inputs)
     for index, item in enumerate([inputs] if isinstance(inputs, str | Path) or _is_picture(inputs) else inputs):
         if not isinstance(item, str | Path):
-            yield f"image {index}", item if _is_picture(item) else plain_array(f"image {index}", item)
+            found = item if _is_picture(item) else plain_array(f"image {index}", item)
+            if not _is_picture(item) and found.ndim < 2:
+                got = f"{type(item).__name__} as image {index}"
+                raise DataError(f"every input must be an image or the path of one. Got {got}. Give arrays (h, w) or paths.")
+            yield f"image {index}", found
             continue
         path = Path(item)
         if path.is_dir():
             wanted = _FILES[block.kind].kind
-            files = [path / name for name in Walk(path).files("")]
+            files = [path / name for name in _readable(Walk(path))]
             yield from ((str(file), file) for file in files if kind_of_file(str(file)) == wanted)
         elif path.suffix.lower() == ".npz":
-            yield from (
-                (f"{path} row {row}", image) for row, image in enumerate(npz_images(Source(str(path), _settings(block))))
-            )
+            images = npz_images(Source(str(path), _settings(block)))
+            _refuse_one_image(images)
+            yield from ((f"{path} row {row}", image) for row, image in enumerate(images))
         else:
             yield str(path), path
+
+
+def _readable(walk: Walk) -> list[str]:
+    """The files of a folder. Raises DataError for what can be neither opened nor ruled out: its answer would be missing."""
+    names, findings = list(walk.files("")), Findings()
+    walk.report(findings)
+    if findings.problems:
+        raise DataError(*findings.problems)
+    return names
+
+
+def _refuse_one_image(inputs: Inputs) -> None:
+    """Raise DataError for an array that may be a single image: its rows would be answered as images of their own."""
+    shape = getattr(inputs, "shape", None)
+    if shape is None or (len(shape) in (3, 4) and not (len(shape) == 3 and shape[2] in (1, 3))) or _is_list_of_names(inputs):
+        return
+    got = f"shape {' x '.join(map(str, shape)) or '()'}"
+    raise DataError(f"an array must be of images, (n, h, w) or (n, h, w, channels). Got {got}. Put one image into a list.")
+
+
+def _is_list_of_names(inputs: Any) -> bool:
+    """Whether it is an array, or a column of a table, that holds names of files or images as objects."""
+    return len(inputs.shape) == 1 and getattr(inputs.dtype, "kind", "O") in "OU"
 
 
 def _is_picture(item: object) -> bool:
