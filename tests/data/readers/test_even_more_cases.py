@@ -79,6 +79,16 @@ def test_a_column_of_splits_is_known_by_its_cells(tmp_path: Path, coded: bool) -
     assert len(found.test) == 8 and "splits were read from column partition" in noted(found)
 
 
+def test_a_split_without_rows_is_said_and_left_out(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = _rows(0)
+    datasets.DatasetDict(train=rows, test=rows.select([])).save_to_disk(str(tmp_path / "d"))
+    assert "parts without a single row were not read: test" in noted(look(tmp_path / "d"))
+    rows.select([]).save_to_disk(str(tmp_path / "none"))
+    with pytest.raises(DataError, match="Got a data set without a single row"):
+        look(tmp_path / "none")
+
+
 # Classes and patients
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._bounded import read_json
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._owners import owner_column
@@ -160,10 +161,18 @@ def _tables(source: Source) -> Iterator[tuple[str, Any]]:
 
 
 def _saved(path: Path) -> Iterator[tuple[str, Any]]:
+    if not (path / "dataset_dict.json").is_file():
+        yield "all", _saved_part(path)
+        return
+    for name in read_json(path / "dataset_dict.json")["splits"]:
+        yield name, _saved_part(path / name)
+
+
+def _saved_part(path: Path) -> Any:
+    """A saved table; one without rows has no files, which the library cannot open."""
     from datasets import Dataset, load_from_disk
 
-    found = load_from_disk(str(path))
-    yield from [("all", found)] if isinstance(found, Dataset) else found.items()
+    return load_from_disk(str(path)) if read_json(path / "state.json")["_data_files"] else Dataset.from_dict({})
 
 
 def _hub(name: str) -> Iterator[tuple[str, Any]]:
