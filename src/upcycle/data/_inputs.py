@@ -120,7 +120,7 @@ def _readable(walk: Walk) -> list[str]:
 
 
 def _refuse_one_image(inputs: Inputs) -> None:
-    """Raise DataError for an array that may be a single image: its rows would be answered as images of their own."""
+    """Raise DataError for an array that may be a single image: each of its rows would be answered as an image."""
     shape = getattr(inputs, "shape", None)
     if shape is None or (len(shape) in (3, 4) and not (len(shape) == 3 and shape[2] in (1, 3))) or _is_list_of_names(inputs):
         return
