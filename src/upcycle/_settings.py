@@ -47,9 +47,9 @@ def with_settings(config: Config, values: Mapping[str, object]) -> Config:
     return changed
 
 
-def to_yaml(config: Config) -> str:
-    """YAML text of every setting."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+def to_yaml(config: Config, *without: str) -> str:
+    """YAML text of every setting, `without` some sections."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude=set(without)), sort_keys=False)
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -19,7 +19,7 @@ def test_the_reported_bound_exceeds_the_truth_in_at_most_one_of_twenty(case: tup
     _, truth, _, mechanism = case
     bounds = found(mechanism, BOUNDS["as a row of an audit reports it"], 500, FEW)
     assert np.mean(bounds > truth) <= 0.05 + 3 * (0.05 * 0.95 / FEW) ** 0.5
-    assert truth < 1 or np.median(bounds) > 0.1 * truth
+    assert truth < 2 or np.median(bounds) > 0.1 * truth
 
 
 def test_it_is_the_bound_that_stands_in_the_row_of_an_audit() -> None:

@@ -22,9 +22,12 @@ from upcycle.errors import ConfigError, UpcycleError, printable
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release in spite of the audit; the cards show the reason.")
 @click.option("--set", "overrides", multiple=True, metavar="gate.NAME=VALUE", help="Another budget; repeatable.")
+@click.option("--dossier", is_flag=True, help="Also write dossier.html, one page for whoever signs the release.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the student never answers some class.")
 @json_option
-def release(run: Path, formats: tuple[str, ...], overrides: tuple[str, ...], yes: bool, as_json: bool, **chosen: Any) -> None:
+def release(
+    run: Path, formats: tuple[str, ...], overrides: tuple[str, ...], dossier: bool, yes: bool, as_json: bool, **chosen: Any
+) -> None:
     """Write RUN/release again: student, synthetic set, cards, checksums.
 
     Refused if the audit is missing, INVALID or LEAKS, or over the budget of the settings gate.*. After INCONCLUSIVE it
@@ -39,7 +42,7 @@ def release(run: Path, formats: tuple[str, ...], overrides: tuple[str, ...], yes
 
     options = ReleaseOptions(formats=formats or ("npz",), **chosen)  # type: ignore[arg-type]  # checked there
     with contextlib.closing(make_display(sys.stderr if as_json else sys.stdout)) as display:
-        released = release_run(run, options, gate=_gate(overrides), display=display)
+        released = release_run(run, options, gate=_gate(overrides), dossier=dossier, display=display)
     if never:
         say(f"warning: {never}", err=True)
     if as_json:

@@ -9,9 +9,10 @@ from upcycle.release._program import load_program
 from upcycle.release._student import RESIDUAL, Predictions, Student, load_student, probabilities
 from upcycle.release._synthetic import image_hash, write_synthetic
 from upcycle.release._verify import WRONG_EXIT, Finding, Verification, verify_release
-from upcycle.release._write import Released, recover, replace_files, withhold, write_release
+from upcycle.release._write import DOSSIER, Released, recover, replace_files, withhold, write_release
 
 __all__ = [
+    "DOSSIER",
     "FORMATS",
     "PRIORS",
     "REMAKE",

@@ -23,22 +23,22 @@ from upcycle.release._student import WEIGHTS, write_facts, write_weights
 from upcycle.release._synthetic import write_synthetic
 
 REPORT: Final = "report.html"
-_OURS: Final = frozenset(
-    {"student", "synthetic", "audit.json", "README.txt", "MODEL_CARD.md", "DATA_CARD.md", CROISSANT, SBOM, SUMS, REPORT}
-)
+DOSSIER: Final = "dossier.html"
+_CARDS: Final = ("README.txt", "MODEL_CARD.md", "DATA_CARD.md")
+_OURS: Final = frozenset({"student", "synthetic", "audit.json", *_CARDS, CROISSANT, SBOM, SUMS, REPORT, DOSSIER})
 
 
 @dataclass(frozen=True)
 class Released:
-    """What left, in short: the verdict it left with, the number of files, draws left out as copies (None: no set), and the
-    student's forms: how far each is from it, and why others could not be made."""
+    """What left, in short."""
 
-    folder: Path
-    given: Permit
-    files: int
-    left_out: int | None
-    exports: Mapping[str, Comparison]
-    missing: Mapping[str, str]
+    folder: Path  # where it is
+    given: Permit  # the verdict it left with
+    files: int  # how many
+    left_out: int | None  # draws that were copies; None: no set
+    exports: Mapping[str, Comparison]  # the student's forms, and how far each is from it
+    missing: Mapping[str, str]  # why others could not be made
+    dossier: Path | None = None  # the page for whoever signs
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain data; `exports` is form -> largest difference of logits after loading it again,
@@ -53,6 +53,7 @@ class Released:
             "left_out": self.left_out,
             "exports": {name: found.max_abs_difference for name, found in self.exports.items()},
             "missing": dict(self.missing),
+            "dossier": None if self.dossier is None else str(self.dossier),
         }
 
     def lines(self) -> list[str]:
@@ -66,6 +67,7 @@ class Released:
             *[f"left out   {name}: {reason}" for name, reason in self.missing.items()],
             *copied,
             f"release    {self.files} files in {self.folder}, with cards and {SUMS}",
+            *([] if self.dossier is None else [f"dossier    {self.dossier}: read it, print it, sign it"]),
         ]
 
 
@@ -134,10 +136,10 @@ def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Put these files, name -> content, into the release and renew its checksums, all at once: a kill leaves the old release
-    or the whole new one."""
+    or the whole new one. A dossier, which was signed for other files, goes."""
     partial = folder.with_name(f"{folder.name}{PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(folder, partial, copy_function=_linked, ignore=shutil.ignore_patterns(SUMS, *contents))
+    shutil.copytree(folder, partial, copy_function=_linked, ignore=shutil.ignore_patterns(SUMS, DOSSIER, *contents))
     for name, content in contents.items():
         write_bytes(partial / name, content)
     write_checksums(partial)

@@ -2,6 +2,7 @@
 shadow pipelines of an audit."""
 
 from upcycle.report._compare_page import render_comparison
+from upcycle.report._dossier import Decision, render_dossier
 from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._metrics import Scores, roc_band, scores
 from upcycle.report._pipeline_page import render_pipeline_audit
@@ -9,6 +10,7 @@ from upcycle.report._run_page import render, write_reports
 from upcycle.report._words import Words, words
 
 __all__ = [
+    "Decision",
     "Energy",
     "Evidence",
     "Neighbours",
@@ -17,6 +19,7 @@ __all__ = [
     "Words",
     "render",
     "render_comparison",
+    "render_dossier",
     "render_pipeline_audit",
     "roc_band",
     "scores",

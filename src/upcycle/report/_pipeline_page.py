@@ -83,7 +83,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
         owned=leak_table(audit, owned=True),
         permutation=mappings(audit, "permutation"),
         sets=set_table(audit.get("sets")),
-        worst=_worst_table(audit),
+        worst=worst_table(audit),
         one_run=flat_table(audit.get("one_run")),
         controls=control_rows(audit),
         kinds=_kinds(control_rows(audit)),
@@ -179,7 +179,7 @@ def _kinds(controls: Sequence[ControlRow]) -> list[dict[str, Any]]:
     return found
 
 
-def _worst_table(audit: Mapping[str, Any]) -> FlatTable | None:
+def worst_table(audit: Mapping[str, Any]) -> FlatTable | None:
     """The worst record of the models for which it was measured."""
     found = [(name, worst_record(audit, name)) for name in ("student", "positive control")]
     rows = tuple(

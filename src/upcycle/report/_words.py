@@ -19,6 +19,7 @@ _RECORDS: Final[Mapping[str, str]] = {
     "canary, patient patch": "patients with a planted patch",
 }
 _CERTAIN: Final = 0.04  # adjusted p below which a row shows a leak
+_NO_LIMIT: Final = 0.995  # of right guesses, which rounds to all
 _PAIR: Final = "one used and one not,"
 _STANDARD: Final = 34  # pipelines of a standard audit, two of them without canaries
 
@@ -72,6 +73,8 @@ def worst_sentence(pipelines: Mapping[str, Any] | None) -> str:
     row = worst_record(pipelines)
     if row is None:
         return ""
+    if row["high"] >= _NO_LIMIT:
+        return f" {row['pairs']} pairs of pipelines are too few for a limit on single records."
     high, luck, one = 100 * row["high"], 100 * row["high_by_luck"], str(row.get("counted_in", "records")).removesuffix("s")
     return (
         f" Asked which of two models was given it, nobody can tell of any {one} more than {high:.0f} times in 100 by this "

@@ -38,7 +38,7 @@ def judged_files(bench: Bench) -> dict[str, str]:
     snapshot = tuned.sampler().snapshot
     weights = {name: sha256(bench.folder.weights(name)) for name in JUDGED}
     drawn = {} if snapshot is None else {"generator": _hash_of(bench, snapshot)}
-    return {**weights, **drawn, "settings": hashlib.sha256(to_yaml(_bound(tuned.config)).encode()).hexdigest()}
+    return {**weights, **drawn, "settings": hashlib.sha256(_bound(tuned.config).encode()).hexdigest()}
 
 
 def _hash_of(bench: Bench, snapshot: Snapshot) -> str:
@@ -49,9 +49,10 @@ def _hash_of(bench: Bench, snapshot: Snapshot) -> str:
     return hashlib.sha256(np.ascontiguousarray(drawn).data).hexdigest()
 
 
-def _bound(config: Config) -> Config:
-    """The settings without those that may change between two calls."""
-    return config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS})
+def _bound(config: Config) -> str:
+    """The settings, those that may change between two calls at their defaults; without the budget of a release, which changes
+    nothing of what was judged and which audits from before it do not have."""
+    return to_yaml(config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS}), "gate")
 
 
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ from upcycle.release import (
 from upcycle.runs.folder import RELEASE_OPTIONS, check_release, environment, public_facts, read_record, stage_records
 from upcycle.runs.stages._audit import judged_files
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._dossier import write_dossier
 from upcycle.runs.stages._gate import groups_of
 from upcycle.runs.stages._networks import student_config
 from upcycle.runs.stages._prepare import prepare
@@ -54,6 +55,7 @@ def release_run(
     options: ReleaseOptions | None = None,
     *,
     gate: Mapping[str, object] | None = None,
+    dossier: bool = False,
     display: Display | None = None,
     network: ClassifierFactory | None = None,
     generator: GeneratorFactory | None = None,
@@ -61,19 +63,24 @@ def release_run(
     """Make RUN/release again, as `options` say; an earlier release is replaced when the new one is whole.
 
     Raises RunFolderError for a folder without a finished student, ReleaseError where the audit is missing or says no and no
-    risk was accepted. `gate`: settings gate.* in place of the run's, by name. A run with a `network` or `generator` of the
-    user's needs them again.
+    risk was accepted. `gate`: settings gate.* in place of the run's, by name. `dossier`: also write the page for whoever signs,
+    in the private half where nothing may leave. A run with a `network` or `generator` of the user's needs them again.
     """
     options = options or ReleaseOptions()
     with prepare(None, Path(run), needs="student", display=display, network=network, generator=generator) as bench:
         bench = replace(bench, config=with_settings(bench.config, gate or {}))
         store = bench.folder.open_store()
-        permit(public_facts(bench.folder.private)[0], options.accept_risk, budget_of(bench, store))  # before any work
+        budget, audit = budget_of(bench, store), public_facts(bench.folder.private)[0]
+        if dossier and refusal(audit, budget) is not None and options.accept_risk is None:
+            bench.display.note(f"dossier: {write_dossier(bench, budget, None)}")
+        permit(audit, options.accept_risk, budget)  # before any work
         bench.display.stage("release", options.images)
         _keep(bench, options)
         released = _release(bench, store, options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
-        return released
+        if not dossier:
+            return released
+        return replace(released, dossier=write_dossier(bench, budget, options.accept_risk), files=released.files + 1)
 
 
 def release_stage(bench: Bench, store: Store) -> Facts:
