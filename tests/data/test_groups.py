@@ -106,7 +106,7 @@ def test_large_patients_are_cut_whole_or_the_split_asked_for(write_npz: Write) -
     four = load(write_npz(images=IMAGES, labels=np.arange(240) % 2, groups=np.arange(240) // 40))
     assert all(len(split) for split in four.splits().values())
     for groups in (np.zeros(240, int), np.arange(240) // 120):
-        refused(write_npz(images=IMAGES, labels=np.arange(240) // 120, groups=groups), "Give a test split or finer groups")
+        refused(write_npz(images=IMAGES, labels=np.arange(240) // 120, groups=groups), "Add patients, or give a test split")
 
 
 def test_a_class_in_one_patient_only_stays_in_train(write_npz: Write) -> None:
