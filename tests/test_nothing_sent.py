@@ -183,7 +183,7 @@ def slow_ones(at: dict[str, str]) -> list[list[str]]:
         ["run", at["data"], "--out", at["run"], *SMOKE, "--evidence", "none"],
         ["audit", at["run"], "--budget", "quick", "--jobs", "1"],
         ["study", at["data"], "--seeds", "1", "--out", at["study"], *SMOKE],
-        ["frontier", at["data"], "--out", at["frontier"], "--pipelines", "2", "--jobs", "1", *SMOKE],
+        ["frontier", at["data"], "--out", at["frontier"], "--pipelines", "4", "--jobs", "1", *SMOKE],
         ["demo", "--out", at["demo"], *SETS],
         ["audit-selftest"],
     ]
