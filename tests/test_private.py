@@ -26,3 +26,12 @@ def test_a_link_in_a_run_changes_nobody_elses_file(tmp_path: Path) -> None:
     key.chmod(0o644)
     close_to_others(folder)
     assert stat.S_IMODE(key.stat().st_mode) == 0o644
+
+
+def test_a_release_that_is_itself_a_link_opens_nobody_elses_files(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    (keys / "key").touch(mode=0o600)
+    (tmp_path / "release").symlink_to(keys)
+    open_to_readers(tmp_path / "release", 0o022)
+    assert (stat.S_IMODE(keys.stat().st_mode), stat.S_IMODE((keys / "key").stat().st_mode)) == (0o700, 0o600)

@@ -60,7 +60,8 @@ def close_to_others(folder: Path) -> int:
 
 def open_to_readers(folder: Path, umask: int) -> None:
     """Give a folder that may leave, and all in it, the bits that `umask` leaves to new files. Not to what a link leads to."""
-    for path in (path for path in (folder, *folder.rglob("*")) if not path.is_symlink()):
+    found = () if folder.is_symlink() else (folder, *folder.rglob("*"))
+    for path in (path for path in found if not path.is_symlink()):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
