@@ -15,7 +15,8 @@ import yaml
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a file that others made is read. The defaults keep any file of 10 MB below 500 MB of memory.
+    """How much of a file that others made is read. The defaults are meant to keep a file of 10 MB below 500 MB
+    of memory; docs/log.md names the kinds of file that still take more.
 
     Attributes:
         unpacked_mb: what a compressed file may always unpack to, in MB (2^20 bytes).
