@@ -88,7 +88,7 @@ def test_a_stopped_and_a_killed_run_leave_nothing_behind_and_log_no_marker(tmp_p
     printed.append(third.finished())
     assert third.outside() == [], "after a kill and the next start"
     left = [path.relative_to(third.run).as_posix() for path in third.run.rglob("*")]
-    assert not [name for name in left if "partial" in name or "resume" in name or Path(name).parts[1:2] == ("work",)]
+    assert not [name for name in left if "partial" in name or "resume" in name or Path(name).parent.parts[1:2] == ("work",)]
     logged = "".join(printed) + "".join(
         path.read_text() for path in third.run.iterdir() if path.is_file() and path.suffix != ".lock"
     )

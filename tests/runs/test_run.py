@@ -207,7 +207,7 @@ def test_set_too_small_for_its_audit_is_refused_before_any_work(tmp_path: Path) 
     with pytest.raises(DataError, match="non-members for the audit must be at least 16"):
         run_dataset(dataset, tmp_path / "run", SMOKE)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(DataError, match="cut by whole groups"):
+    with pytest.raises(DataError, match="cut by whole patients"):
         run_dataset(from_arrays(*blobs(240), np.arange(240) // 80, config=SMOKE.data, seed=0), tmp_path / "run", SMOKE)
 
 
