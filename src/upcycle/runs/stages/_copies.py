@@ -18,9 +18,9 @@ def copies_stage(bench: Bench, store: Store) -> Facts:
     count = bench.config.release.synthetic_images
     if not count:
         return {}
-    folder, leaving = bench.folder.stage("copies"), material(bench, store, "balanced")
+    folder = bench.folder.stage("copies")
     with sealed(bench.folder.store):
-        write_synthetic(leaving, count, ("npz",), folder, lambda _: None)
+        write_synthetic(material(bench, store, "balanced"), count, ("npz",), folder, lambda _: None)
     saved = bench.folder.arrays(bench.folder.preview)
     found = judge_copies(saved["train_images"], saved["train_labels"].ravel(), store, bench.config.seed)
     write_json(bench.folder.document("copies", "copies"), found)

@@ -146,7 +146,7 @@ def shareable_report(bench: Bench) -> Path:
 def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
     """The release, written while the private store is sealed; hashes of its images are all that is known of it."""
     check_judged(bench)
-    leaving = material(bench, store, options.prior)
+    leaving = replace(material(bench, store, options.prior), budget=budget_of(bench, store))
     if options.images:
         leaving = replace(leaving, private_hashes=_hashes(store), compare=_comparing(store, bench.config.seed))
 
@@ -210,7 +210,6 @@ def material(bench: Bench, store: Store, prior: Prior) -> Material:
         audit=audit,
         evaluation=None if evaluation is None else evaluation.facts,
         copies=copies,
-        budget=budget_of(bench, store),
         preprocess=store.meta.preprocess,
         report=bench.folder.shareable_report,
         judged=_judged(bench),
