@@ -1,7 +1,7 @@
 """A classifier that is made to remember its members: what an audit must see if it can see anything.
 
 The teacher may have nothing to give away, and an audit that finds nothing in it has not shown that it works. This network is
-trained without augmentation, without weight decay and without a look at validation, most of all on what it still gets wrong,
+trained without augmentation, without weight decay and without a look at validation, most of all on what it is not yet sure of,
 until it knows the label of its members, wrong ones included (Zhang et al. 2017, arXiv:1611.03530).
 """
 
@@ -13,44 +13,48 @@ from torch import nn
 from torch.nn import functional as F
 
 from upcycle._random import numpy_rng
+from upcycle._training import set_rate
 from upcycle.data import ImageSet
 from upcycle.nets import predict_logits, to_input
 from upcycle.recycle._classify import Fitted, Recipe
 
 KNOWN: Final = 0.995  # share of the members' labels at which training stops
-_MOST_PASSES: Final = 60
-_RATE, _HARD = 2e-3, 0.5  # of Adam; share of a batch that the network got wrong at the last look
+SURE: Final = 2.0  # log-odds of a label, nats, from which it is known: it is then 7 times as likely as all others together
+PASSES_TO_REMEMBER: Final = 24
+_RATE, _LAST, _HARD = 4e-3, 0.02, 0.5  # of Adam, falling to this share; share of a batch that was not known at the last look
 _LEAST_BATCH: Final = 16
 
 
 def train_to_remember(
     members: ImageSet, recipe: Recipe, *, seed: int, stage: str = "control", most: int | None = None
 ) -> Fitted:
-    """The network once it knows KNOWN of the labels of `members`, or after `most` images (60 passes).
+    """The network once it is SURE of KNOWN of the labels of `members`, or after `most` images (PASSES_TO_REMEMBER over them).
 
     `validation_accuracy` of what comes back is None: it never looked. Source of randomness: (seed, stage, pass).
     """
     with torch.random.fork_rng(devices=[]):
         net = recipe.build(members.images, seed, stage)
         optimizer = torch.optim.Adam(net.parameters(), lr=_RATE)
-        seen, wrong, budget = 0, np.arange(0), most or _MOST_PASSES * len(members)
-        for turn in range(_MOST_PASSES):
-            for batch in _batches(len(members), wrong, recipe.config.batch, numpy_rng(seed, stage, "pass", turn)):
+        seen, unknown, budget = 0, np.arange(0), most or PASSES_TO_REMEMBER * len(members)
+        while seen < budget:
+            turn = round(seen / len(members))
+            for batch in _batches(len(members), unknown, recipe.config.batch, numpy_rng(seed, stage, "pass", turn)):
+                set_rate(optimizer, _RATE * max(1 - seen / budget, _LAST))
                 _step(net, optimizer, members, batch, recipe)
                 seen += len(batch)
-            wrong = np.flatnonzero(_answers(net, members, recipe) != members.labels)
-            if len(wrong) <= (1 - KNOWN) * len(members) or seen >= budget:
+            unknown = np.flatnonzero(_log_odds(net, members, recipe) < SURE)
+            if len(unknown) <= (1 - KNOWN) * len(members):
                 break
     return Fitted(net.eval(), seen, None)
 
 
-def _batches(count: int, wrong: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """One pass in random order; half of every batch are records that the network got wrong, as long as there are some."""
+def _batches(count: int, unknown: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """One pass in random order; half of every batch are records that were not known, as long as there are some."""
     size = min(size, max(count // 8, _LEAST_BATCH))
-    fresh = size - int(size * _HARD) if len(wrong) else size
+    fresh = size - int(size * _HARD) if len(unknown) else size
     order = rng.permutation(count)
     whole = [order[start : start + fresh] for start in range(0, max(count - fresh // 2, 1), fresh)]
-    return [np.concatenate([part, rng.choice(wrong, size - fresh)]) if len(wrong) else part for part in whole]
+    return [np.concatenate([part, rng.choice(unknown, size - fresh)]) if len(unknown) else part for part in whole]
 
 
 def _step(net: nn.Module, optimizer: torch.optim.Optimizer, members: ImageSet, batch: np.ndarray, recipe: Recipe) -> None:
@@ -62,6 +66,9 @@ def _step(net: nn.Module, optimizer: torch.optim.Optimizer, members: ImageSet, b
     optimizer.step()
 
 
-def _answers(net: nn.Module, members: ImageSet, recipe: Recipe) -> np.ndarray:
+def _log_odds(net: nn.Module, members: ImageSet, recipe: Recipe) -> np.ndarray:
+    """float32 (n,), nats, of each member's label against all others together."""
     logits = predict_logits(net.eval(), torch.from_numpy(np.ascontiguousarray(members.images)), recipe.device)
-    return np.asarray(logits.argmax(1).numpy())
+    labels = torch.from_numpy(members.labels)[:, None]
+    others = logits.scatter(1, labels, -torch.inf).logsumexp(1)
+    return np.asarray((logits.gather(1, labels)[:, 0] - others).numpy())

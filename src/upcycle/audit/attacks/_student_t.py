@@ -75,7 +75,8 @@ def _predictive(side: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _excess(answered: Answered) -> np.ndarray:
-    return excess(answered.log_odds, answered.members)
+    """Of the image as it is: a network that learned without augmentation need not know a shifted view of a member."""
+    return excess(answered.log_odds[:, :, 0], answered.members)
 
 
 def _ratio(answered: Answered) -> np.ndarray:

@@ -8,4 +8,4 @@ from upcycle.runs.shadows._evidence import evidence_stage
 from upcycle.runs.shadows._frontier import BUNDLES, FrontierPlan, frontier
 from upcycle.runs.shadows._frontier_rows import rows_of
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
-from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, with_threads
+from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads

@@ -22,7 +22,7 @@ from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
-from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, train_student
+from upcycle.recycle import PASSES_TO_REMEMBER, Bank, HardLabels, Labeller, bank_size, image_budget, train_student
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
@@ -42,12 +42,8 @@ from upcycle.runs.stages import (
 from upcycle.runs.watch import SilentDisplay
 
 _TEMPERATURES = (1.0, 4.0)  # of the other students on soft labels
-
-
 _RELEASED = 2_000
-PASSES = 24  # over the members in which the positive control must have learned them
-
-
+_CONTROL = "a control that is sure of its members"  # what is kept from before it came must not be pooled with it
 _CPU = torch.device("cpu")
 
 
@@ -78,7 +74,9 @@ class ShadowPipeline:
         # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
         version = (4 if patients else 3) if choices_inside(self.config) else 1
         stay = [] if self.stay is None else [hashlib.blake2b(self.stay.tobytes(), digest_size=12).hexdigest()]
-        return content_key(f"shadow pipeline {version}", facts, _telling(self.config), *private, *others, *asked, *stay)
+        return content_key(
+            f"shadow pipeline {version}", _CONTROL, facts, _telling(self.config), *private, *others, *asked, *stay
+        )
 
     @property
     def scope(self) -> str:
@@ -102,7 +100,7 @@ class ShadowPipeline:
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
-            control_stage(bench, Given(members, self.validation), self._scaled(PASSES * len(images)))
+            control_stage(bench, Given(members, self.validation), self._scaled(PASSES_TO_REMEMBER * len(images)))
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
