@@ -23,7 +23,7 @@ from upcycle.audit.pipelines import Design, make_design
 from upcycle.audit.statistics import Scores, auc_interval, tpr_at_common_fpr, tpr_at_fpr
 from upcycle.data import ImageSet
 from upcycle.recycle import PASSES_TO_REMEMBER
-from upcycle.runs.shadows import Given, ShadowPipeline, as_predict, audit_pool
+from upcycle.runs.shadows import Given, ShadowPipeline, as_predict
 from upcycle.runs.stages import control_stage
 
 
@@ -41,7 +41,7 @@ def answers(pipeline: ShadowPipeline, design: Design, run: int) -> tuple[np.ndar
 def row(data: str, pipelines: int) -> dict[str, Any]:
     """One set: the share of members and of planted wrong labels that the control knows, and what attacks find of these."""
     dataset, pipeline = prepared(data)
-    design = make_design(audit_pool(dataset), replace(plan_for("standard", seed=SEED), pipelines=pipelines))
+    design = make_design(dataset.train, replace(plan_for("standard", seed=SEED), pipelines=pipelines))
     made = [answers(pipeline, design, run) for run in range(pipelines)]
     logits, planted = np.stack([found for found, _ in made]), design.records.kind == "mislabelled"
     right = logits.argmax(2) == design.records.labels
