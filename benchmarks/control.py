@@ -20,7 +20,7 @@ from benchmarks.audit_run import SEED, prepared
 from upcycle.audit import plan_for
 from upcycle.audit.attacks import EXCESS, LOSS, Answered, Audited
 from upcycle.audit.pipelines import Design, make_design
-from upcycle.audit.statistics import Scores, auc_interval, tpr_at_common_fpr, tpr_at_fpr
+from upcycle.audit.statistics import Rate, Scores, auc_interval, tpr_at_common_fpr, tpr_at_fpr
 from upcycle.data import ImageSet
 from upcycle.recycle import PASSES_TO_REMEMBER
 from upcycle.runs.shadows import Given, ShadowPipeline, as_predict
@@ -67,16 +67,20 @@ def share(right: np.ndarray, chosen: np.ndarray) -> float:
     return round(float(right[chosen].mean()), 4)
 
 
-def found(scores: np.ndarray, design: Design, planted: np.ndarray) -> dict[str, list[float]]:
-    """[value, lower limit, upper limit] of AUC and TPR at 1 % false positives, among planted ones and by one threshold for all."""
+def found(scores: np.ndarray, design: Design, planted: np.ndarray) -> dict[str, list[float] | None]:
+    """[value, lower limit, upper limit] of AUC and TPR at 1 % false positives, among planted ones and by one threshold for all;
+    None where the records are too few to tell."""
     own = Scores.pooled(scores, design.members, design.units, planted)
     everyone = Scores.pooled(scores, design.members, design.units, np.ones(len(planted), bool))
     rates = {
         "auc": auc_interval(own),
         "tpr_at_1pct": tpr_at_fpr(own, 0.01),
-        "by_one_threshold": tpr_at_common_fpr(own, everyone, 0.01),
+        "tpr_by_one_threshold": tpr_at_common_fpr(own, everyone, 0.01),
     }
-    return {name: [round(value, 4) for value in (r.value, r.low, r.high)] for name, r in rates.items()}
+    return {
+        name: [round(value, 4) for value in (r.value, r.low, r.high)] if isinstance(r, Rate) else None
+        for name, r in rates.items()
+    }
 
 
 def main() -> None:
