@@ -51,9 +51,9 @@ EVERYTHING = (
 FILTER = ("sampler.threshold=0", "sampler.redraws=3")
 SCALE, SEED = 0.02, 11
 KEYS = {
-    "quick": "21dc07bfa727563b7b4e49f0",
-    "standard": "8ea11685b79c07d6c41a64be",
-    "smoke": "21461d1b602035f7f9e60a53",
+    "quick": "02e3c4c1e0b69e386e26acf0",
+    "standard": "08fb6cd98caba7ac7f07860b",
+    "smoke": "a85e609f98e9298404d1c0b8",
 }
 
 
