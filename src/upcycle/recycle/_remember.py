@@ -20,8 +20,8 @@ from upcycle.recycle._classify import Fitted, Recipe
 
 KNOWN: Final = 0.995  # share of the members' labels at which training stops
 SURE: Final = 2.0  # log-odds of a label, nats, from which it is known: it is then 7 times as likely as all others together
-PASSES_TO_REMEMBER: Final = 24
-_RATE, _LAST, _HARD = 4e-3, 0.02, 0.5  # of Adam, falling to this share; share of a batch that was not known at the last look
+PASSES_TO_REMEMBER: Final = 36
+_RATE, _WARM, _HARD = 8e-3, 0.1, 0.65  # of Adam, reached at this share of the budget; share of a batch that was not known
 _LEAST_BATCH: Final = 16
 
 
@@ -39,7 +39,7 @@ def train_to_remember(
         while seen < budget:
             turn = round(seen / len(members))
             for batch in _batches(len(members), unknown, recipe.config.batch, numpy_rng(seed, stage, "pass", turn)):
-                set_rate(optimizer, _RATE * max(1 - seen / budget, _LAST))
+                set_rate(optimizer, _rate(seen / budget))
                 _step(net, optimizer, members, batch, recipe)
                 seen += len(batch)
             unknown = np.flatnonzero(_log_odds(net, members, recipe) < SURE)
@@ -48,8 +48,13 @@ def train_to_remember(
     return Fitted(net.eval(), seen, None)
 
 
+def _rate(share: float) -> float:
+    """After this share of the budget: up in a line, then down to nearly nothing, so that the last labels settle."""
+    return _RATE * min(share / _WARM, max((1 - share) / (1 - _WARM), 0.02))
+
+
 def _batches(count: int, unknown: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """One pass in random order; half of every batch are records that were not known, as long as there are some."""
+    """One pass in random order; most of every batch are records that were not known, as long as there are some."""
     size = min(size, max(count // 8, _LEAST_BATCH))
     fresh = size - int(size * _HARD) if len(unknown) else size
     order = rng.permutation(count)
