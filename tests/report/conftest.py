@@ -188,6 +188,11 @@ def with_owners(facts: dict[str, Any]) -> dict[str, Any]:
     return facts | {"rows": [*facts["rows"], *patients], "sets": sets, "one_run": [bound]}
 
 
+def unnamed(page: str) -> str:
+    """The page without the names of columns that cells carry for narrow screens."""
+    return re.sub(r' data-column="[^"]*"', "", page)
+
+
 @pytest.fixture(scope="session")
 def pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[str, str]:
     """The four pages of this room by name."""

@@ -84,5 +84,9 @@ def test_first_screen_holds_the_answers_and_nothing_is_wider(
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.goto((tmp_path / "dossier.html").as_uri())
         assert page.evaluate(TOO_WIDE) == []
+        assert (
+            page.evaluate("[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).length")
+            == 0
+        )
         assert page.evaluate("document.querySelector('.verdict').getBoundingClientRect().bottom") < 900
         page.close()

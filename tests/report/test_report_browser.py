@@ -98,6 +98,16 @@ def test_browser_sees_no_error_no_request_and_no_overflow(
     page.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_table_hides_a_column_on_a_telephone(opened: Callable[..., Any], kind: str) -> None:
+    page = opened(kind, viewport={"width": 390, "height": 900})
+    page.evaluate(OPEN_ALL, True)
+    wide = "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > 390 || t.closest('.scroll').scrollWidth > t.closest('.scroll').clientWidth + 1)"
+    assert page.evaluate(f"{wide}.map(t => t.caption.textContent)") == []
+    cell = "document.querySelector('td[data-column]')"
+    assert page.evaluate(f"{cell} === null || getComputedStyle({cell}, '::before').content.length > 4")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_light_and_in_dark(browser: Any, pages: dict[str, str], tmp_path: Path, scheme: str) -> None:
     path = tmp_path / "report.html"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from upcycle.report._audit_json import Interval, number
+from upcycle.report._stacked_tables import stacked
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def page(template: str, **values: Any) -> str:
     """The template of this room, filled in."""
-    return str(environment().get_template(template).render(**values))
+    return stacked(environment().get_template(template).render(**values))
 
 
 def safe(svg: str) -> Any:
