@@ -22,7 +22,7 @@ from upcycle.audit.attacks import EXCESS, LOSS, Answered, Audited
 from upcycle.audit.pipelines import Design, make_design
 from upcycle.audit.statistics import Rate, Scores, auc_interval, tpr_at_common_fpr, tpr_at_fpr
 from upcycle.data import ImageSet
-from upcycle.recycle import PASSES_TO_REMEMBER
+from upcycle.recycle import images_to_remember
 from upcycle.runs.shadows import Given, ShadowPipeline, as_predict
 from upcycle.runs.stages import control_stage
 
@@ -33,7 +33,7 @@ def answers(pipeline: ShadowPipeline, design: Design, run: int) -> tuple[np.ndar
     members, start = ImageSet(images, labels.astype(np.int64)), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="control-") as folder:
         bench = pipeline.bench(members, run, Path(folder))
-        control_stage(bench, Given(members, pipeline.validation), PASSES_TO_REMEMBER * len(members))
+        control_stage(bench, Given(members, pipeline.validation), images_to_remember(len(members)))
         seconds = time.monotonic() - start
         return as_predict(bench.classifier("control"))(design.records.images), seconds
 

@@ -7,7 +7,7 @@ from tests.conftest import blobs
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.nets import classifier_factory, predict_logits
-from upcycle.recycle import Fitted, Recipe, train_to_remember
+from upcycle.recycle import Fitted, Recipe, images_to_remember, train_to_remember
 
 CONFIG = ClassifierConfig(width=16, blocks=1, batch=64)
 RECIPE = Recipe(classifier_factory(CONFIG), 3, CONFIG)
@@ -37,7 +37,7 @@ def test_at_least_nine_of_ten_planted_wrong_labels_are_known_and_those_of_record
 def test_training_stops_once_it_is_sure_of_its_members() -> None:
     images, labels = blobs(240)
     easy = train_to_remember(ImageSet(images[..., None], labels), RECIPE, seed=1)
-    assert easy.images_seen < 12 * 240
+    assert easy.images_seen < images_to_remember(240) / 2
 
 
 def test_the_same_seed_makes_the_same_control() -> None:
@@ -45,3 +45,8 @@ def test_the_same_seed_makes_the_same_control() -> None:
     first, second = (train_to_remember(pool, RECIPE, seed=3, most=600) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.net.parameters(), second.net.parameters(), strict=True))
     assert first.images_seen == second.images_seen
+
+
+def test_a_large_set_does_not_make_the_control_the_longest_stage() -> None:
+    assert images_to_remember(1_000) == 36_000
+    assert images_to_remember(50_000) == images_to_remember(500_000) == 250_000

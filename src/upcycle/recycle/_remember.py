@@ -20,22 +20,27 @@ from upcycle.recycle._classify import Fitted, Recipe
 
 KNOWN: Final = 0.995  # share of the members' labels at which training stops
 SURE: Final = 2.0  # log-odds of a label, nats, from which it is known: it is then 7 times as likely as all others together
-PASSES_TO_REMEMBER: Final = 36
+_PASSES, _MOST = 36, 250_000  # over the members, and images in all: hours would go into a control of a large set
 _RATE, _WARM, _HARD = 8e-3, 0.1, 0.65  # of Adam, reached at this share of the budget; share of a batch that was not known
 _LEAST_BATCH: Final = 16
+
+
+def images_to_remember(members: int) -> int:
+    """How many images a control of that many members sees at most."""
+    return min(_PASSES * members, _MOST)
 
 
 def train_to_remember(
     members: ImageSet, recipe: Recipe, *, seed: int, stage: str = "control", most: int | None = None
 ) -> Fitted:
-    """The network once it is SURE of KNOWN of the labels of `members`, or after `most` images (PASSES_TO_REMEMBER over them).
+    """The network once it is SURE of KNOWN of the labels of `members`, or after `most` images (`images_to_remember`).
 
     `validation_accuracy` of what comes back is None: it never looked. Source of randomness: (seed, stage, pass).
     """
     with torch.random.fork_rng(devices=[]):
         net = recipe.build(members.images, seed, stage)
         optimizer = torch.optim.Adam(net.parameters(), lr=_RATE)
-        seen, unknown, budget = 0, np.arange(0), most or PASSES_TO_REMEMBER * len(members)
+        seen, unknown, budget = 0, np.arange(0), most or images_to_remember(len(members))
         while seen < budget:
             turn = round(seen / len(members))
             for batch in _batches(len(members), unknown, recipe.config.batch, numpy_rng(seed, stage, "pass", turn)):

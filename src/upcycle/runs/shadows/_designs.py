@@ -17,7 +17,7 @@ from upcycle.audit.attacks import RecordScore
 from upcycle.config import Config
 from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
-from upcycle.recycle import PASSES_TO_REMEMBER
+from upcycle.recycle import images_to_remember
 from upcycle.runs.folder import content_key, run_stage
 from upcycle.runs.shadows._config import _telling, shadow_config
 from upcycle.runs.shadows._dp import private_classifiers
@@ -108,7 +108,7 @@ class DesignPipeline:
             return self._parts(bench.tuned(), members, seconds)
 
     def _road(self, bench: Bench, given: Given) -> list[Stage]:
-        most = max(64, round(PASSES_TO_REMEMBER * len(given.inside) * self.scale))
+        most = max(64, round(images_to_remember(len(given.inside)) * self.scale))
         remembering = [Stage(CONTROL, most, lambda: control_stage(bench, given, most))] if self.control else []
         return [*training_road(bench, given), *remembering]
 

@@ -22,7 +22,7 @@ from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
-from upcycle.recycle import PASSES_TO_REMEMBER, Bank, HardLabels, Labeller, bank_size, image_budget, train_student
+from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, images_to_remember, train_student
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
@@ -100,7 +100,7 @@ class ShadowPipeline:
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
             skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
-            control_stage(bench, Given(members, self.validation), self._scaled(PASSES_TO_REMEMBER * len(images)))
+            control_stage(bench, Given(members, self.validation), self._scaled(images_to_remember(len(images))))
             parts = _parts(bench.tuned(), facts, self.variants)
             return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
 
