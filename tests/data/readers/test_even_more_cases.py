@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.data.readers.test_more_cases import LABELS, PIXELS, file, flat, look, noted, pictures
 from upcycle.data import Dataset, RawImages, RawSplit, from_arrays, register_reader
-from upcycle.data.readers import Findings
+from upcycle.data.readers import Findings, Source
 from upcycle.data.readers._picture import open_picture
 from upcycle.errors import DataError
 
@@ -160,7 +160,7 @@ def test_patients_in_other_languages_are_used(tmp_path: Path, column: str) -> No
 def test_eight_bit_bitmaps_are_not_called_deep(tmp_path: Path, mode: str) -> None:
     findings = Findings()
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert(mode).save(tmp_path / "a.bmp")
-    open_picture(str(tmp_path / "a.bmp"), findings)
+    open_picture(str(tmp_path / "a.bmp"), Source("", findings=findings))
     assert findings.said() == ()
 
 

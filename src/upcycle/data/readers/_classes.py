@@ -29,11 +29,12 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def check_class_names(names: Sequence[str], findings: Findings) -> None:
     """Names that are no printable text, or given twice, are a problem; names that differ little are noted."""
+    known = set(names)
     bad = [name for name in names if not is_text(name)]
     if bad:
         got = shown(name.encode("utf-8", "backslashreplace").decode() for name in bad)
         findings.problem("class names", "printable text in UTF-8", got, "Rename them.")
-    if len(set(names)) < len(names):
+    if len(known) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
         findings.problem("class names", "all different", f"{shown(twice)} twice", "Rename or merge them.")
     blank = [name for name in names if name.casefold() in EMPTY]
@@ -44,14 +45,14 @@ def check_class_names(names: Sequence[str], findings: Findings) -> None:
     alike = Counter(plain.values())
     if odd := [name for name in plain if alike[plain[name]] > 1]:
         findings.note(f"names of classes differ in case, spaces or marks only: {shown(odd)}")
-    if copies := [name for name in names if (told := _COPY.fullmatch(name)) and (told[1] or told[2]) in names]:
+    if copies := [name for name in names if (told := _COPY.fullmatch(name)) and (told[1] or told[2]) in known]:
         findings.note(f"names of classes look like those of copies of others, and count as classes: {shown(copies)}")
     if mixed := [name for name in names if len(_alphabets(name)) > 1]:
         findings.note(f"names of classes mix letters of several alphabets, which may look alike: {shown(mixed)}")
     if nameless := [name for name in names if name.casefold() in _UNKNOWN]:
         findings.note(f"classes are called {shown(map(repr, nameless))}: images of no known class count as one class")
     if several := [
-        name for name in names if "|" in name or any(part.strip() in names for part in re.split("[;,+&]", name)[1:])
+        name for name in names if "|" in name or any(part.strip() in known for part in re.split("[;,+&]", name)[1:])
     ]:
         findings.note(f"names of classes look like several labels of one image, and count as classes: {shown(several)}")
 
@@ -96,8 +97,7 @@ def by_name(
         _check_count(splits, class_names, findings)
         return list(splits), None if class_names is None else tuple(class_names)
     for split in own:
-        names = list(split.class_names or ())
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted(name for name, times in Counter(split.class_names).items() if times > 1):
             findings.problem(f"class names of {split.name}", "all different", f"{shown(twice)} twice", "Rename or merge them.")
     if len(own) < len(splits) and class_names is None:
         bare = [split.name for split in splits if split.class_names is None]

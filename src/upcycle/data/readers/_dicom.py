@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from upcycle._bounded import Limits
-from upcycle.data.readers._dicom_bounds import check_before_parsing, check_packed, check_values
+from upcycle.data.readers._dicom_bounds import check_before_parsing, check_frame, check_packed, check_values
 from upcycle.data.readers._extra import need
 from upcycle.data.readers._folder import FileKind, Opened, read_files
 from upcycle.data.readers._grey import chosen, stretched, to_bytes, window
@@ -114,7 +114,7 @@ def _check_pixels(dataset: Any, path: str, source: Source) -> None:
     count = _guarded(lambda: _count(dataset))
     frames = min(count, source.settings.slices or count)
     pixels = int(dataset.Rows) * int(dataset.Columns)
-    source.check_unpacked(pixels * max(_BYTES_AT_WORK, 3 * frames) // 2, Path(path).stat().st_size)
+    source.check_work(pixels * (_BYTES_AT_WORK + 3 * (frames - 1)), Path(path).stat().st_size)
 
 
 def _count(dataset: Any) -> int:
@@ -132,6 +132,8 @@ def _frames(dataset: Any, source: Source) -> list[np.ndarray]:
     if count > 1:
         source.findings.note("DICOM files of several frames: frames were chosen by data.slices and data.slice_share")
     indices = chosen(count, settings.slices, settings.slice_share) if count > 1 else [0]
+    for index in indices:
+        check_frame(dataset, index)
     return [_shown(pixel_array(dataset, index=index), dataset, source) for index in indices]
 
 

@@ -1,6 +1,9 @@
 """DICOM files that are small and take gigabytes: found before the parser or a decoder makes anything of them."""
 
+import re
+import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -15,6 +18,10 @@ _MOST_TABLE: Final = 2**20  # bytes of a lookup table, also inside a sequence
 _TABLES: Final = ("SQ", "OW", "OB", "OV", "UN")
 _LARGEST_FRAME: Final = 2**20  # packed bytes of a frame that may be more than a multiple of its pixels
 _BLOCK: Final = 2**20
+_JPEG: Final = re.compile(
+    rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7](..).(....)(.)", re.DOTALL
+)  # T.81, B.2.2: start of frame
+_JPEG_2000: Final = re.compile(rb"\xff\x4f\xff\x51(..)..(.{32})(..)", re.DOTALL)  # T.800, A.5.1: image and tile size
 
 
 def check_before_parsing(path: str, limits: Limits) -> None:
@@ -87,3 +94,28 @@ def check_packed(dataset: Any) -> None:
     plain = int(dataset.Rows) * int(dataset.Columns) * depth
     if len(dataset.PixelData) > frames * max(2 * plain, _LARGEST_FRAME):
         raise Unreadable(f"{len(dataset.PixelData):,} packed bytes of {frames * plain:,}")
+
+
+def check_frame(dataset: Any, index: int) -> None:
+    """Raise Unreadable for packed pixels that say themselves to be more than the file says: a decoder believes them."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    from pydicom.encaps import get_frame
+
+    frame = get_frame(dataset.PixelData, index, number_of_frames=int(dataset.get("NumberOfFrames", 1) or 1))
+    plain = int(dataset.Rows) * int(dataset.Columns)
+    if most := max((pixels for pixels in _claims(frame) if pixels > plain), default=0):
+        raise Unreadable(f"{most:,} packed pixels of {plain:,}")
+
+
+def _claims(frame: bytes) -> Iterator[int]:
+    """Pixels that headers in `frame` speak of; of more channels than an image has, as many times more."""
+    for length, size, bands in _JPEG.findall(frame):
+        height, width = struct.unpack(">HH", size)
+        if int.from_bytes(length, "big") == 8 + 3 * bands[0]:
+            yield height * width * max(bands[0] // 4, 1)
+    for _, sizes, count in _JPEG_2000.findall(frame):
+        right, below, left, above, wide, high, *_ = struct.unpack(">8I", sizes)
+        yield max((right - left) * (below - above), min(wide, right) * min(high, below)) * max(
+            int.from_bytes(count, "big") // 4, 1
+        )

@@ -14,6 +14,7 @@ from upcycle._npz import DAMAGED, NotPlainArrays, at_work, check_header
 from upcycle.data.readers._npz_keys import Role, npz_roles
 from upcycle.data.readers._raw import COPIES, Findings, RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import SPLITS
+from upcycle.data.readers._stack import bytes_in_shape
 from upcycle.errors import DataError, printable
 
 
@@ -41,6 +42,8 @@ def read_npz(source: Source) -> RawImages:
                 arrays = {role: file[key] for role, key in roles.items()}
     except DAMAGED as error:
         raise DataError(_damaged(path, error)) from None
+    images = [array for (_, part), array in arrays.items() if part == "images"]
+    source.check_unpacked(bytes_in_shape(images, source.settings), path.stat().st_size, copies=COPIES)
     found = [raw for split in SPLITS if (raw := _npz_split(arrays, split, roles, findings))]
     if not found and not findings.problems:
         got = shown(keys) or "an empty file"

@@ -176,7 +176,7 @@ def _report_foreign(files: list[tuple[str, str]], kind: FileKind, source: Source
 
 
 def _open_picture(path: str, source: Source) -> Opened:
-    return Opened([open_picture(path, source.findings, source.limits)])
+    return Opened([open_picture(path, source)])
 
 
 PICTURE: Final = FileKind("picture", FORMATS, _open_picture)

@@ -18,6 +18,7 @@ import numpy as np
 from upcycle._bounded import read_json
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
+from upcycle.data.readers._hf_bounds import FACTS, Bomb, check_arrow, check_rows, check_summary, rows_at_a_time
 from upcycle.data.readers._owners import owner_column
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
@@ -37,6 +38,7 @@ from upcycle.data.readers._walk import Walk
 from upcycle.errors import DataError, printable
 
 _LABELS = ("label", "labels", "class")
+_TEXT = 8  # bytes of a letter that takes one in a file: it may become four, and there is a copy
 
 
 def is_saved(path: Path) -> bool:
@@ -137,49 +139,59 @@ def _are_shards(keys: list[str]) -> bool:
 
 def _tables(source: Source) -> Iterator[tuple[str, Any]]:
     """Split -> datasets.Dataset."""
-    from datasets import Dataset
-
     try:
         if not source.text:  # an empty path is the folder one happens to stand in
             raise DataError("hf data must be an existing path, or NAME or OWNER/NAME. Got nothing after hf:. Check the path.")
         if is_saved(source.path):
-            yield from _saved(source.path)
+            yield from _saved(source.path, source)
         elif is_parquet(source.path):
-            yield from ((key, Dataset(table)) for key, table in _parquet(source.path, source))
+            yield from _parquet(source.path, source)
         elif source.text and source.path.exists():
             raise DataError(f"hf data must be a saved data set or parquet. Got {source.text}. Give class folders without hf:.")
         elif not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source.text):  # a local path must not be sent to the hub
             raise DataError(f"hf data must be an existing path, or NAME or OWNER/NAME. Got {source.text!r}. Check the path.")
         else:
-            yield from _hub(source.text)
+            yield from _hub(source)
     except DataError:
         raise
+    except Bomb as error:
+        then = "Save it again with the library, or as files of images."
+        raise DataError(
+            f"{source.text} must be a data set that takes little more memory than its files. Got {error}. {then}"
+        ) from None
     except Exception as error:  # Arrow and the library raise whatever they have on damaged files, and on a missing network
         reason = " ".join(str(error).split())[:100].rstrip(". ") or type(error).__name__
         then = "Check the path or the network."
         raise DataError(f"{source.text} must be a readable data set. Got an error ({reason}). {then}") from None
 
 
-def _saved(path: Path) -> Iterator[tuple[str, Any]]:
+def _saved(path: Path, source: Source) -> Iterator[tuple[str, Any]]:
     if not (path / "dataset_dict.json").is_file():
-        yield "all", _saved_part(path)
+        yield "all", _saved_part(path, source)
         return
-    for name in read_json(path / "dataset_dict.json")["splits"]:
-        yield name, _saved_part(path / name)
+    for name in read_json(path / "dataset_dict.json", FACTS)["splits"]:
+        yield name, _saved_part(path / name, source)
 
 
-def _saved_part(path: Path) -> Any:
+def _saved_part(path: Path, source: Source) -> Any:
     """A saved table; one without rows has no files, which the library cannot open."""
     from datasets import Dataset, load_from_disk
 
-    return load_from_disk(str(path)) if read_json(path / "state.json")["_data_files"] else Dataset.from_dict({})
+    read_json(path / "dataset_info.json", FACTS)
+    files = [path / Path(each["filename"]).name for each in read_json(path / "state.json", FACTS)["_data_files"]]
+    for file in files:
+        check_arrow(file, source)
+        source.hold(0, file.stat().st_size)  # it is mapped
+    return load_from_disk(str(path)) if files else Dataset.from_dict({})
 
 
-def _hub(name: str) -> Iterator[tuple[str, Any]]:
+def _hub(source: Source) -> Iterator[tuple[str, Any]]:
     from datasets import Dataset, load_dataset
 
-    found = load_dataset(name)
-    yield from [("all", found)] if isinstance(found, Dataset) else found.items()
+    found = load_dataset(source.text)
+    for key, table in [("all", found)] if isinstance(found, Dataset) else found.items():
+        source.hold(0, table.data.nbytes)
+        yield key, table
 
 
 def _parquet_files(path: Path) -> list[str]:
@@ -205,16 +217,56 @@ def _parquet(path: Path, source: Source) -> Iterator[tuple[str, Any]]:
 
 
 def _table(path: Path, source: Source) -> Any:
-    """An Arrow table, unpacked part by part: a few bytes may stand for billions of rows."""
+    """The rows of a file, in the columns that are read, unpacked part by part: a few bytes may stand for billions of them."""
     import pyarrow as pa
+    from datasets import Dataset, DatasetInfo, Features
     from pyarrow import parquet
 
+    check_summary(path)
+    source.hold(0, path.stat().st_size)
     with parquet.ParquetFile(path) as file:
+        check_rows(file.metadata.num_rows, path, source.limits)
+        schema = file.schema_arrow
+        names = [field.name for field in schema if _is_plain(field.type) or _is_image(field.type)]
+        if others := [name for name in schema.names if name not in names]:
+            source.findings.note(f"columns of lists and the like were not read: {shown(others)}")
+        places = [k for k in range(file.metadata.num_columns) if file.schema.column(k).path.split(".")[0] in names]
         parts = []
-        for part in file.iter_batches(batch_size=256):
-            parts.append(part)
-            source.check_unpacked(sum(each.nbytes for each in parts), path.stat().st_size)
-        return pa.Table.from_batches(parts, schema=file.schema_arrow)
+        for part in file.iter_batches(rows_at_a_time(path, file.metadata, places, source), columns=names, use_threads=False):
+            columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
+            parts.append(pa.RecordBatch.from_arrays(columns, names=part.schema.names))
+            source.hold(sum((_TEXT if _is_text_type(c.type) else 2) * c.nbytes for c in columns), 0)
+        features = Features.from_arrow_schema((parts[0].schema if parts else schema).with_metadata(schema.metadata))
+        table = pa.Table.from_batches(parts) if parts else pa.table({})
+        return Dataset(table, info=DatasetInfo(features=Features({name: features[name] for name in table.column_names})))
+
+
+def _is_text_type(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a cell is one value, of which the file holds all bytes, or a word of a list of such values."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_plain(kind.value_type) and not types.is_dictionary(kind.value_type)
+    simple = (types.is_primitive, types.is_binary, types.is_large_binary, types.is_null, types.is_decimal)
+    return _is_text_type(kind) or any(check(kind) for check in simple)
+
+
+def _is_image(kind: Any) -> bool:
+    import pyarrow as pa
+
+    fields = {kind.field(k).name: kind.field(k).type for k in range(kind.num_fields)} if pa.types.is_struct(kind) else {}
+    return (
+        set(fields) == {"bytes", "path"}
+        and not any(map(pa.types.is_dictionary, fields.values()))
+        and all(map(_is_plain, fields.values()))
+    )
 
 
 @dataclass(frozen=True)
@@ -240,11 +292,11 @@ def _columns(tables: Sequence[Any], source: Source) -> _Columns:
         got = f"image columns {shown(images) or 'none'} and class columns {shown(labels) or 'none'} of {shown(features, 8)}"
         then = "Keep one of each; class_encode_column makes classes of words, and cast_column(..., Image()) images of bytes."
         raise DataError(f"{source.text} must have one column of images and one of classes. Got {got}. {then}")
-    rest = [k for k in features if k not in (images[0], labels[0])]
+    rest = [k for k, f in features.items() if k not in (images[0], labels[0]) and isinstance(f, Value | ClassLabel)]
     owner = owner_column(rest, "the data set", source.findings)
     split = next((k for k in rest if k != owner and "".join(words_of(k)) in SPLIT_WORDS), None)
     split = split or _split_by_cells(tables, [k for k in rest if k != owner])
-    if unread := [k for k in rest if k not in (owner, split)]:
+    if unread := [k for k in features if k not in (images[0], labels[0], owner, split)]:
         source.findings.note(f"columns of the data set were not read: {shown(unread)}")
     return _Columns(images[0], labels[0], owner, split)
 
@@ -287,7 +339,7 @@ def _shard(name: str, key: str, table: Any, columns: _Columns, source: Source) -
     for index, row in enumerate(table.select_columns([image]).cast_column(image, Image(decode=False))):
         try:
             content = _content(row[image])
-            pile.add(open_picture(io.BytesIO(content), source.findings, source.limits), f"{name} row {index}", len(content))
+            pile.add(open_picture(io.BytesIO(content), source), f"{name} row {index}", 0)
         except Unreadable as error:
             bad.append(f"{name} row {index} ({error})" if str(error) else f"{name} row {index}")
     if bad:

@@ -76,7 +76,7 @@ def _idx(path: Path, axes: int, source: Source) -> np.ndarray | None:
                 raise ValueError
             sides = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             count = math.prod(sides)
-            source.check_unpacked(count, path.stat().st_size)
+            source.hold(count, path.stat().st_size)
             content = file.read(count + 1)  # one byte more than claimed shows a file that is too long
             return np.frombuffer(content, np.uint8).reshape(sides)
     except (OSError, EOFError, ValueError, zlib.error, OverflowError):

@@ -28,6 +28,7 @@ _MAX_VOXELS = 2**29  # 1024 x 1024 x 512; as float32 2 GB
 
 
 _MOST_NOTES = 2**23  # bytes behind the header, which usually hold a protocol
+_MOST_NOTE_COUNT = 10_000  # each becomes an object of 1 kB
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _volume(path: Path, source: Source) -> np.ndarray:
     if math.prod(shape) > _MAX_VOXELS:
         raise Unreadable(f"{math.prod(shape):.0e} voxels")
     _check_length(path, math.prod(shape) * image.get_data_dtype().itemsize, source)
-    source.check_unpacked(math.prod(shape) * _BYTES_AT_WORK // 2, path.stat().st_size)
+    source.check_work(math.prod(shape) * _BYTES_AT_WORK, path.stat().st_size)
     upright = nibabel.as_closest_canonical(image)
     wide = [float(side) for axis, side in enumerate(upright.header.get_zooms()[:3]) if axis != _AXIS[source.settings.plane]]
     if 0 < 1.01 * min(wide) < max(wide):
@@ -150,11 +151,12 @@ def _check_extensions(path: Path) -> None:
         file.seek(kind.size)
         if file.read(4)[:1] in (b"", b"\0"):
             return
-        left = min(kind.offset_of_pixels(head, mark) - kind.size - 4, _MOST_NOTES + 1)
+        left, notes = kind.offset_of_pixels(head, mark) - kind.size - 4, 0
         while left >= 16:
             (length,) = struct.unpack(f"{mark}i", file.read(4).ljust(4, b"\0"))
-            if not 8 <= length <= min(left, _MOST_NOTES):
-                raise Unreadable(f"notes of {length:,} bytes behind the header")
+            notes += 1
+            if not 8 <= length <= left <= _MOST_NOTES or notes > _MOST_NOTE_COUNT:
+                raise Unreadable(f"notes of {max(length, left):,} bytes behind the header")
             file.seek(length - 4, io.SEEK_CUR)
             left -= length
 

@@ -3,12 +3,17 @@
 No step looks at another image: what depends on the whole set, `bits` and the channels of a mixed set, is an argument.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
 
+from upcycle.errors import DataError
+
 Channels = Literal["auto", "grey", "rgb"]
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners store in 16-bit numbers
+MAX_SIDE = 32_768  # of an image that is resized; one that is longer has so few pixels across that nothing is left of them
+_STRIP = 2**20  # values that are converted at a time
 _LUMA = np.array([19595, 38470, 7471])  # ITU-R BT.601-2 in 65536ths: an image of equal channels keeps its values
 
 
@@ -23,6 +28,14 @@ def as_grey(images: np.ndarray) -> np.ndarray:
     """Luma (...,) of images (..., 3), of the same type."""
     if np.issubdtype(images.dtype, np.floating):
         return np.asarray(images @ (_LUMA / 65536).astype(images.dtype))
+    luma = np.empty(images.shape[:-1], images.dtype)
+    rows = max(_STRIP // max(math.prod(images.shape[1:]), 1), 1)
+    for k in range(0, len(images), rows):  # part by part: as wide numbers all would fill the memory
+        luma[k : k + rows] = _luma(images[k : k + rows])
+    return luma
+
+
+def _luma(images: np.ndarray) -> np.ndarray:
     wide = images.astype(np.int64 if images.dtype.itemsize > 2 else np.uint32)
     weights = _LUMA.astype(wide.dtype)
     luma = wide[..., 0] * weights[0] + wide[..., 1] * weights[1] + wide[..., 2] * weights[2]
@@ -46,19 +59,30 @@ def fitted(image: np.ndarray, side: int | None) -> np.ndarray:
     """
     if side is None or image.shape[:2] == (side, side):
         return image
-    from PIL import Image
-
-    height, width = image.shape[:2]
-    longest = max(height, width)
-    above, left = (longest - height) // 2, (longest - width) // 2
-    margins = [(above, longest - height - above), (left, longest - width - left)]
-    square = np.pad(image, margins + [(0, 0)] * (image.ndim - 2))
-    planes = [square] if square.ndim == 2 else list(np.moveaxis(square, 2, 0))
-    floats = [Image.fromarray(plane.astype(np.float32)) for plane in planes]
-    resized = [np.asarray(plane.resize((side, side), Image.Resampling.BILINEAR)) for plane in floats]
-    values = resized[0] if square.ndim == 2 else np.stack(resized, 2)
+    if max(image.shape[:2]) > MAX_SIDE:
+        got = f"{image.shape[0]:,} x {image.shape[1]:,}"
+        raise DataError(f"images that are resized must be at most {MAX_SIDE:,} pixels long. Got {got}. Cut or remove them.")
+    planes = [image] if image.ndim == 2 else list(np.moveaxis(image, 2, 0))
+    resized = [_resized(plane, side) for plane in planes]
+    values = resized[0] if image.ndim == 2 else np.stack(resized, 2)
     whole = image.dtype.kind in "iub"
     return (np.rint(values) if whole else values).astype(image.dtype)
+
+
+def _resized(plane: np.ndarray, side: int) -> np.ndarray:
+    """float32 (side, side) of (h, w): rows first, strip by strip, then columns, as Pillow does it of a whole image."""
+    from PIL import Image
+
+    height, width = plane.shape
+    longest = max(height, width)
+    above, left = (longest - height) // 2, (longest - width) // 2
+    narrow = np.zeros((longest, side), np.float32)
+    rows = max(_STRIP // longest, 1)
+    for top in range(0, height, rows):
+        strip = np.pad(plane[top : top + rows], [(0, 0), (left, longest - width - left)]).astype(np.float32)
+        shrunk = Image.fromarray(strip).resize((side, len(strip)), Image.Resampling.BILINEAR)
+        narrow[above + top : above + top + len(strip)] = np.asarray(shrunk)
+    return np.asarray(Image.fromarray(narrow).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def prepared(image: np.ndarray, channels: Channels, side: int | None) -> np.ndarray:

@@ -84,6 +84,14 @@ class RawImages:
     kind: Literal["array", "picture", "scan", "volume"] = "array"
 
 
+@dataclass
+class Held:
+    """Bytes of the files read so far, and of what they became."""
+
+    packed: int = 0
+    unpacked: int = 0
+
+
 @dataclass(frozen=True)
 class Source:
     """What a reader is given: `text` is DATA as typed, without the `NAME:` of a named reader, and `path` the same as a path.
@@ -98,6 +106,7 @@ class Source:
     settings: DataConfig = field(default_factory=DataConfig)
     findings: Findings = field(default_factory=Findings)
     keep: bool = True
+    held: Held = field(default_factory=Held)
 
     @property
     def path(self) -> Path:
@@ -114,6 +123,21 @@ class Source:
             got = f"{packed / 1e6:.1f} MB that would unpack to {unpacked / 1e9:.1f} GB, which looks like a bomb"
             then = "Set data.side to make images smaller, or raise data.unpacked_mb where the memory suffices."
             raise DataError(f"{self.path} must be files of images. Got {got}. {then}")
+
+    def hold(self, unpacked: int, packed: int) -> None:
+        """Count what is kept until all is read. Raises DataError where that is more than the files so far may unpack to."""
+        self.held.packed, self.held.unpacked = self.held.packed + packed, self.held.unpacked + unpacked
+        if COPIES * self.held.unpacked > self.limits.allowed(0):
+            self.check_unpacked(self.held.unpacked, self.held.packed, copies=COPIES)
+
+    def fits(self, work: float, packed: int) -> bool:
+        """Whether `work` bytes may be taken, while a file of `packed` bytes is decoded, next to what is kept of others."""
+        return work + self.held.unpacked <= 2 * self.limits.allowed(self.held.packed + packed)
+
+    def check_work(self, work: float, packed: int) -> None:
+        """Raise DataError where decoding a file of `packed` bytes takes more than `fits`."""
+        if not self.fits(work, packed):
+            self.check_unpacked(int(work) + self.held.unpacked, self.held.packed + packed, copies=0.5)
 
     def folder(self) -> Path:
         """The path of a folder that is there. Raises DataError for anything else, the empty text included."""

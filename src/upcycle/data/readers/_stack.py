@@ -1,6 +1,7 @@
 """Images one by one to one array; refused where they still differ when they are in their channels and of their side."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from upcycle.config import DataConfig
 from upcycle.data.readers._prepare import as_grey, as_rgb, prepared, shows_grey
-from upcycle.data.readers._raw import COPIES, Findings, Source, shown
+from upcycle.data.readers._raw import Findings, Source, shown
 from upcycle.data.readers._sketch import NeedsPixels, Sketch, digest, is_blank
 
 
@@ -29,8 +30,7 @@ class Pile:
     """Collects images (h, w) or (h, w, 3), uint8 or uint16, prepared as `settings` say."""
 
     def __init__(self, source: Source) -> None:
-        self._source, self._settings, self._limits = source, source.settings, source.limits
-        self._packed = self._unpacked = 0
+        self._source, self._settings = source, source.settings
         self._kinds: list[Kind] = []
         self._names: list[str] = []
         self._images: list[np.ndarray] = []
@@ -39,9 +39,7 @@ class Pile:
     def add(self, image: np.ndarray, name: str, packed: int) -> None:
         """`packed`: bytes of the file that it was unpacked from. Raises DataError where all unpack to more than they may."""
         image = prepared(image, self._settings.channels, self._settings.side)
-        self._packed, self._unpacked = self._packed + packed, self._unpacked + image.nbytes
-        if COPIES * self._unpacked > self._limits.allowed(self._packed):
-            self._source.check_unpacked(self._unpacked, self._packed, copies=COPIES)
+        self._source.hold(image.nbytes, packed)
         self._keep(image)
         self._kinds.append(_kind(image))
         self._names.append(name)
@@ -76,6 +74,7 @@ class Pile:
             self._images = [image if image.ndim == 2 else as_grey(image) for image in self._images]
         else:
             findings.count(GREY_AMONG_RGB, len(self._kinds) - len(colour))
+            self._source.hold(2 * sum(image.nbytes for image in self._images if image.ndim == 2), 0)
             self._images = [image if image.ndim == 3 else as_rgb(image) for image in self._images]
         self._kinds = [_kind(image) for image in self._images]
 
@@ -132,9 +131,26 @@ def in_shape(images: np.ndarray, settings: DataConfig) -> np.ndarray:
     ):
         return images
     squeezed = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
-    if settings.channels != "auto" or (settings.side and images.shape[1:3] != (settings.side, settings.side)):
-        squeezed = np.stack([prepared(image, settings.channels, settings.side) for image in squeezed])
+    if len(images) and (settings.channels != "auto" or (settings.side and images.shape[1:3] != (settings.side, settings.side))):
+        first = prepared(squeezed[0], settings.channels, settings.side)
+        shaped = np.empty((len(squeezed), *first.shape), first.dtype)
+        for k, image in enumerate(squeezed):
+            shaped[k] = prepared(image, settings.channels, settings.side)
+        squeezed = shaped
     return squeezed[..., None] if squeezed.ndim == 3 else squeezed
+
+
+def bytes_in_shape(arrays: Sequence[np.ndarray], settings: DataConfig) -> int:
+    """What arrays (n, h, w[, c]) of all splits take in the shape that the settings ask for, or that they have in common."""
+    colour = settings.channels == "rgb" or (
+        settings.channels == "auto" and any(a.ndim == 4 and a.shape[3] == 3 for a in arrays)
+    )
+    total = 0
+    for array in arrays:
+        height, width = array.shape[1:3] if array.ndim in (3, 4) else (1, 1)
+        pixels = settings.side**2 if settings.side else height * width
+        total += len(array) * pixels * (3 if colour else 1) * array.itemsize if array.ndim in (3, 4) else array.nbytes
+    return total
 
 
 def _kind(image: np.ndarray) -> Kind:

@@ -1,0 +1,230 @@
+"""Parquet and Arrow files that are small and take gigabytes: known by their headers, before a library unpacks anything."""
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from upcycle._bounded import Limits, TooLarge
+from upcycle.data.readers._raw import Source
+
+FACTS: Final = Limits(text_mb=2)  # of the JSON next to a saved set: its columns, and the names of its classes
+_MOST_COLUMNS: Final = 5_000
+_DEEPEST: Final = 20
+_BATCH: Final = 2**26  # bytes of rows that are unpacked at a time
+_VIEWS: Final = ("dictionary", "view", "run_end_encoded")  # types of which a few bytes stand for many
+
+
+class Bomb(TooLarge):
+    """What the file is, in a few words that follow "Got"."""
+
+
+def check_rows(rows: int, path: Path, limits: Limits) -> None:
+    """Raise Bomb for more rows than a file of this size may have: some take no bytes."""
+    if rows > max(limits.rows, path.stat().st_size // 20):
+        raise Bomb(f"{rows:,} rows in {path.stat().st_size / 1e6:.1f} MB")
+
+
+# --- Parquet: a page says how long it is unpacked (parquet.thrift, PageHeader), and so does a summary, which may lie
+
+
+_INTEGERS, _BYTES, _SEVERAL, _STRUCTURE = (4, 5, 6), 8, (9, 10), 12
+_FIXED: Final = {1: 0, 2: 0, 3: 1, 7: 8}  # types by the bytes of their values
+
+
+class _Compact:
+    """Values of Thrift's compact protocol, from a place in a file on."""
+
+    def __init__(self, content: mmap.mmap | bytes, at: int) -> None:
+        self.content, self.at = content, at
+
+    def number(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.content[self.at]
+            self.at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+            if shift > 63:
+                raise ValueError("a number without an end")
+
+    def signed(self) -> int:
+        value = self.number()
+        return value >> 1 ^ -(value & 1)
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """Number and type of every field of a structure; the caller reads its value."""
+        last = 0
+        while head := self.content[self.at]:
+            self.at += 1
+            last = last + (head >> 4) if head >> 4 else self.signed()
+            yield last, head & 15
+        self.at += 1
+
+    def several(self) -> tuple[int, int]:
+        """Count and type of the values of a list."""
+        head = self.content[self.at]
+        self.at += 1
+        return (self.number() if head >> 4 == 15 else head >> 4), head & 15
+
+    def value(self, kind: int, depth: int = 0) -> int:
+        """A value of which only numbers matter; 0 for any other, which is passed over."""
+        if depth > _DEEPEST:
+            raise ValueError("a header nested too deeply")
+        if kind in _INTEGERS:
+            return self.signed()
+        if kind in _FIXED:
+            self.at += _FIXED[kind]
+        elif kind == _BYTES:
+            length = self.number()
+            self.at += length
+        elif kind in _SEVERAL:
+            count, each = self.several()
+            for _ in range(count):
+                self.at += each in (1, 2)
+                self.value(each, depth + 1)
+        elif kind == _STRUCTURE:
+            for _, each in self.fields():
+                self.value(each, depth + 1)
+        else:
+            raise ValueError("a header of an unknown type")
+        return 0
+
+
+def check_summary(path: Path) -> None:
+    """Raise Bomb for a summary at the end of a parquet file that is far too long, or a schema too wide or too deep: the
+    library takes a kB for ten bytes of it, and a call for every level."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(size - 8, 0))
+        length = int.from_bytes(file.read(4), "little")
+        if length > size:
+            return  # damaged, as the library will say
+        if length > 2**20 + size // 20:
+            raise Bomb(f"a summary of {length / 1e6:.1f} MB in {size / 1e6:.1f} MB")
+        file.seek(max(size - 8 - length, 0))
+        _check_schema(_Compact(file.read(length), 0))
+
+
+def _check_schema(summary: _Compact) -> None:
+    for field, kind in summary.fields():
+        if field != 2:
+            summary.value(kind)
+            continue
+        count, _ = summary.several()
+        if count > _MOST_COLUMNS:
+            raise Bomb(f"{count:,} columns")
+        open_levels: list[int] = []
+        for _ in range(count):
+            found = {number: summary.value(each) for number, each in summary.fields()}
+            open_levels = _deeper(open_levels, found.get(5, 0))
+        return
+
+
+def _deeper(levels: list[int], children: int) -> list[int]:
+    """How many columns are still to come at every level, after one with `children`."""
+    levels = [*levels[:-1], levels[-1] - 1] if levels else []
+    levels = [*levels, children] if children else levels
+    while levels and levels[-1] <= 0:
+        levels.pop()
+    if len(levels) > _DEEPEST:
+        raise Bomb(f"columns nested more than {_DEEPEST} deep")
+    return levels
+
+
+@dataclass
+class _Widest:
+    """Bytes of the longest dictionary and of the longest other page of a column."""
+
+    words: int = 0
+    page: int = 0
+
+
+def rows_at_a_time(path: Path, summary: Any, columns: list[int], source: Source) -> int:
+    """How many rows of these columns may be unpacked at once. Raises DataError where even one would take too much."""
+    widest = {column: _Widest() for column in columns}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for group in range(summary.num_row_groups):
+            for column in columns:
+                _pages(content, summary.row_group(group).column(column), widest[column])
+    one = sum(max(each.words, each.page) for each in widest.values())
+    work = sum(
+        5 * each.words + each.page for each in widest.values()
+    )  # a word of no letter takes 4 bytes, and 16 more in a list
+    source.check_work(work + max(one, _BATCH), path.stat().st_size)
+    return max(1, min(256, _BATCH // max(one, 1)))
+
+
+def _pages(content: mmap.mmap, chunk: Any, widest: _Widest) -> None:
+    starts = [chunk.data_page_offset, *([chunk.dictionary_page_offset] if chunk.has_dictionary_page else [])]
+    place = min(start for start in starts if start is not None)
+    end = place + chunk.total_compressed_size
+    while place < min(end, len(content)):
+        header = _Compact(content, place)
+        found = {field: header.value(kind) for field, kind in header.fields()}
+        unpacked, packed = found.get(2, -1), found.get(3, -1)
+        if unpacked < 0 or packed < 0:
+            raise ValueError("a damaged page")
+        if found.get(1) == 2:
+            widest.words = max(widest.words, unpacked)
+        else:
+            widest.page = max(widest.page, unpacked)
+        place = header.at + packed
+
+
+# --- Arrow: a stream of messages (Message.fbs); what the library saves is not packed, and is mapped, not read
+
+
+def check_arrow(path: Path, source: Source) -> None:
+    """Raise Bomb for a file of rows that `save_to_disk` does not write and that may unpack to far more, or is damaged."""
+    import pyarrow as pa
+
+    messages = 0
+    with pa.memory_map(str(path)) as file:
+        reader = pa.ipc.MessageReader.open_stream(file)
+        for message in _messages(reader):
+            messages += 1
+            if message.metadata.size > FACTS.text_mb * 2**20:
+                raise Bomb(f"a header of {message.metadata.size / 1e6:.1f} MB")
+            if message.type == "dictionary" or (message.type == "record batch" and _is_packed(message.metadata)):
+                raise Bomb("rows that are packed")
+    if messages > source.limits.entries + path.stat().st_size // 1000:
+        raise Bomb(f"{messages:,} pieces")
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        _check_types(stream.schema)
+        table = stream.read_all()
+    check_rows(len(table), path, source.limits)
+    table.validate(full=True)  # else cells may lie on top of each other
+
+
+def _messages(reader: Any) -> Iterator[Any]:
+    while True:
+        try:
+            yield reader.read_next_message()
+        except StopIteration:
+            return
+
+
+def _is_packed(metadata: Any) -> bool:
+    """Whether the header of a batch of rows (a FlatBuffer) has the field that says how its buffers are packed."""
+    content = metadata.to_pybytes()
+
+    def field(table: int, number: int) -> int:
+        layout = table - struct.unpack_from("<i", content, table)[0]
+        (length,) = struct.unpack_from("<H", content, layout)
+        place = struct.unpack_from("<H", content, layout + 4 + 2 * number)[0] if 4 + 2 * number < length else 0
+        return table + place if place else 0
+
+    header = field(struct.unpack_from("<I", content)[0], 2)
+    return bool(field(header + struct.unpack_from("<I", content, header)[0], 3))
+
+
+def _check_types(schema: Any) -> None:
+    if len(schema) > _MOST_COLUMNS:
+        raise Bomb(f"{len(schema):,} columns")
+    if odd := [field.name for field in schema if any(word in str(field.type) for word in _VIEWS)]:
+        raise Bomb(f"columns of a type that is not read ({odd[0]})")
