@@ -68,14 +68,14 @@ def release_run(
     """
     options = options or ReleaseOptions()
     with prepare(None, Path(run), needs="student", display=display, network=network, generator=generator) as bench:
-        bench = replace(bench, config=with_settings(bench.config, gate or {}))
+        bench = _with_budget(bench, gate or {})
         store = bench.folder.open_store()
         budget, audit = budget_of(bench, store), public_facts(bench.folder.private)[0]
         if dossier and refusal(audit, budget) is not None and options.accept_risk is None:
             bench.display.note(f"dossier: {write_dossier(bench, budget, None)}")
         permit(audit, options.accept_risk, budget)  # before any work
         bench.display.stage("release", options.images)
-        _keep(bench, options)
+        _keep(bench, options, gate or {})
         released = _release(bench, store, options)
         bench.folder.log(f"release: {options.images} images as {', '.join(options.formats)}, verdict {released.given.verdict}")
         if not dossier:
@@ -86,7 +86,7 @@ def release_run(
 def release_stage(bench: Bench, store: Store) -> Facts:
     """The default release of a run, or the reason why nothing leaves."""
     options = ReleaseOptions(images=bench.config.release.synthetic_images)
-    _keep(bench, options)
+    _keep(bench, options, {})
     audit, _ = public_facts(bench.folder.private)
     budget = budget_of(bench, store)
     if refusal(audit, budget) is not None:
@@ -97,12 +97,13 @@ def release_stage(bench: Bench, store: Store) -> Facts:
 
 def mend_release(bench: Bench, store: Store) -> None:
     """Make the release again, as it was last asked for, where a file of it is damaged, lost or not of the audited student."""
-    folder, options = bench.folder, _kept(bench)
+    folder, (options, gate) = bench.folder, _kept(bench)
     try:
         check_release(folder, stage_records(folder.private))
         return
     except DamagedFileError as error:
         _LOG.warning("release is made again: %s is damaged or lost (got %s)", error.path, error.got)
+    bench = _with_budget(bench, gate)
     audit, budget = public_facts(folder.private)[0], budget_of(bench, store)
     if refusal(audit, budget) is not None and options.accept_risk is None:
         withhold(folder.release, audit, budget)
@@ -111,23 +112,29 @@ def mend_release(bench: Bench, store: Store) -> None:
     check_release(folder, stage_records(folder.private))
 
 
-def _keep(bench: Bench, options: ReleaseOptions) -> None:
+def _with_budget(bench: Bench, gate: Mapping[str, object]) -> Bench:
+    """The bench with these settings gate.* in place of the run's."""
+    return replace(bench, config=with_settings(bench.config, gate))
+
+
+def _keep(bench: Bench, options: ReleaseOptions, gate: Mapping[str, object]) -> None:
     """Note what was asked for, for `mend_release`."""
     bench.folder.stage("release")  # a run that was stopped after its audit has none yet
-    write_record(bench.folder.document("release", RELEASE_OPTIONS), asdict(options))
+    write_record(bench.folder.document("release", RELEASE_OPTIONS), {**asdict(options), "gate": dict(gate)})
 
 
-def _kept(bench: Bench) -> ReleaseOptions:
-    """What was asked for last; what a run ends with, noted and said, where that is not known any more."""
+def _kept(bench: Bench) -> tuple[ReleaseOptions, Mapping[str, object]]:
+    """What was asked for last, and by which budget; what a run ends with, noted and said, where that is not known any more."""
     path = bench.folder.document("release", RELEASE_OPTIONS)
     try:
         found = read_noted(path)
-        return ReleaseOptions(**{**found, "formats": tuple(found["formats"])})
+        gate = found.pop("gate")
+        return ReleaseOptions(**{**found, "formats": tuple(found["formats"])}), gate
     except (DamagedFileError, TypeError, KeyError):
         options = ReleaseOptions(images=bench.config.release.synthetic_images)
-        _keep(bench, options)
+        _keep(bench, options, {})
         _LOG.warning("%s was damaged or lost: a release that must be made again will be the one that a run ends with", path)
-        return options
+        return options, {}
 
 
 def place_report(bench: Bench) -> None:
