@@ -70,3 +70,18 @@ def test_no_line_uses_a_term_without_its_sentence() -> None:
     for word in ("LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"):
         text = " ".join(text for _, text in words(audit(word, row(p_holm=0.001)), None, "r").lines())
         assert not re.findall(r"\b(AUC|TPR|FPR|T1|margin|population|clean)\b", text)
+
+
+def test_a_leak_by_planted_labels_says_how_many_and_of_how_many_patients() -> None:
+    test = {"target": "student", "canaries": 120, "ranked_first": 0.5625, "chance": 1 / 3}
+    other = {"target": "teacher", "canaries": 120, "ranked_first": 0.99, "chance": 1 / 3}
+    pipelines = {**audit("LEAKS"), "permutation": [other, test], "facts": {"patients": 6}}
+    said = words(audit("LEAKS", row()), pipelines, "r")
+    assert said.why.startswith(
+        "of 100 planted records with a wrong label, its answers put that label first among the wrong ones for 56"
+    )
+    assert "(33 by luck; 120 were planted). It rests on fewer than 10 patients." in said.why
+    many = words(audit("LEAKS", row()), {**pipelines, "facts": {"patients": 43}}, "r")
+    assert "It rests on 43 patients." in many.why
+    assert "rests on" not in words(audit("LEAKS", row()), {**pipelines, "facts": {"patients": None}}, "r").why
+    assert "planted labels show" in words(audit("LEAKS", row()), {**pipelines, "permutation": []}, "r").why

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from upcycle._arguments import typed
+from upcycle._small_cell import SMALL_CELL
 
 _RECORDS: Final[Mapping[str, str]] = {
     "clean": "ordinary records",
@@ -50,15 +51,36 @@ def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: st
             _internal(run),
         )
     seen = _seen(pipelines or audit)
-    single = worst_sentence(pipelines)
+    single = f"{_rests_on(pipelines)}{worst_sentence(pipelines)}"
     if word == "LEAKS":
         worst = _worst(rows)
         if worst is None:
-            return Words(f"the planted labels show in its answers.{single}", seen, _after_leak(run), "small but certain")
+            return Words(f"{_labels_told(pipelines)}{single}", seen, _after_leak(run), "small but certain")
         return Words(f"{_told(worst)}{single}", seen, _after_leak(run), _grade(worst))
     if word == "NO LEAK FOUND":
         return Words(f"{_limit(rows)}{single}", seen, f"decide whether to share it: upcycle release {run} (a minute)")
     return Words(f"{_open(rows)}{single}", seen, _more(pipelines, run, workers))
+
+
+def _labels_told(pipelines: Mapping[str, Any] | None) -> str:
+    """How often a wrong label that was planted comes first among the wrong ones."""
+    tests = [test for test in (pipelines or {}).get("permutation") or () if isinstance(test, Mapping)]
+    found = next((test for test in tests if test.get("target") == "student"), {})
+    if not all(isinstance(found.get(name), int | float) for name in ("canaries", "ranked_first", "chance")):
+        return "the planted labels show in its answers."
+    first, luck = 100 * found["ranked_first"], 100 * found["chance"]
+    return (
+        f"of 100 planted records with a wrong label, its answers put that label first among the wrong ones for {first:.0f} "
+        f"({luck:.0f} by luck; {found['canaries']} were planted)."
+    )
+
+
+def _rests_on(pipelines: Mapping[str, Any] | None) -> str:
+    """How many patients all of it rests on, as a sentence with a space before it; "" where records are independent."""
+    patients = ((pipelines or {}).get("facts") or {}).get("patients")
+    if not isinstance(patients, int):
+        return ""
+    return f" It rests on {patients if patients >= SMALL_CELL else f'fewer than {SMALL_CELL}'} patients."
 
 
 def worst_record(pipelines: Mapping[str, Any] | None, target: str = "student") -> Mapping[str, Any] | None:

@@ -57,6 +57,7 @@ def test_rows_of_patients_are_those_of_a_naive_computation(attack: str) -> None:
     assert row.auc.value == pytest.approx(auc(Scores(np.array(scores[0]), np.array(members[0]))), abs=1e-3)  # kept as float32
     assert (row.n_members, row.n_non_members) == (sum(members[0]), len(members[0]) - sum(members[0]))
     assert not found.select(target="synthetic set", population="patient")
+    assert found.facts.patients == len(np.unique(GROUPS))
     assert {row.epsilon_of for row in found.rows} == {"records that share a coin"}, "whole patients come and go"
 
 

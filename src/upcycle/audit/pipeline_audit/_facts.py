@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from upcycle.audit.pipeline_audit._at_risk import Exposure
+from upcycle.audit.pipeline_audit._owners import has_patients
 from upcycle.audit.pipelines import KINDS, Shadows
 
 
@@ -31,6 +32,7 @@ class AuditFacts:
         reported: what the pipeline reported.
         by_dp_sgd: classifiers by DP-SGD, by name.
         exposed: records that the student gives away; None where the pipelines are too few to tell.
+        patients: of the audited records; None where each record is independent.
     """
 
     records: int
@@ -41,6 +43,7 @@ class AuditFacts:
     reported: Mapping[str, float]
     by_dp_sgd: Mapping[str, PrivateFacts]
     exposed: Exposure | None = None
+    patients: int | None = None
 
     @property
     def real(self) -> int:
@@ -61,6 +64,7 @@ def audit_facts(shadows: Shadows, exposed: Exposure | None) -> AuditFacts:
         _means([f.reported for f in facts]),
         {name: PrivateFacts(float(noise), float(epsilon)) for name, (noise, epsilon) in private.items()},
         exposed,
+        len(np.unique(shadows.design.units)) if has_patients(shadows.design) else None,
     )
 
 
