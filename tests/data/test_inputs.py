@@ -89,3 +89,15 @@ def test_links_to_nothing_in_a_folder_are_refused_and_not_left_unanswered(tmp_pa
     (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"Got b\.png \(a link to nothing\)"):
         prepare_images(tmp_path, BLOCK)
+
+
+def test_an_npz_whose_images_would_fill_the_memory_at_the_size_of_the_student_is_refused_before_they_do(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.npz"
+    np.savez_compressed(path, images=np.zeros((200_000, 2, 2), np.uint8))
+    block = Preprocess(1, 224, kind="array")
+    with pytest.raises(
+        DataError, match=r"Got 200,000 images in 0\.\d MB, which would take 20\.1 GB at a side of 224\. Split the file"
+    ):
+        prepare_images(path, block)
+    np.savez_compressed(path, images=np.zeros((20, 2, 2), np.uint8))
+    assert len(prepare_images(path, block).images) == 20

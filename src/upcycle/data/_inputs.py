@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from upcycle._arguments import typed
+from upcycle._bounded import DEFAULT
 from upcycle.config import DataConfig
 from upcycle.data._preprocess import Kind, Preprocess, Unfit
 from upcycle.data.readers import (
@@ -31,6 +32,7 @@ from upcycle.errors import DataError
 Inputs = np.ndarray | str | Path | Sequence[str | Path | np.ndarray]
 """An array (n, h, w[, channels]) of images; or one path, or several paths and single images, arrays or of Pillow."""
 
+_COPIES = 2  # of prepared images at a time: one by one, and stacked
 _FILES: dict[Kind, FileKind] = {"array": PICTURE, "picture": PICTURE, "scan": SCAN, "volume": VOLUME}
 
 
@@ -105,6 +107,7 @@ def _items(inputs: Inputs, block: Preprocess) -> Iterator[tuple[str, Any]]:
         elif path.suffix.lower() == ".npz":
             images = npz_images(Source(str(path), _settings(block)))
             _refuse_one_image(images)
+            _refuse_too_many(path, len(images), block)
             yield from ((f"{path} row {row}", image) for row, image in enumerate(images))
         else:
             yield str(path), path
@@ -126,6 +129,14 @@ def _refuse_one_image(inputs: Inputs) -> None:
         return
     got = f"shape {' x '.join(map(str, shape)) or '()'}"
     raise DataError(f"an array must be of images, (n, h, w) or (n, h, w, channels). Got {got}. Put one image into a list.")
+
+
+def _refuse_too_many(path: Path, count: int, block: Preprocess) -> None:
+    """Raise DataError for a file whose images, once they have the size of the student's, would fill the memory."""
+    packed, needed = path.stat().st_size, count * block.side**2 * block.channels * _COPIES
+    if needed > DEFAULT.allowed(packed):
+        got = f"{count:,} images in {packed / 1e6:.1f} MB, which would take {needed / 1e9:.1f} GB at a side of {block.side}"
+        raise DataError(f"{path} must hold images that fit into memory together. Got {got}. Split the file.")
 
 
 def _is_list_of_names(inputs: Any) -> bool:
