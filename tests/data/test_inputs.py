@@ -94,7 +94,7 @@ def test_links_to_nothing_in_a_folder_are_refused_and_not_left_unanswered(tmp_pa
 def test_an_npz_whose_images_would_fill_the_memory_at_the_size_of_the_student_is_refused_before_they_do(tmp_path: Path) -> None:
     path = tmp_path / "tiny.npz"
     np.savez_compressed(path, images=np.zeros((200_000, 2, 2), np.uint8))
-    block = Preprocess(1, 224, kind="array")
+    block = Preprocess(1, 224, padding="black", filter="triangle")
     with pytest.raises(
         DataError, match=r"Got 200,000 images in 0\.\d MB, which would take 20\.1 GB at a side of 224\. Split the file"
     ):
