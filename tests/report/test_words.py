@@ -85,3 +85,14 @@ def test_a_leak_by_planted_labels_says_how_many_and_of_how_many_patients() -> No
     assert "It rests on 43 patients." in many.why
     assert "rests on" not in words(audit("LEAKS", row()), {**pipelines, "facts": {"patients": None}}, "r").why
     assert "planted labels show" in words(audit("LEAKS", row()), {**pipelines, "permutation": []}, "r").why
+
+
+def test_a_certain_leak_is_told_by_the_figure_that_shows_it() -> None:
+    found = row(
+        p_holm=0.001, auc=0.54, auc_low=0.52, auc_high=0.56, tpr_at_1pct=0.03, tpr_at_1pct_low=0.0, tpr_at_1pct_high=0.06
+    )
+    said = words(audit("LEAKS", found), None, "r")
+    assert said.lines()[0][1].startswith("small but certain: of two ordinary records, one used and one not,")
+    assert "54 times in 100 (52 to 56)" in said.why
+    found |= {"p_holm": 0.9, "tpr_p_holm": 0.001}
+    assert "finds 3 (0 to 6)" in words(audit("LEAKS", found), None, "r").why

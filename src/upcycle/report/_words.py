@@ -20,6 +20,7 @@ _RECORDS: Final[Mapping[str, str]] = {
     "canary, patient patch": "patients with a planted patch",
 }
 _CERTAIN: Final = 0.04  # adjusted p below which a row shows a leak
+_GUESSED: Final = 0.01  # rate at one false alarm in a hundred of whoever guesses
 _NO_LIMIT: Final = 0.995  # of right guesses, which rounds to all
 _PAIR: Final = "one used and one not,"
 _STANDARD: Final = 34  # pipelines of a standard audit, two of them without canaries
@@ -123,7 +124,7 @@ def _worst(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def _told(row: Mapping[str, Any]) -> str:
     """How many of a hundred at one false alarm in a hundred; without that, of two records the right one."""
     records = _RECORDS.get(str(row.get("population")), "records")
-    if row.get("tpr_at_1pct") is None:
+    if not _by_rate(row):
         share, low, high = (100 * float(row[name]) for name in ("auc", "auc_low", "auc_high"))
         return f"of two {records}, {_PAIR} an attack picks the used one {share:.0f} times in 100 ({low:.0f} to {high:.0f})."
     share, low, high = (100 * float(row[name]) for name in ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high"))
@@ -131,6 +132,15 @@ def _told(row: Mapping[str, Any]) -> str:
         f"of 100 {records} that were used, an attack finds {share:.0f} ({low:.0f} to {high:.0f}) at one false alarm in a "
         "hundred; guessing finds 1."
     )
+
+
+def _by_rate(row: Mapping[str, Any]) -> bool:
+    """Whether the rate says more than the area: a limit of it that includes guessing next to an area that leaks for certain
+    would read as a contradiction."""
+    if row.get("tpr_at_1pct") is None:
+        return False
+    area = row.get("p_holm")
+    return float(row.get("tpr_at_1pct_low") or 0.0) > _GUESSED or area is None or area >= _CERTAIN
 
 
 def _grade(row: Mapping[str, Any]) -> str:
