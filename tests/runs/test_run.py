@@ -104,6 +104,27 @@ def test_changed_setting_under_an_old_folder_shows_the_difference(tmp_path: Path
         check_run(tmp_path, changed)
 
 
+@pytest.mark.parametrize("name", ["private", "release", "private/store"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_half_of_a_run_that_is_a_link_is_refused_and_what_it_leads_to_is_left_alone(
+    name: str, there: bool, tmp_path: Path
+) -> None:
+    other, link = tmp_path / "other", tmp_path / "run" / name
+    if there:
+        other.mkdir()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other, target_is_directory=True)
+    with pytest.raises(RunFolderError, match=f"Got {link}, a link to {other}"):
+        check_run(tmp_path / "run", SMOKE)
+    assert link.is_symlink() and other.exists() == there and not (there and any(other.iterdir()))
+
+
+def test_a_run_that_is_itself_a_link_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "large disk", target_is_directory=True)
+    check_run(tmp_path / "run", SMOKE)
+
+
 def test_second_process_in_one_folder_is_refused(tmp_path: Path) -> None:
     with only_one(tmp_path), pytest.raises(RunFolderError, match="in use"), only_one(tmp_path):
         pass

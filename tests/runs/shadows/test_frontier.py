@@ -15,7 +15,7 @@ from tests.conftest import blobs
 from upcycle._settings import resolve, with_settings
 from upcycle.audit.pipelines import RunFacts
 from upcycle.data import Dataset, ImageSet
-from upcycle.errors import ConfigError
+from upcycle.errors import ConfigError, RunFolderError
 from upcycle.runs.shadows import (
     BUNDLES,
     Design,
@@ -113,6 +113,14 @@ def test_a_recipe_by_another_name_is_not_run_again() -> None:
 @pytest.fixture
 def bars() -> Dataset:
     return Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
+
+
+def test_a_private_half_that_is_a_link_is_refused(bars: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "private").symlink_to(tmp_path)
+    with pytest.raises(RunFolderError, match="a link to"):
+        frontier(bars, tmp_path / "out", BASE, FrontierPlan(pipelines=4, jobs=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, check
 from upcycle.runs.folder._folder import (
     FREE_SETTINGS,
     RunFolder,
+    check_no_links,
     check_run,
     environment,
     make_folders,

@@ -194,6 +194,7 @@ def check_run(out: Path, config: Config) -> None:
     """
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"out must be a folder. Got the file {out}. Choose another --out.")
+    check_no_links(out)
     if not out.exists() or _just_begun(out):
         return
     folder = RunFolder(out)
@@ -203,6 +204,18 @@ def check_run(out: Path, config: Config) -> None:
         )
     with contextlib.suppress(DamagedFileError):
         check_settings(folder, config)
+
+
+def check_no_links(out: Path) -> None:
+    """Raise RunFolderError if a half of the run in `out`, or a folder of a stage, is a link: what it leads to would be closed to
+    nobody, and a release that replaces a link leaves the link behind. The run itself may be one."""
+    private = out / RunFolder.private
+    for path in (private, out / RunFolder.release, *(private.iterdir() if private.is_dir() else ())):
+        if path.is_symlink():
+            raise RunFolderError(
+                f"run must hold its folders itself. Got {path}, a link to {os.readlink(path)}. "
+                "Put the folder back in its place; for more room move the whole run."
+            )
 
 
 def check_settings(folder: RunFolder, config: Config) -> None:

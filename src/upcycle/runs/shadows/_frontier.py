@@ -19,6 +19,7 @@ from upcycle.data import Dataset
 from upcycle.dp import need_extra
 from upcycle.engine import LOCAL, check_engine
 from upcycle.errors import ConfigError
+from upcycle.runs.folder import check_no_links
 from upcycle.runs.shadows._audit import secret
 from upcycle.runs.shadows._designs import LEFT_OUT, Design, DesignPipeline
 from upcycle.runs.shadows._frontier_rows import ATTACKS, page_of, rows_of
@@ -103,9 +104,11 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
 
     The training split is the audited pool, the validation split serves the choices inside every pipeline. Finished stages and
     answers are kept in out/private, recipe by recipe: a killed call resumes, and one with more pipelines or another bundle runs
-    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited.
+    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited, RunFolderError for a
+    link in `out`.
     """
     _check(plan)
+    check_no_links(out)
     private = out / "private"
     private.mkdir(parents=True, exist_ok=True)
     seed = secret(private / "secret.json") if plan.seed is None else plan.seed
