@@ -35,6 +35,13 @@ def test_full_disk_no_memory_and_no_permission_are_one_line(error: Exception, wo
 
 
 @pytest.mark.parametrize(
+    "words", ["1000 requested and 13 written", "[enforce fail at inline_container.cc:672] . unexpected pos"]
+)
+def test_a_failed_write_whose_reason_a_library_hides_is_not_called_a_full_disk_alone(words: str) -> None:
+    assert "ulimit -f" in explain(OSError(words))[0][0]
+
+
+@pytest.mark.parametrize(
     "error", [ValueError("x"), RuntimeError("shape mismatch"), OSError("odd"), SealedError("x"), KeyError("x")]
 )
 def test_bugs_keep_their_traceback(error: Exception) -> None:

@@ -9,12 +9,17 @@ from upcycle.errors import UpcycleError
 
 STOPPED = "stopped. The same command resumes."
 _DISK = "disk must have room left. Got a full one. Free some space; the same command resumes."
+_DISK_OR_LIMIT = (
+    "disk must take what is written. Got a full one, or the limit of this process (ulimit -f). "
+    "Free some space or raise the limit; the same command resumes."
+)
 _LIMIT = "files must be allowed to grow. Got the limit of this process (ulimit -f). Raise it; the same command resumes."
 _MEMORY = "memory must suffice for the preset. Got none left. Use a smaller preset, bank or batch (docs/settings.md)."
 _FILES = "more files must be allowed to be open. Got the limit (ulimit -n). Raise it; the same command resumes."
 _ZERO = "path must be without a zero byte. Got one with it. Check how it was put together."
-# Libraries that write or allocate outside Python report the system's error in words only; torch.save even hides the words.
-_DISK_WORDS = ("No space left on device", "Disk quota exceeded", "inline_container.cc", "requested and")
+# Libraries that write or allocate outside Python report the system's error in words only; torch.save and NumPy hide the words.
+_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
+_HIDDEN_WORDS = ("inline_container.cc", "requested and")
 _LIMIT_WORDS = ("File too large",)
 _MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -48,6 +53,8 @@ def _of_the_system(error: BaseException) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL or _says(error, _DISK_WORDS):
         return _DISK
+    if _says(error, _HIDDEN_WORDS):
+        return _DISK_OR_LIMIT
     if number == errno.EFBIG or _says(error, _LIMIT_WORDS):
         return _LIMIT
     if isinstance(error, MemoryError) or number == errno.ENOMEM or _says(error, _MEMORY_WORDS):

@@ -207,13 +207,13 @@ def check_run(out: Path, config: Config) -> None:
 
 
 def check_no_links(out: Path) -> None:
-    """Raise RunFolderError if a half of the run in `out`, or a folder of a stage, is a link: what it leads to would be closed to
-    nobody, and a release that replaces a link leaves the link behind. The run itself may be one."""
+    """Raise RunFolderError if a half of the run in `out`, or a folder of a stage, is a link: what it leads to would stay open
+    to others, and a release that replaces a link leaves the link behind. The run itself may be one."""
     private = out / RunFolder.private
     for path in (private, out / RunFolder.release, *(private.iterdir() if private.is_dir() else ())):
         if path.is_symlink():
             raise RunFolderError(
-                f"run must hold its folders itself. Got {path}, a link to {os.readlink(path)}. "
+                f"run must hold its folders itself. Got {path}, a link to {path.readlink()}. "
                 "Put the folder back in its place; for more room move the whole run."
             )
 

@@ -104,8 +104,8 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
 
     The training split is the audited pool, the validation split serves the choices inside every pipeline. Finished stages and
     answers are kept in out/private, recipe by recipe: a killed call resumes, and one with more pipelines or another bundle runs
-    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited, RunFolderError for a
-    link in `out`.
+    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited,
+    RunFolderError for a link in `out`.
     """
     _check(plan)
     check_no_links(out)
