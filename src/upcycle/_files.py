@@ -117,11 +117,13 @@ def write_record(path: Path, facts: Mapping[str, Any]) -> None:
     write_json(path, {**plain, _SUM: _hash_of(plain)})
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """What `write_record` wrote. Raises DamagedFileError where a single byte of it changed."""
+def read_record(path: Path, *needed: str) -> dict[str, Any]:
+    """What `write_record` wrote. Raises DamagedFileError where a single byte of it changed, or a field `needed` is missing."""
     found = read_json(path)
     if not isinstance(found, dict) or found.pop(_SUM, None) != _hash_of(found):
         raise DamagedFileError(path, "one whose content does not have the SHA-256 that stands in it")
+    if missing := [name for name in needed if name not in found]:
+        raise DamagedFileError(path, f"the record of something else, without {missing[0]!r}")
     return found
 
 

@@ -72,6 +72,13 @@ def test_stage_that_fails_is_not_finished_but_its_time_counts(tmp_path: Path) ->
     assert record.seconds >= 100
 
 
+def test_stage_whose_manifest_holds_another_whole_record_is_made_again(tmp_path: Path) -> None:
+    write_record(tmp_path / "manifest.json", {"seconds": 1.0})  # its hash is right, but it is not what a stage leaves
+    said: list[str] = []
+    record, fresh = run_stage(tmp_path, "key", dict, say=said.append)
+    assert fresh and record.key == "key" and "the record of something else, without 'key'" in said[0]
+
+
 def test_key_follows_content_not_order() -> None:
     assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
     assert content_key({"a": 1}) != content_key({"a": 2})

@@ -114,7 +114,7 @@ class Store:
         self._folder, self._whole = folder, set[str]()
         if not (folder / MANIFEST).exists():
             raise RunFolderError(f"store must be complete. Got an unfinished one in {folder}. Run the same command again.")
-        self._files: dict[str, str] = read_record(folder / MANIFEST)["files"]
+        self._files: dict[str, str] = read_record(folder / MANIFEST, "files")["files"]
         self.meta = read_meta(folder)
         self.fingerprint = hashlib.blake2b((folder / MANIFEST).read_bytes(), digest_size=12).hexdigest()
 
@@ -184,7 +184,7 @@ class Store:
 @typed()
 def read_meta(folder: Path) -> StoreMeta:
     """Facts about the store in `folder`, without opening an image. Raises DamagedFileError where they are not as written."""
-    check_hash(folder / META, read_record(folder / MANIFEST)["files"].get(META))
+    check_hash(folder / META, read_record(folder / MANIFEST, "files")["files"].get(META))
     facts = read_json(folder / META)
     lists = {name: tuple(facts[name]) for name in ("class_names", "notes")}
     return StoreMeta(**{**facts, **lists, "preprocess": Preprocess.from_json(facts.get("preprocess"))})
@@ -193,6 +193,6 @@ def read_meta(folder: Path) -> StoreMeta:
 def _mark(path: Path) -> object:
     """Who read the test split first."""
     try:
-        return read_record(path)["purpose"]
+        return read_record(path, "purpose")["purpose"]
     except DamagedFileError as error:
         raise DamagedFileError(path, error.got, "Delete it, and run the same command again.") from error

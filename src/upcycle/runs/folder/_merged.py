@@ -26,7 +26,7 @@ def pipeline_facts(private: Path) -> dict[str, Any] | None:
 def check_pipelines(folder: Path) -> None:
     """Raise DamagedFileError unless every file of the audit by shadow pipelines in `folder` is as it was written."""
     try:
-        known = read_record(folder / PIPELINES_MANIFEST)["files"]
+        known = read_record(folder / PIPELINES_MANIFEST, "files")["files"]
         for name, hashed in known.items():
             check_hash(folder / name, hashed)
     except DamagedFileError as error:

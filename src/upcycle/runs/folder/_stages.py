@@ -62,7 +62,7 @@ class StageRecord:
 def read_record(folder: Path) -> StageRecord | None:
     """The record of a finished stage, None if it has not finished. Raises DamagedFileError for a manifest that is not whole."""
     path = folder / MANIFEST
-    return StageRecord(**_files.read_record(path)) if path.exists() else None
+    return StageRecord(**_files.read_record(path, "key", "seconds", "facts")) if path.exists() else None
 
 
 def finished_record(folder: Path) -> StageRecord:
@@ -148,7 +148,7 @@ def stopwatch(folder: Path) -> Iterator[Callable[[], float]]:
     before = 0.0
     if path.exists():
         try:
-            before = float(_files.read_record(path)["seconds"])
+            before = float(_files.read_record(path, "seconds")["seconds"])
         except DamagedFileError:
             path.unlink()
 

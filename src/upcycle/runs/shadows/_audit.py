@@ -157,7 +157,7 @@ def secret(path: Path) -> int:
     if not path.exists():
         write_record(path, {"seed": secrets.randbits(62)})
     try:
-        return int(read_record(path)["seed"])
+        return int(read_record(path, "seed")["seed"])
     except DamagedFileError as error:
         again = "Delete it and run the same command again: other coins are flipped, and kept pipelines run again."
         raise DamagedFileError(path, error.got, again) from error
