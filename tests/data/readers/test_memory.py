@@ -3,6 +3,8 @@
 import io
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -302,3 +304,30 @@ def test_the_harness_makes_what_it_says(tmp_path: Path) -> None:
         assert zlib.decompress(_packed(count)) == bytes(count)
     KINDS["png one row"].make(tmp_path)
     assert len(list((tmp_path / "data").rglob("*.png"))) > 4
+
+
+_FLIPPED = """
+import sys
+from pathlib import Path
+from upcycle.config import DataConfig
+from upcycle.data import read
+from upcycle.errors import DataError
+
+path = Path(sys.argv[1])
+whole = path.read_bytes()
+for place in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], "little"), len(whole) - 8):
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    try:
+        read(f"hf:{path}", config=DataConfig(), seed=0)
+    except DataError:
+        pass
+print("none ended the process")
+"""
+
+
+def test_a_damaged_summary_of_a_parquet_file_does_not_end_the_process(tmp_path: Path) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    images = [{"bytes": saved("PNG", "L", 4).getvalue(), "path": None}] * 40
+    parquet.write_table(pa.table({"image": images, "label": [k % 2 for k in range(40)]}), tmp_path / "a.parquet")
+    done = subprocess.run([sys.executable, "-c", _FLIPPED, str(tmp_path / "a.parquet")], capture_output=True, text=True)
+    assert done.stdout.strip() == "none ended the process", done.stderr[-500:]

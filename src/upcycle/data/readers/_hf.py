@@ -232,7 +232,7 @@ def _table(path: Path, source: Source) -> Any:
             source.findings.note(f"columns of lists and the like were not read: {shown(others)}")
         places = [k for k in range(file.metadata.num_columns) if file.schema.column(k).path.split(".")[0] in names]
         parts = []
-        for part in file.iter_batches(rows_at_a_time(path, file.metadata, places, source), columns=names, use_threads=False):
+        for part in file.iter_batches(rows_at_a_time(path, places, source), columns=names, use_threads=False):
             columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in part.columns]
             parts.append(pa.RecordBatch.from_arrays(columns, names=part.schema.names))
             source.hold(sum((_TEXT if _is_text_type(c.type) else 2) * c.nbytes for c in columns), 0)

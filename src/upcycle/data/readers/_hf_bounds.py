@@ -144,13 +144,19 @@ class _Widest:
     page: int = 0
 
 
-def rows_at_a_time(path: Path, summary: Any, columns: list[int], source: Source) -> int:
-    """How many rows of these columns may be unpacked at once. Raises DataError where even one would take too much."""
+def rows_at_a_time(path: Path, columns: list[int], source: Source) -> int:
+    """How many rows of these columns may be unpacked at once. Raises DataError where even one would take too much, and
+    ValueError or IndexError for a damaged summary.
+
+    The summary is read here: of one that is damaged the library's own account of a chunk ends the process.
+    """
     widest = {column: _Widest() for column in columns}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for group in range(summary.num_row_groups):
-            for column in columns:
-                _pages(content, summary.row_group(group).column(column), widest[column])
+        end = len(content) - 8
+        summary = _Compact(content[max(end - int.from_bytes(content[end : end + 4], "little"), 0) : end], 0)
+        for column, chunk in _chunks(summary):
+            if column in widest:
+                _pages(content, chunk, widest[column])
     one = sum(max(each.words, each.page) for each in widest.values())
     work = sum(
         5 * each.words + each.page for each in widest.values()
@@ -159,10 +165,42 @@ def rows_at_a_time(path: Path, summary: Any, columns: list[int], source: Source)
     return max(1, min(256, _BATCH // max(one, 1)))
 
 
-def _pages(content: mmap.mmap, chunk: Any, widest: _Widest) -> None:
-    starts = [chunk.data_page_offset, *([chunk.dictionary_page_offset] if chunk.has_dictionary_page else [])]
-    place = min(start for start in starts if start is not None)
-    end = place + chunk.total_compressed_size
+_GROUPS, _CHUNKS, _ABOUT = 4, 1, 3  # fields of FileMetaData, RowGroup and ColumnChunk
+_PACKED, _PAGES, _WORDS = 7, 9, 11  # of ColumnMetaData: bytes of the chunk, where its pages and its dictionary begin
+
+
+def _chunks(summary: _Compact) -> Iterator[tuple[int, dict[int, int]]]:
+    """Number of the column, and the numbers that ColumnMetaData holds, of every chunk of every row group."""
+    for field, kind in summary.fields():
+        if field != _GROUPS:
+            summary.value(kind)
+            continue
+        for _ in range(summary.several()[0]):
+            yield from _group(summary)
+
+
+def _group(summary: _Compact) -> Iterator[tuple[int, dict[int, int]]]:
+    for field, kind in summary.fields():
+        if field != _CHUNKS:
+            summary.value(kind)
+            continue
+        for column in range(summary.several()[0]):
+            yield column, _about(summary)
+
+
+def _about(summary: _Compact) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for field, kind in summary.fields():
+        if field == _ABOUT and kind == _STRUCTURE:
+            found = {number: summary.value(each) for number, each in summary.fields()}
+        else:
+            summary.value(kind)
+    return found
+
+
+def _pages(content: mmap.mmap, chunk: dict[int, int], widest: _Widest) -> None:
+    place = min(start for start in (chunk.get(_PAGES, 0), chunk.get(_WORDS, 0)) if start > 0)
+    end = place + chunk.get(_PACKED, 0)
     while place < min(end, len(content)):
         header = _Compact(content, place)
         found = {field: header.value(kind) for field, kind in header.fields()}
