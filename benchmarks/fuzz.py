@@ -129,6 +129,7 @@ def guided(name: str, seconds: float, folder: Path) -> None:
         "-timeout=120",
         f"-max_len={_LONGEST}",
         "-print_final_stats=1",
+        f"-artifact_prefix={folder}/",
     ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], one, custom_mutator=mutate)
     atheris.Fuzz()
@@ -186,7 +187,9 @@ def fuzzed(targets: list[str], seconds: float, *, keep_corpus: bool) -> Iterator
             row = json.loads(path.read_text()) if path.exists() else {"harness": "fuzz", "target": name, "executions": 0}
             if done.returncode:
                 last = done.stderr.strip().splitlines()[-1:] or [""]
-                row.setdefault("findings", []).append({"where": f"process ended by {done.returncode}", "said": last[0][:200]})
+                last_input = next((str(path) for path in Path(folder).glob("crash-*")), None)
+                died = {"where": f"process ended by {done.returncode}", "said": last[0][:200], "input": last_input}
+                row.setdefault("findings", []).append(died)
             row |= {"coverage": _coverage(done.stderr), "commit": MEASURED}
             for finding in row.get("findings", []):
                 finding["input"] = _shown(finding.get("input"))
