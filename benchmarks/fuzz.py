@@ -187,7 +187,9 @@ def fuzzed(targets: list[str], seconds: float, *, keep_corpus: bool) -> Iterator
             row = json.loads(path.read_text()) if path.exists() else {"harness": "fuzz", "target": name, "executions": 0}
             if done.returncode:
                 last = done.stderr.strip().splitlines()[-1:] or [""]
-                last_input = next((str(path) for path in Path(folder).glob("crash-*")), None)
+                last_input = next(
+                    (str(path) for kind in ("crash", "timeout", "oom") for path in Path(folder).glob(f"{kind}-*")), None
+                )
                 died = {"where": f"process ended by {done.returncode}", "said": last[0][:200], "input": last_input}
                 row.setdefault("findings", []).append(died)
             row |= {"coverage": _coverage(done.stderr), "commit": MEASURED}

@@ -150,13 +150,13 @@ def rows_at_a_time(path: Path, columns: list[int], source: Source) -> int:
 
     The summary is read here: of one that is damaged the library's own account of a chunk ends the process.
     """
-    widest = {column: _Widest() for column in columns}
+    widest, read = {column: _Widest() for column in columns}, set[int]()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end = len(content) - 8
         summary = _Compact(content[max(end - int.from_bytes(content[end : end + 4], "little"), 0) : end], 0)
         for column, chunk in _chunks(summary):
             if column in widest:
-                _pages(content, chunk, widest[column])
+                _pages(content, chunk, widest[column], read)
     one = sum(max(each.words, each.page) for each in widest.values())
     work = sum(
         5 * each.words + each.page for each in widest.values()
@@ -198,10 +198,15 @@ def _about(summary: _Compact) -> dict[int, int]:
     return found
 
 
-def _pages(content: mmap.mmap, chunk: dict[int, int], widest: _Widest) -> None:
+def _pages(content: mmap.mmap, chunk: dict[int, int], widest: _Widest, read: set[int]) -> None:
+    """Note the pages of a chunk. Raises ValueError for one that was `read` before: chunks that share their pages would take
+    the square of their number."""
     place = min(start for start in (chunk.get(_PAGES, 0), chunk.get(_WORDS, 0)) if start > 0)
     end = place + chunk.get(_PACKED, 0)
     while place < min(end, len(content)):
+        if place in read:
+            raise ValueError("chunks that share a page")
+        read.add(place)
         header = _Compact(content, place)
         found = {field: header.value(kind) for field, kind in header.fields()}
         unpacked, packed = found.get(2, -1), found.get(3, -1)
