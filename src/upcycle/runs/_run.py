@@ -138,7 +138,7 @@ def _check_arguments(out: object, config: object, network: object, generator: ob
 def _road(bench: Bench, store: Store) -> list[Stage]:
     return [
         *training_road(bench, store),
-        Stage(CONTROL, 0, lambda: control_stage(bench, store)),
+        Stage(CONTROL, 0, lambda: control_stage(bench, store, bench.plan.budget.control)),
         Stage("audit", 0, lambda: audit_stage(bench, store)),
         Stage("evidence", 0, lambda: evidence_stage(bench, store)),
         Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),

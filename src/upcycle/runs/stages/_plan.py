@@ -16,9 +16,10 @@ from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
 from upcycle.generators import Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
-from upcycle.recycle import Recipe, bank_size, image_budget, proxy_draws, train_classifier
+from upcycle.recycle import Recipe, bank_size, image_budget, images_to_remember, proxy_draws, train_classifier
 from upcycle.runs.stages._networks import Networks, own_parts
 
+_CONTROL = 2  # times the baseline's images, which the positive control may see
 _OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
 
 
@@ -38,6 +39,7 @@ class Budget:
     tuning: int = 0  # seen by all proxy students
     plain: int = 0  # seen by the plain student
     attempts: float = 1.0  # draws for every image that stays
+    control: int = 0  # seen by the audit's positive control at most; 0: as many as it takes
 
     @property
     def drawn(self) -> int:
@@ -77,6 +79,7 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         proxy_images(config),
         student if config.plain else 0,
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
+        min(images_to_remember(members), _CONTROL * max(teacher, student)),
     )
 
 
@@ -99,6 +102,7 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
         "cleaning": budget.cleaning * teaching,
         "teacher": budget.teachers * budget.teacher * teaching,
         "baseline": budget.baseline * learning,
+        "control": budget.control * learning,
         "generator": budget.generator / rates.generator,
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
         "tuning": budget.tuning * (distilling + proxy_draws(budget.redrawn / budget.bank) / rates.sampling),

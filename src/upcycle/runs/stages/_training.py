@@ -81,12 +81,14 @@ def classifier_stage(
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
 
 
-def control_stage(bench: Bench, splits: Splits, most: int | None = None) -> Facts:
+def control_stage(bench: Bench, splits: Splits, most: int = 0) -> Facts:
     """The audit's positive control: the baseline's network, made to remember every member it was given, by
-    `most` images at most (None: as many as it takes). It never leaves."""
+    `most` images at most (0: as many as it takes). It never leaves."""
     bench.folder.stage(CONTROL)
     members = splits.members()
-    fitted = train_to_remember(members, bench.recipe(0, Augmentation()), seed=bench.config.seed, stage=CONTROL, most=most)
+    fitted = train_to_remember(
+        members, bench.recipe(0, Augmentation()), seed=bench.config.seed, stage=CONTROL, most=most or None
+    )
     save_classifier(fitted.net, bench.folder.weights(CONTROL))
     known = predict_logits(fitted.net, torch.from_numpy(np.ascontiguousarray(members.images)), bench.device).argmax(1).numpy()
     return {"images_seen": fitted.images_seen, "labels_known": float((known == members.labels).mean())}
