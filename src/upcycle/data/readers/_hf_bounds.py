@@ -71,6 +71,14 @@ class _Compact:
         self.at += 1
         return (self.number() if head >> 4 == 15 else head >> 4), head & 15
 
+    def elements(self, wanted: int) -> Iterator[int]:
+        """Index of every value of the list in field `wanted` of a structure; the caller reads it, all else is passed over."""
+        for field, kind in self.fields():
+            if field == wanted:
+                yield from range(self.several()[0])
+            else:
+                self.value(kind)
+
     def value(self, kind: int, depth: int = 0) -> int:
         """A value of which only numbers matter; 0 for any other, which is passed over."""
         if depth > _DEEPEST:
@@ -158,9 +166,8 @@ def rows_at_a_time(path: Path, columns: list[int], source: Source) -> int:
             if column in widest:
                 _pages(content, chunk, widest[column], read)
     one = sum(max(each.words, each.page) for each in widest.values())
-    work = sum(
-        5 * each.words + each.page for each in widest.values()
-    )  # a word of no letter takes 4 bytes, and 16 more in a list
+    # a word of no letter takes 4 bytes in the file, and 16 more in a list
+    work = sum(5 * each.words + each.page for each in widest.values())
     source.check_work(work + max(one, _BATCH), path.stat().st_size)
     return max(1, min(256, _BATCH // max(one, 1)))
 
@@ -171,24 +178,13 @@ _PACKED, _PAGES, _WORDS = 7, 9, 11  # of ColumnMetaData: bytes of the chunk, whe
 
 def _chunks(summary: _Compact) -> Iterator[tuple[int, dict[int, int]]]:
     """Number of the column, and the numbers that ColumnMetaData holds, of every chunk of every row group."""
-    for field, kind in summary.fields():
-        if field != _GROUPS:
-            summary.value(kind)
-            continue
-        for _ in range(summary.several()[0]):
-            yield from _group(summary)
-
-
-def _group(summary: _Compact) -> Iterator[tuple[int, dict[int, int]]]:
-    for field, kind in summary.fields():
-        if field != _CHUNKS:
-            summary.value(kind)
-            continue
-        for column in range(summary.several()[0]):
+    for _ in summary.elements(_GROUPS):
+        for column in summary.elements(_CHUNKS):
             yield column, _about(summary)
 
 
 def _about(summary: _Compact) -> dict[int, int]:
+    """The numbers in the ColumnMetaData of a ColumnChunk, by field (parquet.thrift); empty where it has none."""
     found: dict[int, int] = {}
     for field, kind in summary.fields():
         if field == _ABOUT and kind == _STRUCTURE:
