@@ -41,6 +41,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("screened, temperature 1", _STRONG),
             Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
             Design("screened and crossed", _CROSSED),
+            Design("screened where sure, crossed", {**_CROSSED, "screen.sure": 0.9}),
         ),
         "steps": (
             Design("temperature 1", _COOL),
@@ -53,7 +54,6 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
         ),
         "small": (
             Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),
-            Design("screened where sure, crossed", {**_CROSSED, "screen.sure": 0.9}),
             Design("isolated left out, crossed", {**_CROSSED, "screen.most": 0.0}),
         ),
         "support": (
