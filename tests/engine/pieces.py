@@ -33,6 +33,15 @@ def die_once(folder: Path, piece: int) -> int:
     return piece
 
 
+def die_late(folder: Path, piece: int) -> int:
+    """The process dies at its first attempt, after the seconds in which Dask takes the shared value from idle workers."""
+    if not (folder / "died").exists():
+        time.sleep(5)
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return piece
+
+
 def die(_: None, piece: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return piece

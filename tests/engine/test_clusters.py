@@ -17,7 +17,7 @@ import pytest
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.pipelines.test_runs import PLAN
 from tests.audit.toy_pipelines import Memory
-from tests.engine.pieces import DeadlyDisplay, DeadlyMemory, add, die_once, refuse
+from tests.engine.pieces import DeadlyDisplay, DeadlyMemory, add, die_late, die_once, refuse
 from upcycle._settings import resolve
 from upcycle.audit.pipelines import Shadows, make_design, run_in
 from upcycle.engine import check_engine, fan_out
@@ -83,6 +83,10 @@ def test_pieces_come_back_and_errors_keep_their_problems(cluster: str, tmp_path:
         list(fan_out(refuse, 0, [1], engine=cluster))
     assert len(caught.value.problems) == 2
     assert sorted(fan_out(die_once, tmp_path, range(8), engine=cluster)) == [(k, k) for k in range(8)]
+
+
+def test_work_goes_on_when_the_only_worker_with_the_shared_value_dies(cluster: str, tmp_path: Path) -> None:
+    assert list(fan_out(die_late, tmp_path, [7], engine=cluster)) == [(0, 7)]
 
 
 def test_a_folder_that_workers_do_not_see_is_one_line(cluster: str, tmp_path: Path) -> None:

@@ -68,32 +68,36 @@ class _Dask:
     ) -> Iterator[tuple[int, _Result]]:
         from distributed import CancelledError, as_completed
 
-        kept = self._client.scatter(shared, broadcast=True, hash=False)
-        waiting = ((work, kept, *own, threads) for own in pieces.items())
-        sent = {self._sent(own): own for own in islice(waiting, jobs or self.workers)}
+        kept = self._spread(shared)
+        waiting = iter(pieces.items())
+        sent = {self._sent(work, kept, own, threads): own for own in islice(waiting, jobs or self.workers)}
         flying, lost = as_completed(list(sent), loop=self._client.loop), Counter[int]()
         try:
             for future in flying:
                 own = sent.pop(future)
                 try:
                     found = self._result(future)
-                except CancelledError as error:  # it was done, and lost with the worker that kept it
-                    lost[own[2]] += 1
-                    if lost[own[2]] > _LOST:
+                except CancelledError as error:  # a worker died with the answer, or with the only copy of what is shared
+                    lost[own[0]] += 1
+                    if lost[own[0]] > _LOST:
                         raise ResourceError(_DEAD) from error
+                    kept = self._spread(shared) if kept.cancelled() else kept
                     again = [own]
                 else:
                     future.release()  # what somebody still holds is done again when the worker that keeps it dies
                     yield found
                     again = list(islice(waiting, 1))
                 for piece in again:
-                    sent[self._sent(piece)] = piece
+                    sent[self._sent(work, kept, piece, threads)] = piece
                     flying.add(next(reversed(sent)))
         finally:
             self._client.cancel(list(sent))
 
-    def _sent(self, own: tuple[Any, ...]) -> Any:
-        return self._client.submit(placed, *own, pure=False)
+    def _spread(self, shared: Any) -> Any:
+        return self._client.scatter(shared, broadcast=True, hash=False)
+
+    def _sent(self, work: Callable[[Any, Any], Any], kept: Any, own: tuple[int, Any], threads: int) -> Any:
+        return self._client.submit(placed, work, kept, *own, threads, pure=False)
 
     def _result(self, future: Any) -> tuple[int, Any]:
         from distributed.scheduler import KilledWorker
