@@ -58,9 +58,16 @@ class ScreenConfig(Section):
 
 
 class SupportConfig(Section):
-    """Images that no single record can have shaped: one generator for every fold of the screen, trained without it; an image is
-    kept where records that its generator never saw lie as near as held-out records do, and the teachers agree."""
+    """Images that no single record can have shaped: by a generator that sees no record too often, or by one for every fold of
+    the screen, trained without it. Of the latter an image is kept where records that its generator never saw lie as near as
+    held-out records do, and the teachers agree."""
 
+    passes: float = Field(
+        0.0,
+        ge=0,
+        description="times that the generator sees a member, on average, at most: generator.images is cut to as many; 0 = no "
+        "limit. What it remembers of single records grows with these times",
+    )
     share: float = Field(
         0.0,
         ge=0,

@@ -85,6 +85,7 @@ def test_learning_rate_rises_holds_and_falls_to_zero() -> None:
     assert learning_rate(config, 400, 1000) == 1.0
     assert learning_rate(config, 750, 1000) == pytest.approx(0.5)
     assert learning_rate(config, 1000, 1000) == 0.0
+    assert learning_rate(config, 40, 100) == pytest.approx(1.0)  # a warm-up as long as the budget would never end
 
 
 def test_standardised_pixels_have_mean_zero_and_the_deviation_the_noise_levels_assume() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from upcycle._files import write_record
 from upcycle._presets import PRESETS
 from upcycle._settings import with_settings
-from upcycle.config import BankConfig, GanConfig, SamplerConfig
+from upcycle.config import BankConfig, GanConfig, SamplerConfig, SupportConfig
 from upcycle.errors import ConfigError, ResourceError, RunFolderError
 from upcycle.generators import ImageShape
 from upcycle.runs import run
@@ -43,6 +43,15 @@ from upcycle.runs.stages import (
 
 SMOKE = PRESETS["smoke"]
 RATES = Rates(classifier=1_000, labelling=3_000, generator=500, sampling=300)
+
+
+def test_a_generator_sees_no_member_more_often_than_allowed_however_many_minutes_there_are() -> None:
+    config = with_settings(PRESETS["quick"], {"generator.images": 150_000, "support.passes": 20})
+    assert budget_for(config, 1_000).generator == budget_for(config, 1_000, 3.0).generator == 20_000
+    assert budget_for(config, 100_000).generator == 150_000  # and never more images than were asked for
+    assert (
+        budget_for(config, 1_000).student == budget_for(config.model_copy(update={"support": SupportConfig()}), 1_000).student
+    )
 
 
 def test_finished_stage_is_not_done_again_and_other_inputs_are_refused(tmp_path: Path) -> None:

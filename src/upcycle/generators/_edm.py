@@ -44,8 +44,8 @@ def denoising_loss(net: Network, clean: Tensor, noise: Tensor, sigma: Tensor, la
 
 
 def learning_rate(config: EdmConfig, images_seen: int, budget: int) -> float:
-    """Linear warm-up, constant, then linear to 0 over the last `decay_share` of the budget."""
-    rise = min(1.0, (images_seen + config.batch) / max(config.warmup_images, 1))
+    """Linear warm-up over half of the budget at most, constant, then linear to 0 over the last `decay_share` of the budget."""
+    rise = min(1.0, (images_seen + config.batch) / max(min(config.warmup_images, budget / 2), 1))
     fall = min(1.0, (budget - images_seen) / max(config.decay_share * budget, 1))
     return config.lr * rise * max(fall, 0.0)
 

@@ -212,6 +212,14 @@ def test_budgets_of_the_choices_shrink_with_those_of_the_networks() -> None:
     assert shadow_config(default, 28).tuning == default.tuning
 
 
+def test_the_generator_of_a_pipeline_sees_its_fewer_members_no_more_often_than_that_of_the_run(
+    data: tuple[ImageSet, ImageSet], tmp_path: Path
+) -> None:
+    members = data[0]
+    pipeline = ShadowPipeline(data[1], 3, settings("support.passes=5"))
+    assert pipeline.bench(members, 0, tmp_path).plan.budget.generator == 5 * len(members)
+
+
 def test_every_member_of_a_mix_is_small() -> None:
     found = settings("generator.family=mix").generator
     assert isinstance(found, MixConfig)

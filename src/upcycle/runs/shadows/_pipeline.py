@@ -35,6 +35,7 @@ from upcycle.runs.stages import (
     Plan,
     Stage,
     control_stage,
+    generator_images,
     networks_of,
     soft_labels_of,
     training_road,
@@ -114,7 +115,7 @@ class ShadowPipeline:
         teacher = self._scaled(image_budget(self.config.teacher, len(images)))
         student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
         bank = max(64, round(bank_size(self.config.bank, len(images)) * self.scale))
-        generator = self._scaled(self.config.generator.images)
+        generator = max(64, generator_images(self.config, len(images), self.scale))
         plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
         networks, config = networks_of(self.config), self._config(seed)
         return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), networks, plan)

@@ -12,6 +12,7 @@ from upcycle.runs.stages._plan import (
     Rates,
     budget_for,
     disk_bytes,
+    generator_images,
     make_plan,
     memory_bytes,
     scale_for,

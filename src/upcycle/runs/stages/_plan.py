@@ -64,7 +64,7 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
     teacher = max(config.teacher.batch, round(image_budget(config.teacher, members) * scale))
     student = max(config.teacher.batch, round(teacher * config.student.epochs))
     bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
-    generator = max(config.generator.step_images, round(config.generator.images * scale))
+    generator = max(config.generator.step_images, generator_images(config, members, scale))
     epoch = min(max(members, config.bank.min_images // 4), student)
     return Budget(
         teacher,
@@ -81,6 +81,14 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
         min(images_to_remember(members), _CONTROL * max(teacher, student)),
     )
+
+
+def generator_images(config: Config, members: int, scale: float = 1.0) -> int:
+    """Images that a generator of `members` records sees. `support.passes` limits them whatever the `scale`: the images after
+    which a denoiser remembers its records grow with the records, those after which it draws well do not (Bonnaire et al. 2025,
+    arXiv:2505.17638)."""
+    images, most = round(config.generator.images * scale), config.support.passes * members
+    return min(images, round(most)) if most else images
 
 
 def proxy_images(config: Config) -> int:
