@@ -34,16 +34,17 @@ _SCREEN: Final = {"screen.folds": 3}
 _STRONG: Final = {**_SCREEN, **_COOL}
 _APART: Final = {**_STRONG, "screen.apart": True, "teachers": 3}
 _CROSSED: Final = {**_APART, "screen.crossed": True}
+_SURE: Final = {**_CROSSED, "screen.sure": 0.9}
 
 BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
         "core": (
             Design("screened, temperature 1", _STRONG),
-            Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
-            Design("screened and crossed", _CROSSED),
-            Design("screened where sure, crossed", {**_CROSSED, "screen.sure": 0.9}),
+            Design("screened where sure, crossed", _SURE),
+            Design("screened where sure, crossed, few passes", {**_SURE, "support.passes": 20.0}),
         ),
         "steps": (
+            Design("few passes", {"support.passes": 20.0}),
             Design("temperature 1", _COOL),
             Design("hard labels", {"student.labels": "hard"}),
             Design("cleaned", {"cleaning.folds": 3}),
@@ -54,6 +55,8 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
         ),
         "small": (
             Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),
+            Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
+            Design("screened and crossed", _CROSSED),
             Design("isolated left out, crossed", {**_CROSSED, "screen.most": 0.0}),
         ),
         "support": (
