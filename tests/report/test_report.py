@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.report.conftest import unnamed
-from upcycle.report import Energy, Evidence, render, render_comparison, write_reports
+from upcycle.report import Energy, Evidence, _leak_figures, _run_figures, _svg, render, render_comparison, write_reports
 
 from .conftest import ALIKE, COPY, FACE, MARK, SECRETS, TWIN, audit_row
 
@@ -161,11 +161,51 @@ def test_details_are_folded_below_the_first_screen(pages: dict[str, str]) -> Non
     assert pages["shareable"].count("<details") == 9
 
 
-def test_same_evidence_gives_the_same_bytes(evidence: Evidence, pages: dict[str, str], tmp_path: Path) -> None:
+def test_same_evidence_gives_the_same_bytes(
+    evidence: Evidence, pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_svg, "_kept", {})  # every figure is drawn anew
     write_reports(evidence, internal=tmp_path / "a.html", shareable=tmp_path / "b.html")
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == pages["internal"]
     assert (tmp_path / "b.html").read_text(encoding="utf-8") == pages["shareable"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "b.html"]
+
+
+def test_a_figure_that_both_reports_show_is_drawn_once_and_each_report_is_as_if_made_alone(
+    evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class of 5 test images is left out of the shareable one, so that some figures differ."""
+    few = replace(evidence, test_labels=np.where(np.arange(90) < 5, 0, 1 + np.arange(90) % 2))
+    drawn: list[str] = []
+    draw = _run_figures.svg
+    for module in (_run_figures, _leak_figures):
+        monkeypatch.setattr(module, "svg", lambda *given, **told: drawn.append(told["name"]) or draw(*given, **told))
+    alone = []
+    for internal in (True, False):
+        monkeypatch.setattr(_svg, "_kept", {})
+        alone.append(render(few, internal=internal))
+    apart = sorted(drawn)
+    monkeypatch.setattr(_svg, "_kept", {})
+    drawn.clear()
+    write_reports(few, internal=tmp_path / "a.html", shareable=tmp_path / "b.html")
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in ("a.html", "b.html")] == alone
+    assert len(_svg._kept) == len(drawn) and set(drawn) == set(apart), "each has all its figures"
+    assert {name for name in drawn if drawn.count(name) == 1} == {"curves", "minutes"}
+    assert [page.count('class="figure" viewBox') for page in alone] == [len(apart) / 2] * 2 == [8, 8]
+
+
+def test_figures_of_other_data_are_others_however_alike() -> None:
+    """What is kept of one record's figure is never shown for another's; and memory is given back."""
+    drawn: list[object] = []
+    figure = _svg.drawn_once(lambda *given: f"{drawn.append(given)}{len(drawn)}")
+    alike = [1, 1.0, True, "1", None, np.array([1.0]), np.array([1.0], "f4"), np.array([[1.0]]), np.nextafter(1, 2)]
+    given = [*((value,) for value in alike), ([1, 2],), ([1], 2), ({"a": 1},), ({"b": 1},), ((0.0, np.nan),), ((-0.0, np.nan),)]
+    found = [figure(*one) for one in given]
+    assert len(set(found)) == len(given) == len(drawn)
+    assert [figure(*one) for one in given] == found
+    for number in range(40):
+        figure(number)
+    assert len(_svg._kept) <= 16
 
 
 def test_failed_rendering_leaves_the_old_reports(evidence: Evidence, tmp_path: Path) -> None:

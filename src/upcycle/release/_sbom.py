@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -66,34 +66,44 @@ def _needs(one: metadata.Distribution, found: Mapping[str, metadata.Distribution
     return [_reference(found[name]) for name in sorted(set(_required(one))) if name in found]
 
 
-def _required(one: metadata.Distribution) -> Iterator[str]:
+@cache
+def _about(one: metadata.Distribution) -> metadata.PackageMetadata:
+    """`one.metadata`, which reads a file of the package whenever it is asked, read once."""
+    return one.metadata
+
+
+@cache
+def _required(one: metadata.Distribution) -> tuple[str, ...]:
     """Packages that `one` needs on this machine; with upcycle itself also those of its extras."""
-    extras = one.metadata.get_all("Provides-Extra") or [] if canonicalize_name(one.metadata["Name"]) == _ROOT else []
+    extras = _about(one).get_all("Provides-Extra") or [] if canonicalize_name(_about(one)["Name"]) == _ROOT else []
+    found = []
     for text in one.requires or []:
         try:
             asked = Requirement(text)
         except InvalidRequirement:  # an old package's own words
             continue
         if asked.marker is None or any(asked.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            yield canonicalize_name(asked.name)
+            found.append(canonicalize_name(asked.name))
+    return tuple(found)
 
 
 def _component(one: metadata.Distribution) -> dict[str, Any]:
     licences = licences_of(one)
-    about = {"type": "library", "bom-ref": _reference(one), "name": one.metadata["Name"], "version": one.version}
+    about = {"type": "library", "bom-ref": _reference(one), "name": _about(one)["Name"], "version": _about(one)["Version"]}
     return {**about, "purl": _reference(one), **({"licenses": licences} if licences else {})}
 
 
 def _reference(one: metadata.Distribution) -> str:
-    return f"pkg:pypi/{canonicalize_name(one.metadata['Name'])}@{one.version}"
+    return f"pkg:pypi/{canonicalize_name(_about(one)['Name'])}@{_about(one)['Version']}"
 
 
 def licences_of(one: metadata.Distribution) -> list[dict[str, Any]]:
     """What a package says of its licence: an SPDX expression, else its classifiers, else its own words; empty where it says
     nothing."""
-    if "License-Expression" in one.metadata:
-        return [{"expression": one.metadata["License-Expression"]}]
-    classifiers = one.metadata.get_all("Classifier") or []
+    about = _about(one)
+    if "License-Expression" in about:
+        return [{"expression": about["License-Expression"]}]
+    classifiers = about.get_all("Classifier") or []
     names = [text.rpartition(" :: ")[2] for text in classifiers if text.startswith(_APPROVED)]
-    words = " ".join(one.metadata["License"].split()) if "License" in one.metadata else ""
+    words = " ".join(about["License"].split()) if "License" in about else ""
     return [{"license": {"name": name}} for name in names or ([words[:_LONGEST]] if words else [])]

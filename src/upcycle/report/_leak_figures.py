@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from upcycle.report._audit_json import AttackRow, Interval
-from upcycle.report._svg import DASHES, HALF, MARKERS, WIDE, paint, percent, short, svg
+from upcycle.report._svg import DASHES, HALF, MARKERS, WIDE, drawn_once, paint, percent, short, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@drawn_once
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, ...]]) -> str:
     """True against false positive rate of the primary attack, both axes logarithmic. A curve is (fpr, tpr) or (fpr, tpr, low,
     high), whose last two bound a band."""
@@ -45,6 +46,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, ...]]) -> str:
     return svg(draw, name="roc", label=label, size=(HALF, 3.7))
 
 
+@drawn_once
 def attack_intervals(rows: Sequence[AttackRow], margin: float | None = None) -> str:
     """AUC of every attack on every target with its interval; primary attacks are filled."""
     known = [(row, row.auc) for row in rows if row.auc is not None]
@@ -110,6 +112,7 @@ def gaps(found: Sequence[tuple[str, Interval]]) -> str:
     return svg(draw, name="gaps", label=f"Gap to the baseline in points. {said}", size=(WIDE, 0.8 + 0.26 * max(len(found), 2)))
 
 
+@drawn_once
 def canary_forest(found: Sequence[tuple[str, str, AttackRow]], chance: float, margin: float | None) -> str:
     """TPR at 1 % false positives with its interval, a line per (target, kind of canary, row). Small rates have more room: the
     axis grows with the square root."""

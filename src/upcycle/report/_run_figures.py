@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from upcycle.report._metrics import Recall
-from upcycle.report._svg import DASHES, HALF, MARKERS, WIDE, paint, percent, short, svg
+from upcycle.report._svg import DASHES, HALF, MARKERS, WIDE, drawn_once, paint, percent, short, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_Panel = tuple[str, str, Mapping[str, tuple[np.ndarray, np.ndarray]]]  # title, metric, stage -> images seen and values
 
 
 def learning_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Validation accuracy and loss of the classifiers, and the loss of the generator, against images seen."""
     panels = [panel for panel in _panels(curves) if panel[2]]
-    if not panels:
-        return ""
+    return _curves(panels) if panels else ""
 
+
+@drawn_once
+def _curves(panels: Sequence[_Panel]) -> str:
     def draw(axes: Sequence[Axes]) -> None:
         from matplotlib.ticker import LogLocator
 
@@ -41,9 +45,7 @@ def learning_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return svg(draw, name="curves", label=label, size=(WIDE, 2.9), columns=len(panels))
 
 
-def _panels(
-    curves: Mapping[str, Sequence[Mapping[str, float]]],
-) -> list[tuple[str, str, dict[str, tuple[np.ndarray, np.ndarray]]]]:
+def _panels(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> list[_Panel]:
     classifiers = {stage: rows for stage, rows in curves.items() if stage != "generator"}
     generator = {stage: rows for stage, rows in curves.items() if stage == "generator"}
     return [
@@ -73,6 +75,7 @@ def _plain(value: float, _position: object = None) -> str:
     return f"{value:g}"
 
 
+@drawn_once
 def per_class(names: Sequence[str], recalls: Mapping[str, Sequence[Recall]]) -> str:
     """Accuracy of every class with its interval, one mark per model."""
     values = {model: np.array(rows, float) for model, rows in recalls.items() if len(rows)}
@@ -99,6 +102,7 @@ def per_class(names: Sequence[str], recalls: Mapping[str, Sequence[Recall]]) -> 
     return svg(draw, name="classes", label=label, size=(WIDE, 0.75 + 0.36 * max(len(names), 2)))
 
 
+@drawn_once
 def confusions(names: Sequence[str], matrices: Mapping[str, np.ndarray]) -> str:
     """Row-normalised confusion matrices side by side: right answers on the diagonal, mistakes in a second colour."""
     if not matrices:
@@ -132,6 +136,7 @@ def _matrix(axes: Axes, matrix: np.ndarray) -> None:
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=shade, fontsize=7.5)
 
 
+@drawn_once
 def confusion_difference(names: Sequence[str], student: np.ndarray, baseline: np.ndarray) -> str:
     """Student minus baseline of two row-normalised confusion matrices, in points; what is better has the student's colour."""
     change = 100 * (student - baseline)
@@ -179,6 +184,7 @@ def _class_axes(axes: Axes, names: Sequence[str], named: bool) -> None:
         axes.vlines(sides, -0.5, len(names) - 0.5, color=paint("line"), lw=0.4, zorder=0)
 
 
+@drawn_once
 def reliability(curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> str:
     """Accuracy against confidence in bins; the area of a point is its share of the images."""
     shown = {model: curve for model, curve in curves.items() if len(curve[0])}
@@ -199,6 +205,7 @@ def reliability(curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]])
     return svg(draw, name="reliability", label=label, size=(HALF, 3.7))
 
 
+@drawn_once
 def stage_minutes(minutes: Mapping[str, float], kwh: Mapping[str, float] | None = None) -> str:
     """Minutes of work of every stage, and its energy where that is known."""
     if not minutes:

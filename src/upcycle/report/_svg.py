@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from hashlib import blake2b
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +24,35 @@ MARKERS = MappingProxyType({"baseline": "s", "teacher": "^", "student": "o", "pl
 DASHES = MappingProxyType({"baseline": "--", "teacher": "-.", "student": "-", "plain": ":"})
 WIDE, HALF = 10.4, 5.1  # inches
 _POINTS_PER_INCH, _PIXELS_PER_POINT = 72, 1.43
+_MOST_KEPT = 16  # figures: more than the two pages of one run have
+_kept: dict[bytes, str] = {}
+P = ParamSpec("P")
+
+
+def drawn_once(figure: Callable[P, str]) -> Callable[P, str]:
+    """The figure, not drawn again while it is given the same data: most figures of a run's two pages are equal, and drawing
+    them is most of a page's time. It is kept under a digest of all that it is given, and may depend on nothing else."""
+
+    @wraps(figure)
+    def found(*args: P.args, **kwargs: P.kwargs) -> str:
+        key = blake2b(f"{figure.__qualname__} {_told((args, kwargs))}".encode()).digest()
+        _kept[key] = text = _kept.pop(key, None) or figure(*args, **kwargs)
+        while len(_kept) > _MOST_KEPT:
+            del _kept[next(iter(_kept))]
+        return text
+
+    return found
+
+
+def _told(value: Any) -> str:
+    """The value as text, to the last bit of every number."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{value.shape}{value.tobytes().hex()}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_told(key)}: {_told(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "(" + ", ".join(map(_told, value)) + ")"
+    return repr(value)
 
 
 def paint(name: str) -> str:
