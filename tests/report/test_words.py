@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from upcycle.report import words
+from upcycle.report import SCREENED, words
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -96,3 +96,9 @@ def test_a_certain_leak_is_told_by_the_figure_that_shows_it() -> None:
     assert "54 times in 100 (52 to 56)" in said.why
     found |= {"p_holm": 0.9, "tpr_p_holm": 0.001}
     assert "finds 3 (0 to 6)" in words(audit("LEAKS", found), None, "r").why
+
+
+def test_after_a_leak_the_next_step_is_one_that_was_not_taken_yet() -> None:
+    leak, facts = row(p_holm=1e-6), {"reported": {SCREENED: 12.0}}
+    assert "--privacy strong" in words(audit("LEAKS", leak), None, "r").next_step
+    assert "--privacy strong" not in words(audit("LEAKS", leak), {**audit("LEAKS", leak), "facts": facts}, "r").next_step

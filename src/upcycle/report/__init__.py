@@ -7,9 +7,10 @@ from upcycle.report._evidence import Energy, Evidence, Neighbours, Sheet
 from upcycle.report._metrics import Scores, roc_band, scores
 from upcycle.report._pipeline_page import render_pipeline_audit
 from upcycle.report._run_page import render, write_reports
-from upcycle.report._words import Words, words
+from upcycle.report._words import SCREENED, Words, words
 
 __all__ = [
+    "SCREENED",
     "Decision",
     "Energy",
     "Evidence",

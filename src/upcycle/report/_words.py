@@ -23,6 +23,7 @@ _CERTAIN: Final = 0.04  # adjusted p below which a row shows a leak
 _GUESSED: Final = 0.01  # rate at one false alarm in a hundred of whoever guesses
 _NO_LIMIT: Final = 0.995  # of right guesses, which rounds to all
 _PAIR: Final = "one used and one not,"
+SCREENED: Final = "members left out by the screen"  # what pipelines report where records that stand out are left out
 _STANDARD: Final = 34  # pipelines of a standard audit, two of them without canaries
 
 
@@ -56,8 +57,8 @@ def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: st
     if word == "LEAKS":
         worst = _worst(rows)
         if worst is None:
-            return Words(f"{_labels_told(pipelines)}{single}", seen, _after_leak(run), "small but certain")
-        return Words(f"{_told(worst)}{single}", seen, _after_leak(run), _grade(worst))
+            return Words(f"{_labels_told(pipelines)}{single}", seen, _after_leak(run, pipelines), "small but certain")
+        return Words(f"{_told(worst)}{single}", seen, _after_leak(run, pipelines), _grade(worst))
     if word == "NO LEAK FOUND":
         return Words(f"{_limit(rows)}{single}", seen, f"decide whether to share it: upcycle release {run} (a minute)")
     return Words(f"{_open(rows)}{single}", seen, _more(pipelines, run, workers))
@@ -189,8 +190,12 @@ def _more(pipelines: Mapping[str, Any] | None, run: str, workers: int) -> str:
     return f"upcycle audit {run} --budget {budget} ({minutes}); more records help too."
 
 
-def _after_leak(run: str) -> str:
-    return f"do not share it. To learn whom it is about, {_internal(run)}; --set cleaning.folds=3 trains without odd labels"
+def _after_leak(run: str, pipelines: Mapping[str, Any] | None) -> str:
+    screened = SCREENED in ((pipelines or {}).get("facts") or {}).get("reported", {})
+    less = (
+        "docs/howto/strong-privacy.md says what may help" if screened else "--privacy strong gives away less of single records"
+    )
+    return f"do not share it. To learn whom it is about, {_internal(run)}; {less}"
 
 
 def _internal(run: str) -> str:

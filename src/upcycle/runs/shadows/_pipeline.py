@@ -23,6 +23,7 @@ from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
 from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, images_to_remember, train_student
+from upcycle.report import SCREENED
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
@@ -202,6 +203,7 @@ def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
     """How much the choices inside this pipeline changed."""
     found = {
         "members left out by cleaning": facts.get("cleaning", {}).get("left_out"),
+        SCREENED: facts.get("screen", {}).get("left_out"),
         "snapshots vetoed by the gate": len(facts["gate"]["vetoed"]) if "gate" in facts else None,
         "proxy students of the tuning": len(facts["tuning"]["trials"]) if "tuning" in facts else None,
     }
