@@ -100,7 +100,10 @@ _SECTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 PRIVACY: Mapping[str, Mapping[str, object]] = MappingProxyType(  # level -> settings that it starts from, by name
     {
         "usual": MappingProxyType({}),
-        "strong": MappingProxyType({"screen.folds": 3, "student.temperature": 1.0}),
+        "strong": MappingProxyType(
+            {"screen.folds": 3, "screen.sure": 0.9, "screen.apart": True, "screen.crossed": True, "teachers": 3}
+            | {"support.passes": 20.0, "student.temperature": 1.0}
+        ),
     }
 )
 

@@ -28,7 +28,10 @@ class ScreenConfig(Section):
     ratio: float = Field(0.3, ge=0, lt=1, description="... and one given less than this share of the likeliest class's ...")
     most: float = Field(0.1, ge=0, le=1, description="... but at most this share of a class ...")
     sure: float = Field(
-        0.0, ge=0, le=1, description="... and none of a class of which those classifiers are right about less than this share"
+        0.0,
+        ge=0,
+        le=1,
+        description="... and none of a class of whose held-out records those classifiers are right about less than this share",
     )
     isolated: float = Field(
         0.05,

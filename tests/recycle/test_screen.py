@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upcycle._protection import ScreenConfig
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError, DataError
-from upcycle.recycle import believed, check_screen, draw_folds, screen, second_opinion, unit_of
+from upcycle.recycle import believed, check_screen, draw_folds, screen, second_opinion, share_right, unit_of
 from upcycle.recycle._screen import PixelSpace, allowed_share, isolation
 
 
@@ -72,6 +72,9 @@ def clustered(n: int = 120) -> tuple[ImageSet, ImageSet]:
     return every.take(np.arange(n)), every.take(np.arange(n, 2 * n))
 
 
+RIGHT = np.ones(2)
+
+
 def answers(labels: np.ndarray, sure: float = 0.9) -> np.ndarray:
     out = np.full((len(labels), 2), 1 - sure, np.float32)
     out[np.arange(len(labels)), labels] = sure
@@ -85,7 +88,7 @@ def test_odd_images_and_doubted_labels_are_left_out_and_all_else_stays() -> None
     labels = truth.copy()
     labels[[10, 11]] = 1 - labels[[10, 11]]
     planted, fold = ImageSet(images, labels), np.arange(120) % 3
-    out = screen(planted, held_out, fold, answers(truth), ScreenConfig(folds=3, isolated=0.04), np.zeros(120, bool))
+    out = screen(planted, held_out, fold, answers(truth), RIGHT, ScreenConfig(folds=3, isolated=0.04), np.zeros(120, bool))
     assert set(np.flatnonzero(out.doubted)) == {10, 11}
     assert {4, 5} <= set(np.flatnonzero(out.isolated))
     assert out.kept.sum() >= 114
@@ -95,9 +98,9 @@ def test_records_that_must_stay_do() -> None:
     members, held_out = clustered()
     stay = np.zeros(120, bool)
     everything = ScreenConfig(folds=3, isolated=0.05)
-    first = screen(members, held_out, np.arange(120) % 3, answers(members.labels), everything, stay)
+    first = screen(members, held_out, np.arange(120) % 3, answers(members.labels), RIGHT, everything, stay)
     stay[np.flatnonzero(~first.kept)[0]] = True
-    again = screen(members, held_out, np.arange(120) % 3, answers(members.labels), everything, stay)
+    again = screen(members, held_out, np.arange(120) % 3, answers(members.labels), RIGHT, everything, stay)
     assert again.kept[stay].all()
     assert (~again.kept).sum() == (~first.kept).sum() - 1
 
@@ -167,24 +170,36 @@ def test_a_screen_that_would_empty_a_class_is_refused() -> None:
     wrong = answers(np.ones(120, np.int64), sure=0.99)
     how = ScreenConfig(folds=3, most=1.0)
     with pytest.raises(DataError, match="class number 0"):
-        screen(members, held_out, np.arange(120) % 3, wrong, how, np.zeros(120, bool))
+        screen(members, held_out, np.arange(120) % 3, wrong, RIGHT, how, np.zeros(120, bool))
 
 
-@pytest.mark.parametrize(("right", "doubted"), [(90, True), (89, False)])
-def test_classifiers_that_err_often_doubt_no_label_of_that_class(right: int, doubted: bool) -> None:
+@pytest.mark.parametrize(("right", "doubted"), [(0.9, 2), (0.89, 0)])
+def test_classifiers_that_err_often_doubt_no_label_of_that_class(right: float, doubted: int) -> None:
     """Right about four of five, they would leave out honest records that are hard, and find few of the wrong labels."""
-    probabilities = np.full((100, 2), [0.99, 0.01], np.float32)
-    probabilities[right:] = [0.01, 0.99]
-    labels = np.zeros(100, np.int64)
-    other = np.full((100, 2), [0.01, 0.99], np.float32)
-    other[:3] = [0.99, 0.01]
-    kept = believed(
-        np.concatenate([probabilities, other]),
-        np.concatenate([labels, labels + 1]),
-        threshold=0.02,
-        most=0.5,
-        ratio=0.3,
-        sure=0.9,
-    )
-    assert (~kept[:100]).sum() == (100 - right if doubted else 0)
-    assert (~kept[100:]).sum() == 3  # a class by itself
+    members, held_out = clustered()
+    labels = members.labels.copy()
+    planted = np.concatenate([np.flatnonzero(labels == 0)[:2], np.flatnonzero(labels == 1)[:3]])
+    labels[planted] = 1 - labels[planted]
+    sure, nobody = ScreenConfig(folds=3, isolated=0.0, sure=0.9), np.zeros(120, bool)
+    shares = np.array([1.0, right])
+    out = screen(ImageSet(members.images, labels), held_out, np.arange(120) % 3, answers(members.labels), shares, sure, nobody)
+    assert (out.doubted & (labels == 1)).sum() == doubted  # the two of class 0 that are called 1
+    assert (out.doubted & (labels == 0)).sum() == 3  # a class by itself
+
+
+def test_classifiers_are_right_by_what_they_say_of_held_out_records_and_few_records_lean_on_all() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    choices = np.zeros((3, 100), np.int64)  # all of class 0: right about nine of ten
+    assert share_right(choices, labels, 3) == pytest.approx([(90 + 9) / 100, 9 / 20, 0.9])
+
+
+def test_wrong_labels_among_the_members_do_not_make_the_classifiers_look_unsure() -> None:
+    """With the given labels for truth, a set with many wrong labels would keep them all."""
+    members, held_out = clustered()
+    labels = members.labels.copy()
+    labels[::5] = 1 - labels[::5]
+    how = ScreenConfig(folds=3, isolated=0.0, sure=0.9, most=0.3)
+    right = share_right(np.stack([held_out.labels] * 3), held_out.labels, 2)
+    wrong = ImageSet(members.images, labels)
+    out = screen(wrong, held_out, np.arange(120) % 3, answers(members.labels), right, how, np.zeros(120, bool))
+    assert set(np.flatnonzero(out.doubted)) == set(range(0, 120, 5))

@@ -7,7 +7,7 @@ from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
 from upcycle.recycle._remember import images_to_remember, train_to_remember
-from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, unit_of
+from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, share_right, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._support import Support, SupportFilter, TeacherDoubt, TeacherFilter
 from upcycle.recycle._tuning import (
@@ -76,6 +76,7 @@ __all__ = [
     "screen",
     "search",
     "second_opinion",
+    "share_right",
     "smooth",
     "soft_cross_entropy",
     "train_classifier",

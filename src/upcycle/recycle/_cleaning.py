@@ -72,19 +72,14 @@ def second_opinion(probabilities: np.ndarray, labels: np.ndarray, share: float) 
     return np.asarray(share * probabilities + (1 - share) * given, np.float32)
 
 
-def believed(
-    probabilities: np.ndarray, labels: np.ndarray, *, threshold: float, most: float, ratio: float = 0.0, sure: float = 0.0
-) -> np.ndarray:
+def believed(probabilities: np.ndarray, labels: np.ndarray, *, threshold: float, most: float, ratio: float = 0.0) -> np.ndarray:
     """bool (n,): False for labels given less than `threshold`, or less than `ratio` times the likeliest class; the least
-    believed first, at most a share `most` of a class. No label of a class is doubted by classifiers that are right about fewer
-    than a share `sure` of it: they cannot tell a wrong label from a hard record."""
+    believed first, at most a share `most` of a class."""
     given = probabilities[np.arange(len(labels)), labels]
     belief = given / np.maximum(threshold, ratio * probabilities.max(1))
     keep = np.ones(len(labels), bool)
     for label in np.unique(labels):
         inside = np.flatnonzero(labels == label)
-        if (probabilities[inside].argmax(1) == label).mean() < sure:
-            continue
         doubted = inside[np.argsort(belief[inside], kind="stable")][: int(most * len(inside))]
         keep[doubted[belief[doubted] < 1]] = False
     return keep

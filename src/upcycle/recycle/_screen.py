@@ -70,6 +70,7 @@ def _gaps(views: np.ndarray, base: np.ndarray) -> Iterator[np.ndarray]:
 
 NEIGHBOURS: Final = 5
 _COMPONENTS: Final = 32
+_LEAN: Final = 10  # held-out records as which the share of all classes counts
 _FEW, _VERY_FEW, _SHARE_OF_FEW = 60, 20, 0.02  # records of a class: fewer lose at most this share, very few none as isolated
 
 
@@ -129,17 +130,29 @@ def _advice(most: int) -> str:
     return f"Set screen.folds={most}, or 0 for no screen." if most > 1 else "Set screen.folds=0, or add images."
 
 
+def share_right(choices: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """How often the classifiers are right about a class, float64 (classes,), by their `choices` int64 (folds, m) for held-out
+    records of `labels` (m,): none of them saw one, and no wrong label among the members counts. A class of few records leans
+    on the share of all."""
+    right, weight = (choices == labels).mean(0), np.bincount(labels, minlength=classes)
+    of_class = np.bincount(labels, right, minlength=classes)
+    return np.asarray((of_class + _LEAN * right.mean()) / (weight + _LEAN))
+
+
 def screen(
     members: ImageSet,
     held_out: ImageSet,
     fold: np.ndarray,
     probabilities: np.ndarray,
+    right: np.ndarray,
     how: ScreenConfig,
     must_stay: np.ndarray,
 ) -> Screened:
-    """What to leave out of `members`, given their `fold` int64 (n,) and the out-of-fold `probabilities` float (n, classes);
-    records in `must_stay` bool (n,) are never. Raises DataError if a class would be emptied."""
-    trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio, sure=how.sure)
+    """What to leave out of `members`, given their `fold` int64 (n,) and the out-of-fold `probabilities` float (n, classes) of
+    classifiers that are `right` (classes,) about that share of a class; records in `must_stay` bool (n,) are never. Raises
+    DataError if a class would be emptied."""
+    trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio)
+    trusted |= right[members.labels] < how.sure  # they cannot tell a wrong label from a hard record
     distance = isolation(members, PixelSpace.of(held_out.images), fold)
     alone = _most_isolated(distance, members.labels, how.isolated)
     given = probabilities[np.arange(len(members)), members.labels]

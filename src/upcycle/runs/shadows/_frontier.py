@@ -10,6 +10,7 @@ import numpy as np
 
 from upcycle._files import read_json, write_json, write_text
 from upcycle._machine import physical_cores
+from upcycle._presets import PRIVACY
 from upcycle.audit import AuditPlan, CanaryCounts, PipelineAudit, plan_for
 from upcycle.audit.pipeline_audit import judge_shadows
 from upcycle.audit.pipelines import Design as Coins
@@ -31,18 +32,13 @@ CONTROL: Final = "plain"
 _LEAST: Final = 4  # pipelines: one pair is attacked by means of another
 _COOL: Final = {"student.temperature": 1.0}
 _SCREEN: Final = {"screen.folds": 3}
-_STRONG: Final = {**_SCREEN, **_COOL}
-_APART: Final = {**_STRONG, "screen.apart": True, "teachers": 3}
+_SCREENED: Final = {**_SCREEN, **_COOL}
+_APART: Final = {**_SCREENED, "screen.apart": True, "teachers": 3}
 _CROSSED: Final = {**_APART, "screen.crossed": True}
-_SURE: Final = {**_CROSSED, "screen.sure": 0.9}
 
 BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
-        "core": (
-            Design("screened, temperature 1", _STRONG),
-            Design("screened where sure, crossed", _SURE),
-            Design("screened where sure, crossed, few passes", {**_SURE, "support.passes": 20.0}),
-        ),
+        "core": (Design("strong", PRIVACY["strong"]),),
         "steps": (
             Design("few passes", {"support.passes": 20.0}),
             Design("temperature 1", _COOL),
@@ -51,12 +47,14 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("cleaned by groups", {**_SCREEN, "screen.isolated": 0.0}),
             Design("isolated left out", {**_SCREEN, "screen.most": 0.0}),
             Design("screened", _SCREEN),
-            Design("screened and relabelled", {**_STRONG, "screen.relabel": 1.0}),
-        ),
-        "small": (
-            Design("screened in three rounds, temperature 1", {**_STRONG, "screen.rounds": 3}),
+            Design("screened, temperature 1", _SCREENED),
             Design("crossed", {**_CROSSED, "screen.isolated": 0.0, "screen.most": 0.0}),
             Design("screened and crossed", _CROSSED),
+            Design("screened where sure, crossed", {**_CROSSED, "screen.sure": 0.9}),
+        ),
+        "small": (
+            Design("screened in three rounds, temperature 1", {**_SCREENED, "screen.rounds": 3}),
+            Design("screened and relabelled", {**_SCREENED, "screen.relabel": 1.0}),
             Design("isolated left out, crossed", {**_CROSSED, "screen.most": 0.0}),
         ),
         "support": (

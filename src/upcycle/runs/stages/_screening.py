@@ -8,12 +8,26 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
+from torch import nn
 
 from upcycle._files import write_array, write_text
 from upcycle.config import Config
 from upcycle.data import Dataset, ImageSet
 from upcycle.errors import ConfigError
-from upcycle.recycle import Lesson, Origin, Screened, check_screen, draw_folds, out_of_fold, screen, second_opinion, unit_of
+from upcycle.nets import predict_logits
+from upcycle.recycle import (
+    Lesson,
+    Origin,
+    Screened,
+    check_screen,
+    draw_folds,
+    out_of_fold,
+    screen,
+    second_opinion,
+    share_right,
+    unit_of,
+)
 from upcycle.runs.stages._bench import ORIGIN, Bench, Facts, Splits, load_classifier, save_classifier
 
 LEFT_OUT: Final = "left_out.csv"  # in private/screen, never in a release
@@ -69,9 +83,9 @@ def screen_stage(bench: Bench, splits: Splits) -> Facts:
     """
     members, held_out, how, folder = splits.members(), splits.validation(), bench.config.screen, bench.folder.stage("screen")
     unit = unit_of(members, held_out)
-    fold, probabilities = _judged(bench, members, unit, folder)
+    fold, probabilities, right = _judged(bench, members, held_out, unit, folder)
     rows = splits.member_rows()
-    out = screen(members, held_out, fold, probabilities, how, np.isin(rows, how.keep))
+    out = screen(members, held_out, fold, probabilities, right, how, np.isin(rows, how.keep))
     for name, array in {"kept": out.kept, "fold": fold, "unit": unit, "probabilities": probabilities}.items():
         write_array(folder / f"{name}.npy", array)
     Origin.measured(members.take(np.flatnonzero(out.kept)), fold[out.kept], held_out).save(folder / ORIGIN)
@@ -82,20 +96,25 @@ def screen_stage(bench: Bench, splits: Splits) -> Facts:
     return facts
 
 
-def _judged(bench: Bench, members: ImageSet, unit: np.ndarray, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The folds of the first round, int64 (members,), and the mean probabilities float32 (members, classes) of all rounds. The
-    classifiers of the first are kept for the teachers."""
+def _judged(
+    bench: Bench, members: ImageSet, held_out: ImageSet, unit: np.ndarray, folder: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The folds of the first round, int64 (members,), the mean probabilities float32 (members, classes) of all rounds, and how
+    often the classifiers of the first are right about a class, float64 (classes,). These are kept for the teachers."""
     how, seed, told = bench.config.screen, bench.config.seed, bench.report("screen")
-    recipe, first, answers = bench.recipe(how.images, bench.augmentation(), stage="cleaning"), unit, []
-    for turn in range(how.rounds):
-        fold, stage = draw_folds(members, unit, how.folds, seed, turn), f"screen-{turn}"
-        found = out_of_fold(members, fold, recipe, images=how.images, seed=seed, stage=stage, report=told)
+    recipe, answers = bench.recipe(how.images, bench.augmentation(), stage="cleaning"), []
+    folds = [draw_folds(members, unit, how.folds, seed, turn) for turn in range(how.rounds)]
+    nets: tuple[nn.Module, ...] = ()
+    for turn, fold in enumerate(folds):
+        found = out_of_fold(members, fold, recipe, images=how.images, seed=seed, stage=f"screen-{turn}", report=told)
         answers.append(found.probabilities)
-        if not turn:
-            first = fold
-            for number, net in enumerate(found.nets):
-                save_classifier(net, folder / f"fold-{number}.safetensors")
-    return first, np.asarray(np.mean(answers, axis=0), np.float32)
+        nets = nets or found.nets
+    for number, net in enumerate(nets):
+        save_classifier(net, folder / f"fold-{number}.safetensors")
+    asked = torch.from_numpy(np.ascontiguousarray(held_out.images))
+    choices = np.stack([predict_logits(net, asked, bench.device).argmax(1).numpy() for net in nets])
+    right = share_right(choices, held_out.labels, bench.shape.classes)
+    return folds[0], np.asarray(np.mean(answers, axis=0), np.float32), right
 
 
 def learned(bench: Bench, splits: Splits) -> ImageSet:
