@@ -18,7 +18,7 @@ from tests.data.readers.test_small_files import peak
 from upcycle.config import DataConfig
 from upcycle.data import read
 from upcycle.data.readers import Findings, Source, Unreadable, as_grey, fitted
-from upcycle.data.readers import _hf_bounds as hf_bounds
+from upcycle.data.readers import _parquet_bounds as parquet_bounds
 from upcycle.data.readers import _picture as picture
 from upcycle.data.readers import _prepare as prepare
 from upcycle.data.readers._classes import by_name
@@ -309,13 +309,13 @@ def test_the_harness_makes_what_it_says(tmp_path: Path) -> None:
 
 def test_chunks_of_a_parquet_file_that_share_their_pages_are_refused_before_each_is_followed() -> None:
     page = b"\x25\x02\x15\x00\x00"  # of 1 byte unpacked and none packed: fields 2 and 3 of a PageHeader
-    content, widest, read = b"PAR1" + page * 100, hf_bounds._Widest(), set[int]()
+    content, widest, read = b"PAR1" + page * 100, parquet_bounds._Widest(), set[int]()
     chunk = {7: len(page) * 100, 9: 4}
-    hf_bounds._pages(content, chunk, widest, read)  # type: ignore[arg-type]  # bytes stand for a mapped file
+    parquet_bounds._pages(content, chunk, widest, read)  # type: ignore[arg-type]  # bytes stand for a mapped file
     assert widest.page == 1
     assert len(read) == 100
     with pytest.raises(ValueError, match="share a page"):
-        hf_bounds._pages(content, chunk, widest, read)  # type: ignore[arg-type]
+        parquet_bounds._pages(content, chunk, widest, read)  # type: ignore[arg-type]
 
 
 _FLIPPED = """

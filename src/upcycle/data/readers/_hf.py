@@ -18,8 +18,9 @@ import numpy as np
 from upcycle._bounded import read_json
 from upcycle.data.readers._classes import by_name, class_text
 from upcycle.data.readers._extra import need
-from upcycle.data.readers._hf_bounds import FACTS, Bomb, check_arrow, check_rows, check_summary, rows_at_a_time
+from upcycle.data.readers._hf_bounds import FACTS, Bomb, check_arrow, check_rows
 from upcycle.data.readers._owners import owner_column
+from upcycle.data.readers._parquet_bounds import check_summary, rows_at_a_time
 from upcycle.data.readers._picture import FORMATS, Unreadable, open_picture, without_warnings_of_size
 from upcycle.data.readers._raw import RawImages, RawSplit, Source, shown
 from upcycle.data.readers._split_names import (
