@@ -101,7 +101,14 @@ PRIVACY: Mapping[str, Mapping[str, object]] = MappingProxyType(  # level -> sett
     {
         "usual": MappingProxyType({}),
         "strong": MappingProxyType(
-            {"screen.folds": 3, "screen.sure": 0.9, "screen.apart": True, "screen.crossed": True, "teachers": 3}
+            {
+                "screen.folds": 3,
+                "screen.most": 0.2,
+                "screen.sure": 0.9,
+                "screen.apart": True,
+                "screen.crossed": True,
+                "teachers": 3,
+            }
             | {"support.passes": 20.0, "student.temperature": 1.0}
         ),
     }

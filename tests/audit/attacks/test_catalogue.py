@@ -6,6 +6,7 @@ import pytest
 
 from upcycle.audit.attacks import CATALOGUE, Needs, ThreatModel, named
 from upcycle.audit.pipelines import BUDGETS, plan_for
+from upcycle.errors import AuditInputError
 
 
 def test_every_attack_has_a_name_of_its_own_and_a_card_that_says_who_can_run_it() -> None:
@@ -37,6 +38,11 @@ def test_a_budget_runs_every_attack_that_fits_it(budget: str, there: list[str], 
 def test_with_four_pipelines_attacks_that_need_six_are_left_out() -> None:
     planned = {attack.name for attack in plan_for("standard", pipelines=4).planned()}
     assert "RMIA online" in planned and "LiRA online" not in planned
+
+
+def test_an_attack_that_the_catalogue_does_not_have_is_no_column_left_out_in_silence() -> None:
+    with pytest.raises(AuditInputError, match=r"Got RMIA\. Choose among them"):
+        plan_for("standard", attacks=("loss threshold", "RMIA")).planned()
 
 
 def test_a_plan_may_name_its_attacks_and_asks_no_more_of_the_runs() -> None:

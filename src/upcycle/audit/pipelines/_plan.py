@@ -65,7 +65,12 @@ class AuditPlan:
         return max(self.pipelines - 2, 0)
 
     def planned(self, catalogue: Sequence[Attack] = CATALOGUE) -> tuple[Attack, ...]:
-        """The attacks that are run, in the order of the catalogue."""
+        """The attacks that are run, in the order of the catalogue. Raises AuditInputError for a name that it does not have."""
+        known = [attack.name for attack in catalogue]
+        if strangers := [name for name in self.attacks or () if name not in known]:
+            raise AuditInputError(
+                f"attacks must be of the catalogue: {', '.join(known)}. Got {', '.join(strangers)}. Choose among them."
+            )
         fitting = (attack for attack in catalogue if attack.fits(self.pipelines, self.views))
         return tuple(attack for attack in fitting if self.attacks is None or attack.name in self.attacks)
 
