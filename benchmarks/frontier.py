@@ -50,7 +50,11 @@ def main() -> None:
         dataset = read(data, config=DataConfig(), seed=0)
         rows = frontier(dataset, arguments.work / Path(data).stem, base, plan, say)
         same = {"seed": SEED, "scale": arguments.scale, "commit": MEASURED, "overrides": " ".join(arguments.overrides)}
-        write("frontier.json", [{**row, "dataset": Path(data).stem, **same} for row in rows], same=("dataset", "model", "pipelines", "overrides"))
+        write(
+            "frontier.json",
+            [{**row, "dataset": Path(data).stem, **same} for row in rows],
+            same=("dataset", "model", "pipelines", "overrides"),
+        )
 
 
 if __name__ == "__main__":
