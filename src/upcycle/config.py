@@ -341,6 +341,11 @@ class Config(Section):
         description="shadow pipelines of the run's own recipe with canaries, before the release: 1, 32 or 64; auto = as many "
         "as take at most as long as the training took",
     )
+    evidence_networks: Literal["small", "own"] = Field(
+        "small",
+        description="networks and budgets of the shadow pipelines: small ones, about a minute of one core each, or the "
+        "run's own, with which each does the work of the training again",
+    )
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     teacher: ClassifierConfig = ClassifierConfig()

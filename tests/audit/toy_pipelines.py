@@ -17,7 +17,7 @@ class Memory:
 
     def __init__(self, sure: float, classes: int, folder: Path | None = None, *, seconds: float = 0.0, teacher: bool = True):
         self.sure, self.classes, self.folder, self.seconds, self.teacher = sure, classes, folder, seconds, teacher
-        self.key = f"memory {sure}"
+        self.key, self.as_run = f"memory {sure}", None
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         time.sleep(self.seconds)

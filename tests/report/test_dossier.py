@@ -11,7 +11,7 @@ import pytest
 
 from tests.report.test_report_browser import TOO_WIDE, browser  # noqa: F401  # a fixture
 from tests.report.test_words import audit, row
-from upcycle.report import Decision, render_dossier
+from upcycle.report import Decision, Evidence, render, render_dossier
 
 QUESTIONS = ("May it leave", "Why:", "Who could learn what:", "Not tested:", "What next:")
 BUDGET = "the rate at which membership of the worst record is told must be at most 90.0 % (gate.per_record). Got 97.7 %. Audit."
@@ -63,6 +63,14 @@ def test_every_part_is_there_and_no_seed() -> None:
         assert asked in text
     assert "4711" not in text
     assert "<script" not in text and "http" not in text.split("</style>")[1]
+
+
+def test_dossier_and_both_reports_say_which_networks_the_pipelines_had() -> None:
+    known = facts()
+    known["pipelines"]["networks"] = "The networks were <small>."
+    shown = Evidence(title="ward", audit=known, pipelines=known["pipelines"])
+    texts = [render_dossier(known, Decision(False), {}), *(render(shown, internal=inside) for inside in (True, False))]
+    assert [text.count("The networks were &lt;small&gt;.") for text in texts] == [1, 1, 1]
 
 
 def test_only_a_cleared_student_is_said_to_be_fit_to_leave() -> None:

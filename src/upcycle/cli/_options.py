@@ -28,13 +28,14 @@ def json_option(command: Command) -> Command:
 minutes_option = click.option("--minutes", is_flag=True, help="Also measure what a run takes on this machine: about a minute.")
 
 
-def minutes_lines(training: float | None, level: str) -> list[str]:
-    """Lines on the minutes of a run: of its `training`, None where not measured, and of evidence of this level."""
+def minutes_lines(training: float | None, settings: Config) -> list[str]:
+    """Lines on the minutes of a run: of its `training`, None where not measured, and of its evidence."""
     from upcycle.runs import evidence_minutes
 
     if training is None:
         return ["minutes      not measured; --minutes does, in about a minute, and so does `upcycle run` before it trains"]
-    return [f"minutes      about {training:.0f} for the run", f"{'':12} {evidence_minutes(training, level)}"]
+    evidence = settings.evidence, settings.evidence_networks
+    return [f"minutes      about {training:.0f} for the run", f"{'':12} {evidence_minutes(training, *evidence)}"]
 
 
 def view_options(command: Command) -> Command:
@@ -67,6 +68,13 @@ def run_options(command: Command) -> Command:
             type=click.Choice(["auto", "none", "quick", "standard", "full"]),
             help="Shadow pipelines with canaries before the release: 1 (quick), 32 or 64; auto: as many as take at most as "
             "long as the training took.  [default: auto]",
+        ),
+        click.option(
+            "--networks",
+            "evidence_networks",
+            type=click.Choice(["small", "own"]),
+            help="Networks and budgets of the shadow pipelines: small, or the run's own, with which each does the work of the "
+            "training again.  [default: small]",
         ),
         view_options,
     ]

@@ -42,8 +42,8 @@ def audit(
     """Run up to the audit: membership inference on student, baseline and teacher.
 
     Finished stages are skipped; arguments are those of `upcycle run`. With --budget, DATA is the folder of a run: its
-    recipe is run again, on a smaller scale, on secret halves of its records with canaries among them, and everything it
-    releases is attacked. It states its cost before it starts; the same command resumes. It writes a page,
+    recipe is run again, on a smaller scale unless --networks own, on secret halves of its records with canaries among them,
+    and everything it releases is attacked. It states its cost before it starts; the same command resumes. It writes a page,
     RUN/private/audit/pipeline.html, and the run's reports again. Exit code 3 if a control failed.
     """
     comparator = dp_settings(budget, options.pop("dp"), options.pop("dp_clip"))
@@ -64,9 +64,10 @@ def audit(
     from upcycle.runs import audit_run
     from upcycle.runs.shadows import PAGE
 
-    as_json = bool(options.get("as_json"))
+    as_json, networks = bool(options.get("as_json")), options["evidence_networks"]
     say = partial(say_line, err=as_json)
-    found = audit_run(Path(data), budget, jobs=jobs, engine=engine, early_look=early_look, dp=comparator, say=say)
+    how: dict[str, Any] = {"jobs": jobs, "engine": engine, "early_look": early_look, "dp": comparator, "networks": networks}
+    found = audit_run(Path(data), budget, **how, say=say)
     if as_json:
         print_json(found.to_json())
     else:

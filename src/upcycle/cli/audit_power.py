@@ -58,4 +58,4 @@ def _outlook(
     found, notes = forecasts(dataset, settings, plan)
     expected = measured_minutes(dataset, settings) if minutes else None
     facts = {"forecasts": [forecast.to_json() for forecast in found], "not_forecast": notes, "minutes": expected}
-    return facts, [*forecast_lines(found, notes), *minutes_lines(expected, settings.evidence)]
+    return facts, [*forecast_lines(found, notes), *minutes_lines(expected, settings)]

@@ -43,7 +43,7 @@ def check(
         outlook = {"forecasts": [forecast.to_json() for forecast in found], "not_forecast": notes, "minutes": expected}
         print_json({"schema_version": 1, "kind": "check", **report.to_json(), **outlook})
         return
-    taken = minutes_lines(expected, settings.evidence) if found else []
+    taken = minutes_lines(expected, settings) if found else []
     for line in [*report.lines(), *forecast_lines(found, notes), *taken]:
         say(line)
 

@@ -30,12 +30,12 @@ class OwnGenerator:
     """
 
     def __init__(self, make: GeneratorFactory, shape: ImageShape) -> None:
-        self._make, self._shape = make, shape
+        self.make, self._shape = make, shape
         self.fitted: Generator | None = None
 
     def new(self) -> Generator:
         """Another unfitted one."""
-        return self._make(self._shape.channels, self._shape.size, self._shape.classes)
+        return self.make(self._shape.channels, self._shape.size, self._shape.classes)
 
     @property
     def name(self) -> str:

@@ -59,6 +59,7 @@ def render_dossier(
         who=_who(pipelines),
         level=percent(confidence(audit)),
         tables=[table for table in (leak_table(pipelines), leak_table(found)) if table.parts],
+        networks=str((pipelines or {}).get("networks", "")),
         owned=leak_table(pipelines, owned=True),
         worst=worst_table(pipelines or {}),
         residual=_residual(found, pipelines, said, copies),

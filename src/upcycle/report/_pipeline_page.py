@@ -70,6 +70,7 @@ def render_pipeline_audit(audit: Mapping[str, Any], *, title: str = "") -> str:
         target=_judged(audit),
         line=str(audit.get("line") or found.word),
         scope=str(audit.get("scope", "")),
+        networks=str(audit.get("networks", "")),
         mixed=mixed_code(audit),
         endpoint=str(audit.get("primary_endpoint", "")),
         level=level,
@@ -108,12 +109,13 @@ def _notes(found: object) -> list[str]:
 class ShadowPart:
     """What a run's reports say about its shadow pipelines."""
 
-    verdict: Verdict
-    line: str
-    pipelines: int | None
-    canaries: int
-    table: LeakTable
-    mixed: str
+    verdict: Verdict  # on the student
+    line: str  # the verdict in a few words
+    pipelines: int | None  # how many; None where the audit does not say
+    canaries: int  # planted in each
+    table: LeakTable  # what each part reveals
+    mixed: str  # where code of several versions made them
+    networks: str  # which they had, in a sentence
 
 
 def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
@@ -123,7 +125,7 @@ def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
     found = verdict(audit)
     pipelines = _count(_mapping(audit, "plan").get("pipelines"))
     line, canaries = str(audit.get("line") or found.word), sum(planted(audit).values())
-    return ShadowPart(found, line, pipelines, canaries, leak_table(audit), mixed_code(audit))
+    return ShadowPart(found, line, pipelines, canaries, leak_table(audit), mixed_code(audit), str(audit.get("networks", "")))
 
 
 def mixed_code(audit: Mapping[str, Any]) -> str:

@@ -120,7 +120,7 @@ def public_pipelines(audit: Mapping[str, Any] | None) -> dict[str, Any] | None:
     copies = _only(audit["copies"], _COPIES_HELD) if _is_mapping(audit, "copies") else None
     tests = _each(audit.get("permutation"), _PERMUTATION)
     worst = _each(audit.get("worst"), _WORST)
-    return {**found, **_only(audit, ("scope",)), **told, "permutation": tests, "copies": copies, "worst": worst}
+    return {**found, **_only(audit, ("scope", "networks")), **told, "permutation": tests, "copies": copies, "worst": worst}
 
 
 def _merged(verdict: Mapping[str, Any]) -> dict[str, Any]:

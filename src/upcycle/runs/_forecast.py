@@ -37,13 +37,16 @@ def forecast_lines(found: Iterable[Forecast], notes: Iterable[str]) -> list[str]
     return [f"{'' if k else 'forecast':12} {line}" for k, line in enumerate([*lines, "which verdict: docs/verdicts.md"])]
 
 
-def evidence_minutes(training: float, level: str) -> str:
-    """What shadow pipelines of this `level` of evidence add to a run, given the minutes of its `training`."""
+def evidence_minutes(training: float, level: str, networks: str = "small") -> str:
+    """What shadow pipelines of this `level` of evidence, on small `networks` or the run's own, add to a run, given the minutes
+    of its `training`."""
     if level == "none":
         return "no shadow pipelines (--evidence none): the run's own audit stands alone"
+    own = "; each does the work of the training again (--networks own)" if networks == "own" else ""
     if level != "auto":
-        return f"shadow pipelines (--evidence {level}) say what they take before they start"
-    return f"shadow pipelines at most {training:.0f} min more: as many as take no longer than the training (--evidence auto)"
+        return f"shadow pipelines (--evidence {level}) say what they take before they start{own}"
+    most = f"at most {training:.0f} min more: as many as take no longer than the training (--evidence auto)"
+    return f"shadow pipelines {most}{own}"
 
 
 def measured_minutes(dataset: Dataset, config: Config) -> float:

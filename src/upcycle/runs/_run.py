@@ -112,8 +112,9 @@ def run_dataset(
 
 def _outlook(dataset: Dataset, bench: Bench) -> list[str]:
     """The lines after the plan: which verdict to expect, and how long that takes."""
-    minutes = evidence_minutes(sum(bench.plan.seconds.values()) / 60, bench.config.evidence)
-    return [*forecast_lines(*forecasts(dataset, bench.config)), f"{'':12} {minutes}"]
+    config = bench.config
+    minutes = evidence_minutes(sum(bench.plan.seconds.values()) / 60, config.evidence, config.evidence_networks)
+    return [*forecast_lines(*forecasts(dataset, config)), f"{'':12} {minutes}"]
 
 
 def _check_arguments(out: object, config: object, network: object, generator: object) -> None:
@@ -153,12 +154,23 @@ def _walk(bench: Bench, store: Store, until: str) -> Summary:
     last = teacher_names(bench.config.teachers)[-1] if until == "teacher" else until
     left = {"plan": content_key(asdict(bench.plan.budget), bench.plan.own)}
     for stage in _road(bench, store):
-        left[stage.name] = _announced(bench, stage, stage_key(stage.name, store, bench.config), left).left
+        record = _announced(bench, stage, stage_key(stage.name, store, bench.config), left)
+        left[stage.name] = record.left
+        if stage.name == "evidence":
+            _tell_networks(bench, record)
         if stage.name == last:
             break
     if until == "report":
         mend_release(bench, store)
     return summary_of(bench, until)
+
+
+def _tell_networks(bench: Bench, evidence: StageRecord) -> None:
+    """Say where the evidence was finished with other networks than are asked for now."""
+    had, wanted = evidence.facts.get("networks", "small"), bench.config.evidence_networks
+    if had != wanted and evidence.facts["pipelines"]:
+        more = f"upcycle audit {bench.folder.root} --budget quick --networks {wanted}"
+        bench.display.note(f"evidence: was finished with {had} networks. For the other ones: {more}")
 
 
 def _announced(bench: Bench, stage: Stage, key: str, left: Mapping[str, str]) -> StageRecord:

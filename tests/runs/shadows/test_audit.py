@@ -211,7 +211,7 @@ def test_a_pipeline_depends_on_its_arguments_only_and_its_key_on_every_setting()
 
 def test_a_pipeline_of_a_fixed_and_a_growing_part_is_extended_to_its_whole_length() -> None:
     short, longer, whole = (2 + 100 * share for share in (*costs._SHARES, 1.0))
-    assert costs._whole(short, longer) == pytest.approx(whole)
+    assert costs._whole(short, longer, *costs._SHARES) == pytest.approx(whole)
 
 
 def test_pipelines_that_measure_the_cost_of_many_are_kept_and_not_run_again(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class ReleasedPipelines:
     copies: CopyTest | None  # of members in the synthetic sets; None: not tested
     facts: ReleasedFacts  # what was counted
     worst: list[WorstRecord] = field(default_factory=list, kw_only=True)  # how well any record is told; none in older audits
+    networks: str = field(default="", kw_only=True)  # which networks the pipelines had, in a sentence; empty in older audits
 
 
 @dataclass(frozen=True)

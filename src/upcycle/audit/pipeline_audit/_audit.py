@@ -73,7 +73,7 @@ def audit(
                 break
     if found.plan.pipelines < whole.pipelines:
         found = replace(found, notes=(*found.notes, _STOPPED.format(found.plan.pipelines, whole.pipelines)))
-    return replace(found, scope=str(getattr(pipeline, "scope", "")))
+    return replace(found, scope=str(getattr(pipeline, "scope", "")), networks=str(getattr(pipeline, "networks", "")))
 
 
 def judge_shadows(shadows: Shadows, plan: AuditPlan, catalogue: Sequence[Attack] = CATALOGUE) -> PipelineAudit:

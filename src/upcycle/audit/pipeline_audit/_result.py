@@ -38,6 +38,7 @@ class PipelineAudit(Judged):
         facts: accuracies, canaries, code and what the pipelines reported.
         arrays: scores, membership and canaries, which stay with the private data.
         scope: what the pipeline says of itself.
+        networks: which networks the pipelines had, in a sentence; empty where the pipeline does not say.
         one_run: lower limits of epsilon from the canaries of a single pipeline, on which no verdict rests.
         sets: how many records of one owner give it away.
         notes: what could not be judged or is out of the ordinary, and why.
@@ -56,6 +57,7 @@ class PipelineAudit(Judged):
     facts: AuditFacts
     arrays: Mapping[str, np.ndarray] = field(repr=False)
     scope: str = ""
+    networks: str = ""
     one_run: tuple[CanaryBound, ...] = ()
     sets: tuple[SetShare, ...] = ()
     notes: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ class PipelineAudit(Judged):
             "primary_endpoint": str(self.endpoint),
             "endpoint": {**asdict(self.endpoint), "chance": self.endpoint.chance, "margin": self.endpoint.margin},
             "scope": "; ".join(filter(None, (_SCOPE, self.scope))),
+            "networks": self.networks,
             "margins": {"auc": MARGINS["AUC"], "tpr_at_1pct": MARGINS["TPR@1%FPR"]},
             "plan": {**plan, "attacks": [card.name for card in self.cards]},
             "verdicts": [plain(v) for v in self.verdicts],

@@ -72,7 +72,8 @@ class Pipeline(Protocol):
     """Everything from private records to what is released, choices included, in one call that depends on its arguments only.
 
     An attribute `key` (str) that changes with every setting lets results be cached; without one nothing is kept. An attribute
-    `scope` (str), where there is one, is shown with the result: what the pipeline does or leaves out.
+    `scope` (str), where there is one, is shown with the result: what the pipeline does or leaves out. So is `networks` (str), a
+    sentence on the networks that are trained.
     """
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts: ...

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 _SEAL: Final = "# sha256 of the lines above: "
 _WARNING: Final = "DO_NOT_SHARE.txt"
-FREE_SETTINGS = frozenset({"device", "threads", "precision", "watts", "evidence", "gate"})  # may change between two calls
+FREE_SETTINGS = frozenset(  # may change between two calls
+    {"device", "threads", "precision", "watts", "evidence", "evidence_networks", "gate"}
+)
 
 
 class _At:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,10 +27,12 @@ from upcycle.runs.folder import (
     MANIFEST,
     PIPELINES,
     PIPELINES_MANIFEST,
+    RunFolder,
     public_facts,
     run_stage,
 )
 from upcycle.runs.folder import read_record as stage_record
+from upcycle.runs.shadows._as_run import AsRun, asked_networks, own_config
 from upcycle.runs.shadows._config import shadow_config
 from upcycle.runs.shadows._cost import Say, measure_cost
 from upcycle.runs.shadows._pipeline import ShadowPipeline
@@ -48,10 +51,13 @@ def audit_run(
     engine: str = LOCAL,
     early_look: bool = False,
     dp: DpSettings | None = None,
+    networks: str | Mapping[str, Any] | None = None,
     say: Say = lambda _: None,
 ) -> PipelineAudit:
     """Audit the recipe of the run in `root` by shadow pipelines, or resume that audit; states its cost before it starts.
-    `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then.
+    `dp` adds classifiers by DP-SGD to every pipeline; `early_look` stops half-way if the student leaks by then. `networks` of
+    the pipelines, "small" or "own" (the run's, with its budgets), are by default those of the setting evidence_networks. For
+    own ones of a run with code of the user's give it again: {"network": ..., "generator": ...}, as `run` got them.
 
     Writes private/audit/pipeline.json, pipeline.html, pipeline_scores.npz, at_risk.csv and the runs themselves (shadows),
     adds the public half to release/audit.json if the run has been released, and writes its reports again. Canaries are
@@ -61,21 +67,26 @@ def audit_run(
     if dp is not None:
         need_extra()
     check_engine(engine)
-    check_own_absent(Path(root))
-    with prepare(None, Path(root)) as bench:
+    asked, parts = asked_networks(networks)
+    which = asked or RunFolder(Path(root)).config().evidence_networks
+    if which == "small":
+        check_own_absent(Path(root))
+    with prepare(None, Path(root), **parts) as bench:
         store = bench.folder.open_store()
         plan = plan_for(budget, seed=secret_seed(bench), n_jobs=jobs, engine=engine)
         plan = replace(plan, look=plan.pipelines // 2) if early_look else plan
-        found = audit_bench(bench, store, run_pipeline(bench, store, dp), plan, say=say)
+        found = audit_bench(bench, store, run_pipeline(bench, store, which, dp), plan, say=say)
         publish(bench, store)
     return found
 
 
-def run_pipeline(bench: Bench, store: Store, dp: DpSettings | None = None) -> ShadowPipeline:
-    """The recipe of a run as a pipeline that can be audited."""
-    small, classes = shadow_config(bench.config, store.meta.size), len(store.meta.class_names)
+def run_pipeline(bench: Bench, store: Store, networks: str, dp: DpSettings | None = None) -> ShadowPipeline:
+    """The recipe of a run as a pipeline that can be audited, on `networks` of NETWORKS."""
+    as_run = AsRun.of(bench) if networks == "own" else None
+    config = own_config(bench.config) if as_run else shadow_config(bench.config, store.meta.size)
     stay = staying(run_pool(store), store, bench.config.screen.keep)
-    return replace(ShadowPipeline(store.validation(), classes, small), dp=dp, work=bench.folder.work, stay=stay)
+    pipeline = ShadowPipeline(store.validation(), len(store.meta.class_names), config)
+    return replace(pipeline, dp=dp, work=bench.folder.work, stay=stay, as_run=as_run)
 
 
 def audit_bench(bench: Bench, store: Store, pipeline: ShadowPipeline, plan: AuditPlan, *, say: Say) -> PipelineAudit:

@@ -103,6 +103,7 @@ def _telling(config: Config) -> dict[str, Any]:
         "threads",
         "precision",
         "evidence",
+        "evidence_networks",
         "gate",
         "privacy",
     }  # what a level of privacy changes is told setting by setting

@@ -20,6 +20,7 @@ Say = Callable[[str], None]
 
 
 _SHARES = (0.03, 0.3)  # of a pipeline's budgets, run to measure what a whole one costs
+_OWN_SHARES = (0.01, 0.1)  # of one with the run's own networks, which is many times as long
 
 
 _FEW = 8  # pipelines per worker below which whole ones are too large a part of the audit to measure with
@@ -27,14 +28,15 @@ _FEW = 8  # pipelines per worker below which whole ones are too large a part of 
 
 @dataclass(frozen=True)
 class Cost:
-    """What an audit will take on this machine; `plain` of its pipelines run without canaries."""
+    """What an audit will take on this machine."""
 
-    pipelines: int
-    pending: int
-    workers: int
-    seconds_per_pipeline: float
-    seconds_of_attacks: float
-    plain: int = 0
+    pipelines: int  # in all
+    pending: int  # to be run
+    workers: int  # pipelines at a time
+    seconds_per_pipeline: float  # of work
+    seconds_of_attacks: float  # when all are done
+    plain: int = 0  # of the pipelines, without canaries
+    own: bool = False  # whether networks and budgets are the run's
 
     @property
     def minutes(self) -> float:
@@ -42,8 +44,9 @@ class Cost:
 
     def __str__(self) -> str:
         kept, plain = self.pipelines - self.pending, f", {self.plain} of them without canaries" if self.plain else ""
+        own = " with the run's own networks" if self.own else ""
         return (
-            f"{self.pipelines} pipelines{plain} ({kept} done), {self.workers} at a time, "
+            f"{self.pipelines} pipelines{own}{plain} ({kept} done), {self.workers} at a time, "
             f"{self.seconds_per_pipeline:.0f} s each: about {self.minutes:.1f} min"
         )
 
@@ -57,7 +60,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
     answers: Answers | None = None
     if pending >= _FEW * workers:
         say(f"running the first {workers} of {pending} pipelines, to see what they cost on this machine")
-        _short_ones(pipeline, design, plan, workers, [(_SHARES[0], True)])  # wakes the workers up
+        _short_ones(pipeline, design, plan, workers, [(_shares(pipeline)[0], True)])  # wakes the workers up
         each = float(np.mean(run_first(pipeline, design, plan, cache, workers)))
         pending -= workers
     elif pending:
@@ -65,7 +68,7 @@ def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cach
         each, answers = _from_short_ones(pipeline, design, plan, workers)
     answers = answers or _first_kept(paths)
     attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan)
-    return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members))
+    return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members), pipeline.as_run is not None)
 
 
 def seconds_of_one(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> float:
@@ -81,10 +84,11 @@ def _first_kept(paths: Sequence[Path]) -> Answers | None:
 def _from_short_ones(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> tuple[float, Answers | None]:
     """Seconds of a whole pipeline, from short ones of two lengths: extended linearly, and the questions, whose number no
     length changes, asked once. And the answers of one."""
-    turns = [(_SHARES[0], False), (_SHARES[0], False), (_SHARES[1], True)]
+    shares = _shares(pipeline)
+    turns = [(shares[0], False), (shares[0], False), (shares[1], True)]
     _, shorter, longer = _short_ones(pipeline, design, plan, workers, turns)  # the first turn wakes the workers up
-    training = (float(np.mean([own.training for own in turn])) for turn in (shorter, longer))
-    return _whole(*training) + float(np.mean([own.asking for own in longer])), longer[0].answers
+    short, long = (float(np.mean([own.training for own in turn])) for turn in (shorter, longer))
+    return _whole(short, long, *shares) + float(np.mean([own.asking for own in longer])), longer[0].answers
 
 
 def _short_ones(
@@ -99,10 +103,13 @@ def _short_ones(
     return found
 
 
-def _whole(short: float, longer: float) -> float:
-    """Seconds of a whole pipeline from those of two short ones, of _SHARES."""
-    slope = max(longer - short, 0.0) / (_SHARES[1] - _SHARES[0])
-    return longer + slope * (1 - _SHARES[1])
+def _whole(short: float, longer: float, small: float, larger: float) -> float:
+    """Seconds of a whole pipeline from those of two short ones, of these shares of it."""
+    return longer + max(longer - short, 0.0) / (larger - small) * (1 - larger)
+
+
+def _shares(pipeline: ShadowPipeline) -> tuple[float, float]:
+    return _SHARES if pipeline.as_run is None else _OWN_SHARES
 
 
 @dataclass(frozen=True, eq=False)

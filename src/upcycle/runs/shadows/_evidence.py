@@ -29,12 +29,13 @@ _LOG = logging.getLogger("upcycle")
 @dataclass(frozen=True)
 class Choice:
     """How much evidence a run ends in: the `budget` of `plan_for` or "none", how many pipelines, the minutes that they were
-    expected to take, and why."""
+    expected to take, why, and the `networks` that they have."""
 
     budget: str
     pipelines: int
     minutes: float
     why: str
+    networks: str = "small"
 
 
 def evidence_stage(bench: Bench, store: Store) -> Facts:
@@ -42,8 +43,8 @@ def evidence_stage(bench: Bench, store: Store) -> Facts:
 
     A set that cannot be audited so ends without; the reason is kept, and the run's own audit stands alone.
     """
-    pool, pipeline = run_pool(store), run_pipeline(bench, store)
-    choice = _kept_choice(bench) or _choose(bench, pipeline, pool)
+    pool, pipeline = run_pool(store), run_pipeline(bench, store, bench.config.evidence_networks)
+    choice = _kept_choice(bench) or _on(bench.config.evidence_networks, _choose(bench, pipeline, pool))
     write_record(bench.folder.stage("evidence") / _CHOICE, asdict(choice))
     bench.display.note(f"evidence: {choice.why}")
     if choice.budget == "none":
@@ -58,15 +59,17 @@ def _plan(bench: Bench, choice: Choice) -> AuditPlan:
 
 
 def _kept_choice(bench: Bench) -> Choice | None:
-    """What was chosen before the stage was stopped; None where nothing was, or its note is damaged, which is said."""
+    """What was chosen before the stage was stopped; None where nothing was, or for other networks, or its note is damaged,
+    which is said."""
     path = bench.folder.stage("evidence") / _CHOICE
     if not path.exists():
         return None
     try:
-        return Choice(**{name: value for name, value in read_record(path).items() if name in Choice.__annotations__})
+        found = Choice(**{name: value for name, value in read_record(path).items() if name in Choice.__annotations__})
     except (DamagedFileError, TypeError) as error:
         _LOG.warning("the level of evidence is chosen again: %s", error)
         return None
+    return found if found.networks == bench.config.evidence_networks else None
 
 
 def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
@@ -75,7 +78,8 @@ def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
         return Choice("none", 0, 0.0, "none was asked for")
     seed = secret_seed(bench)
     try:
-        check_own_absent(bench.folder.root)
+        if pipeline.as_run is None:
+            check_own_absent(bench.folder.root)
         plan = plan_for("quick" if level == "auto" else level, seed=seed)
         design = make_design(pool, plan)
     except (AuditInputError, RunFolderError) as error:
@@ -86,6 +90,12 @@ def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
         minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers)
         return Choice(level, plan.pipelines, minutes, f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min")
     return _within(_trained_seconds(bench), seconds, workers)
+
+
+def _on(networks: str, choice: Choice) -> Choice:
+    """The choice with the networks that it was made for, and that said where they are not the usual ones."""
+    said = "; the networks are the run's own" if networks == "own" else ""
+    return replace(choice, networks=networks, why=f"{choice.why}{said}")
 
 
 def _within(allowed: float, seconds: float, workers: int) -> Choice:

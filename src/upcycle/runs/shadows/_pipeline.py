@@ -1,4 +1,4 @@
-"""The product's own road as a pipeline that can be audited: small networks, short budgets, every choice inside."""
+"""The product's own road as a pipeline that can be audited: every choice inside, on small networks or those of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from upcycle._machine import tune_process
+from upcycle._machine import choose_device, tune_process
 from upcycle.audit import Parts, PrivateModel
 from upcycle.audit.attacks import Predict
 from upcycle.config import Config, EdmConfig
@@ -25,6 +25,7 @@ from upcycle.nets import predict_logits
 from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, images_to_remember, train_student
 from upcycle.report import SCREENED
 from upcycle.runs.folder import RunFolder, content_key
+from upcycle.runs.shadows._as_run import OWN_NETWORKS, SMALL_NETWORKS, AsRun
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
 from upcycle.runs.shadows._generator import generator_scores, searched_scores
@@ -33,11 +34,13 @@ from upcycle.runs.stages import (
     Bench,
     Budget,
     Facts,
+    Networks,
+    Own,
     Plan,
     Stage,
     control_stage,
     generator_images,
-    networks_of,
+    own_parts,
     soft_labels_of,
     training_road,
 )
@@ -56,13 +59,14 @@ class ShadowPipeline:
 
     validation: ImageSet  # for every choice, as in a run
     classes: int  # number of classes
-    config: Config  # the run's settings
+    config: Config  # the run's settings, small ones unless `as_run` says otherwise
     scale: float = 1.0  # shrinks all budgets, for measuring what a full call costs
     variants: bool = True  # also students on hard labels and at other temperatures
     threads: int = 1  # of torch
     dp: DpSettings | None = None  # also classifiers by DP-SGD on the same members
     stay: np.ndarray | None = None  # images that no screen leaves out
     work: Path | None = None  # where its files are while it works, such as a run's own folder; None: a temporary one
+    as_run: AsRun | None = None  # with the run's own networks and budgets; None: small ones, on a CPU
 
     @property
     def key(self) -> str:
@@ -76,20 +80,32 @@ class ShadowPipeline:
         # 1: none of them made, 2: gated by fewer members, 3: by parts of patients
         version = (4 if patients else 3) if choices_inside(self.config) else 1
         stay = [] if self.stay is None else [hashlib.blake2b(self.stay.tobytes(), digest_size=12).hexdigest()]
-        return content_key(
-            f"shadow pipeline {version}", _CONTROL, facts, _telling(self.config), *private, *others, *asked, *stay
-        )
+        parts = [*private, *others, *asked, *stay, *self._own_key()]
+        return content_key(f"shadow pipeline {version}", _CONTROL, facts, _telling(self.config), *parts)
+
+    def _own_key(self) -> list[object]:
+        """What the run's own networks and budgets follow from beyond the settings; nothing of small ones."""
+        if self.as_run is None:
+            return []
+        shape = self._shape()
+        return ["own networks", self.as_run.scale, own_parts(self._networks(shape), shape)]
 
     @property
     def scope(self) -> str:
         """What every pipeline repeats beyond the default recipe, and what differs from the run; "" for the default."""
-        inside = choices_inside(self.config)
-        if not inside:
-            return ""
-        said = f"every pipeline has, on a smaller scale and chosen on its own members: {', '.join(inside)}"
-        held = "its bank is not refreshed"
-        together = "" if self.validation.groups is None else "; cleaning, screen and gate do not know the patients"
-        return f"{said}; {held}{together}"
+        inside, small = choices_inside(self.config), self.as_run is None
+        smaller = "on a smaller scale and " if small else ""
+        said = {
+            f"every pipeline has, {smaller}chosen on its own members: {', '.join(inside)}": bool(inside),
+            "its bank is not refreshed": bool(inside) and small,
+            "cleaning, screen and gate do not know the patients": (inside or not small) and self.validation.groups is not None,
+        }
+        return "; ".join(text for text, on in said.items() if on)
+
+    @property
+    def networks(self) -> str:
+        """Which networks every pipeline has, in a sentence."""
+        return SMALL_NETWORKS if self.as_run is None else OWN_NETWORKS
 
     def scaled(self, share: float) -> ShadowPipeline:
         """The same with every budget times `share`."""
@@ -100,11 +116,11 @@ class ShadowPipeline:
         with with_threads(self.threads), tempfile.TemporaryDirectory(prefix="shadow-", dir=self._work()) as folder:
             bench = self.bench(members, seed, Path(folder))
             road = training_road(bench, Given(members, self.validation, self.config.screen.keep, self.stay))
-            skipped = () if choices_inside(self.config) else ("gate",)  # the default keeps one snapshot: no veto could bind
+            skipped = () if choices_inside(self.config) or self.as_run else ("gate",)  # of one snapshot no veto could bind
             facts = {stage.name: worked(bench, stage) for stage in road if stage.name not in skipped}
-            control_stage(bench, Given(members, self.validation), self._scaled(images_to_remember(len(images))))
+            control_stage(bench, Given(members, self.validation), bench.plan.budget.control)
             parts = _parts(bench.tuned(), facts, self.variants)
-            return parts if self.dp is None else _with_private(parts, private_classifiers(bench, members, self.dp))
+            return parts if self.dp is None else _with_private(bench, parts, private_classifiers(bench, members, self.dp))
 
     def _work(self) -> Path | None:
         """`work`, unless this is another machine, which does not see it."""
@@ -112,14 +128,26 @@ class ShadowPipeline:
 
     def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A separate bench for one call, with all budgets."""
-        images, shape = members.images, ImageShape(members.images.shape[3], members.images.shape[1], self.classes)
-        teacher = self._scaled(image_budget(self.config.teacher, len(images)))
+        shape, plan = self._shape(), Plan.unmeasured(self._budget(len(members)))
+        device = choose_device(self.config.device) if self.as_run else _CPU
+        return Bench(RunFolder(folder), self._config(seed), shape, device, SilentDisplay(), self._networks(shape), plan)
+
+    def _shape(self) -> ImageShape:
+        return ImageShape(self.validation.images.shape[3], self.validation.images.shape[1], self.classes)
+
+    def _networks(self, shape: ImageShape) -> Networks:
+        own = self.as_run.own if self.as_run else Own()
+        return own.networks(self.config, shape)
+
+    def _budget(self, members: int) -> Budget:
+        if self.as_run is not None:
+            return self.as_run.budget(self.config, members, self.scale)
+        teacher = self._scaled(image_budget(self.config.teacher, members))
         student = self._scaled(round(teacher / self.scale * self.config.student.epochs))
-        bank = max(64, round(bank_size(self.config.bank, len(images)) * self.scale))
-        generator = max(64, generator_images(self.config, len(images), self.scale))
-        plan = Plan.unmeasured(Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student))
-        networks, config = networks_of(self.config), self._config(seed)
-        return Bench(RunFolder(folder), config, shape, _CPU, SilentDisplay(), networks, plan)
+        bank = max(64, round(bank_size(self.config.bank, members) * self.scale))
+        generator = max(64, generator_images(self.config, members, self.scale))
+        control = self._scaled(images_to_remember(members))
+        return Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student, control=control)
 
     def _config(self, seed: int) -> Config:
         cleaning, screen = self.config.cleaning, self.config.screen
@@ -173,16 +201,16 @@ def worked(bench: Bench, stage: Stage) -> Facts:
 
 def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     """What the finished road leaves; `bench` with the tuned settings."""
-    teachers, bank = bench.teachers(), bench.bank("student", bench.plan.budget.bank)
+    teachers, bank, device = bench.teachers(), bench.bank("student", bench.plan.budget.bank), bench.device
     released = bank.images[:_RELEASED].copy()
-    answers = as_predict(teachers[0])(released)
+    answers = as_predict(teachers[0], device)(released)
     others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
     return Parts(
-        student=as_predict(bench.classifier("student")),
-        teacher=as_predict(teachers[0]),
-        baseline=as_predict(bench.classifier("baseline")),
-        control=as_predict(bench.classifier(CONTROL)),
-        variants={name: as_predict(net) for name, net in others.items()},
+        student=as_predict(bench.classifier("student"), device),
+        teacher=as_predict(teachers[0], device),
+        baseline=as_predict(bench.classifier("baseline"), device),
+        control=as_predict(bench.classifier(CONTROL), device),
+        variants={name: as_predict(net, device) for name, net in others.items()},
         synthetic_images=released,
         soft_labels=soft_labels_of(bench)(released),
         generator_scores=generator_scores(sampler),
@@ -195,8 +223,9 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     )
 
 
-def _with_private(parts: Parts, found: Mapping[str, PrivateNet]) -> Parts:
-    return replace(parts, private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
+def _with_private(bench: Bench, parts: Parts, found: Mapping[str, PrivateNet]) -> Parts:
+    private = {k: PrivateModel(as_predict(m.net, bench.device), m.noise, m.epsilon) for k, m in found.items()}
+    return replace(parts, private=private)
 
 
 def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
@@ -225,9 +254,11 @@ def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[s
     }
 
 
-def as_predict(net: nn.Module) -> Predict:
+def as_predict(net: nn.Module, device: torch.device = _CPU) -> Predict:
     """uint8 images (n, height, width, channels) -> logits float32 (n, classes)."""
-    return lambda images: predict_logits(net, torch.from_numpy(np.array(images)), _CPU).numpy()  # a copy: workers share theirs
+    return lambda images: predict_logits(
+        net, torch.from_numpy(np.array(images)), device
+    ).numpy()  # a copy: workers share theirs
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from torch import nn
 
@@ -53,8 +54,14 @@ def networks_of(config: Config, network: ClassifierFactory | None = None, genera
 class Own:
     """Factories of the user's: networks from (channels, classes, size), generators from (channels, size, classes)."""
 
-    network: ClassifierFactory | None
-    generator: GeneratorFactory | None
+    network: ClassifierFactory | None = None
+    generator: GeneratorFactory | None = None
+
+    @classmethod
+    def of(cls, networks: Networks) -> Self:
+        """The factories of the user's among these networks, for others of the same kind."""
+        drawing = networks.generator
+        return cls(networks.student if networks.own else None, None if drawing is None else drawing.make)
 
     def networks(self, config: Config, shape: ImageShape) -> Networks:
         """What `config` describes, with what the user replaced. Raises ConfigError for settings that do not go with it."""
@@ -73,7 +80,8 @@ def check_own(root: Path, before: Mapping[str, str], mine: Mapping[str, str]) ->
     """Raise RunFolderError where the run in `root` was started with other code of the user's than `mine`."""
     problems = [
         f"{part} must be the one that {root} was started with ({_said(before.get(part))}). Got {_said(mine.get(part))}. "
-        f"{'Give' if part in before else 'Leave out'} {part}= in upcycle.run, Upcycler or upcycle.release_run."
+        f"{'Give' if part in before else 'Leave out'} {part}= in upcycle.run, Upcycler or upcycle.release_run, or among "
+        "the networks of upcycle.runs.audit_run."
         for part in ("network", "generator")
         if before.get(part) != mine.get(part)
     ]
@@ -82,13 +90,13 @@ def check_own(root: Path, before: Mapping[str, str], mine: Mapping[str, str]) ->
 
 
 def check_own_absent(root: Path) -> None:
-    """Raise RunFolderError where the run in `root` has code of the user's, which shadow pipelines do not repeat."""
+    """Raise RunFolderError where the run in `root` has code of the user's, which small shadow pipelines do not repeat."""
     record = read_record(root / "private" / "plan")
     found = {} if record is None else record.facts.get("own", {})
     if own := [f"the {part} {_said(name)}" for part, name in found.items()]:
         raise RunFolderError(
-            f"run must be of settings alone to be audited by shadow pipelines. Got one with {' and '.join(own)}. Give "
-            "upcycle.audit.audit a Pipeline of your own (docs/howto/audit-only.md)."
+            "run must be of settings alone to be audited by shadow pipelines of small networks. Got one with "
+            f"{' and '.join(own)}. Set evidence_networks=own, or see docs/howto/own-parts.md."
         )
 
 
