@@ -33,13 +33,14 @@ def processor_minutes() -> float:
 
 def minutes(records: dict[str, StageRecord]) -> dict[str, float]:
     """Announced and taken: before the training, and before the shadow pipelines, which are measured first."""
-    evidence = records["evidence"]
+    evidence, facts = records["evidence"].seconds / 60, records["evidence"].facts
     announced = sum(records["plan"].facts["seconds"].values()) / 60
     taken = sum(record.seconds for name, record in records.items() if name not in ("plan", "evidence")) / 60
+    pipelines = facts.get("minutes_taken", 0.0)
     return {
         **{"training_announced": announced, "training_taken": taken, "training_ratio": taken / announced},
-        **{"evidence_announced": evidence.facts["minutes"], "evidence_taken": evidence.seconds / 60},
-        "whole_ratio": (taken + evidence.seconds / 60) / (announced + evidence.facts["minutes"]),
+        **{"evidence_announced": facts["minutes"], "evidence_taken": pipelines, "evidence_measuring": evidence - pipelines},
+        "whole_ratio": (taken + evidence) / (announced + facts["minutes"]),
     }
 
 

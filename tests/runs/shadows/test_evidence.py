@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import upcycle.runs.shadows._audit as audits
 import upcycle.runs.shadows._evidence as module
+from tests.audit.pipelines.test_canaries import pool
+from tests.audit.pipelines.test_runs import PLAN
 from tests.audit.toy_pipelines import Memory
 from upcycle._settings import resolve
 from upcycle.data import Dataset, from_arrays
@@ -29,9 +32,9 @@ TINY = (
     [
         (10.0, "none", 0),
         (40.0, "quick", 1),
-        (119.0, "quick", 1),
-        (120.0, "standard", 8),
-        (200.0, "standard", 12),
+        (149.0, "quick", 1),
+        (150.0, "standard", 8),  # and two without canaries, two at a time
+        (200.0, "standard", 10),
         (9e9, "standard", 32),
     ],
 )
@@ -40,6 +43,17 @@ def test_the_automatic_level_takes_at_most_as_long_as_the_training(allowed: floa
     assert (choice.budget, choice.pipelines) == (budget, pipelines)
     assert choice.minutes * 60 <= allowed
     assert choice.why
+
+
+def test_what_was_measured_to_choose_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline of two minutes took four: half of it went into a second look at what it costs."""
+    measured: list[str] = []
+    monkeypatch.setattr("upcycle.runs.shadows._cost._short_ones", lambda *_: measured.append("again"))
+    plan, images = replace(PLAN, pipelines=1), pool()
+    said: list[str] = []
+    audits.audit_pool(Memory(1.0, 4), images, plan, tmp_path, said.append, 30.0)
+    assert not measured
+    assert any("30 s each" in line for line in said)
 
 
 def data() -> Dataset:

@@ -89,10 +89,13 @@ def run_pipeline(bench: Bench, store: Store, networks: str, dp: DpSettings | Non
     return replace(pipeline, dp=dp, work=bench.folder.work, stay=stay, as_run=as_run)
 
 
-def audit_bench(bench: Bench, store: Store, pipeline: ShadowPipeline, plan: AuditPlan, *, say: Say) -> PipelineAudit:
-    """Audit `pipeline` on the run's pool, or go on with it, and leave what was found in private/audit."""
+def audit_bench(
+    bench: Bench, store: Store, pipeline: ShadowPipeline, plan: AuditPlan, *, say: Say, each: float = 0.0
+) -> PipelineAudit:
+    """Audit `pipeline` on the run's pool, or go on with it, and leave what was found in private/audit; `each`: the seconds of a
+    pipeline, where they were measured."""
     folder, pool = bench.folder.stage("audit"), run_pool(store)
-    found = audit_pool(pipeline, pool, plan, folder / "shadows", say)
+    found = audit_pool(pipeline, pool, plan, folder / "shadows", say, each)
     facts = found.to_json()
     check_pipeline_audit(facts)
     write_json(folder / PIPELINES, facts)
@@ -124,10 +127,13 @@ def publish(bench: Bench, store: Store) -> None:
         run_stage(report, record.key, work, inputs=record.inputs, also=report_pages(bench.folder))
 
 
-def audit_pool(pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say) -> PipelineAudit:
-    """`audit` with its cost measured and said beforehand, and a line after every finished pipeline."""
+def audit_pool(
+    pipeline: ShadowPipeline, pool: ImageSet, plan: AuditPlan, cache: Path, say: Say, each: float = 0.0
+) -> PipelineAudit:
+    """`audit` with its cost measured, unless the seconds of `each` pipeline are known, and said beforehand, and a line after
+    every finished pipeline."""
     plan = plan.fitted(pool)
-    cost = measure_cost(pipeline, make_design(pool, plan), plan, cache, say)
+    cost = measure_cost(pipeline, make_design(pool, plan), plan, cache, say, each)
     early = f", or half of it if {plan.look} pipelines show a leak" if plan.look else ""
     say(f"audit {plan.budget}: {cost}{early}")
     start, worked = time.monotonic(), list[float]()  # a look reports its own pipelines only, and some of them may be kept

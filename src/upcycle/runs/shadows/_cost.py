@@ -51,22 +51,22 @@ class Cost:
         )
 
 
-def measure_cost(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path, say: Say = lambda _: None) -> Cost:
+def measure_cost(
+    pipeline: ShadowPipeline, design: Design, plan: AuditPlan, cache: Path, say: Say = lambda _: None, each: float = 0.0
+) -> Cost:
     """What the missing pipelines cost. Of many, the first one of every worker is run and kept: nothing tells better what the
-    others will take. Of few, short ones tell."""
+    others will take. Of few, short ones tell. Nothing is measured where the seconds of `each` are known."""
     paths = run_paths(pipeline, design, plan, cache)
     pending = sum(read_answers(path) is None for path in paths)
-    workers, each = workers_of(plan.engine, plan.n_jobs, pending), 0.0
-    answers: Answers | None = None
-    if pending >= _FEW * workers:
+    workers, answers = workers_of(plan.engine, plan.n_jobs, pending), _first_kept(paths)
+    if not each and pending >= _FEW * workers:
         say(f"running the first {workers} of {pending} pipelines, to see what they cost on this machine")
         _short_ones(pipeline, design, plan, workers, [(_shares(pipeline)[0], True)])  # wakes the workers up
         each = float(np.mean(run_first(pipeline, design, plan, cache, workers)))
         pending -= workers
-    elif pending:
+    elif not each and pending:
         say("measuring what a pipeline costs on this machine")
         each, answers = _from_short_ones(pipeline, design, plan, workers)
-    answers = answers or _first_kept(paths)
     attacks = 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan)
     return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members), pipeline.as_run is not None)
 

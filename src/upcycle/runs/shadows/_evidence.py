@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -29,13 +30,14 @@ _LOG = logging.getLogger("upcycle")
 @dataclass(frozen=True)
 class Choice:
     """How much evidence a run ends in: the `budget` of `plan_for` or "none", how many pipelines, the minutes that they were
-    expected to take, why, and the `networks` that they have."""
+    expected to take, why, the `networks` that they have, and the seconds of `each` pipeline."""
 
     budget: str
     pipelines: int
     minutes: float
     why: str
     networks: str = "small"
+    each: float = 0.0
 
 
 def evidence_stage(bench: Bench, store: Store) -> Facts:
@@ -49,8 +51,9 @@ def evidence_stage(bench: Bench, store: Store) -> Facts:
     bench.display.note(f"evidence: {choice.why}")
     if choice.budget == "none":
         return {**asdict(choice), "verdict": None}
-    found = audit_bench(bench, store, pipeline, _plan(bench, choice), say=bench.display.note)
-    return {**asdict(choice), "verdict": found.verdict}
+    start = time.monotonic()
+    found = audit_bench(bench, store, pipeline, _plan(bench, choice), say=bench.display.note, each=choice.each)
+    return {**asdict(choice), "verdict": found.verdict, "minutes_taken": (time.monotonic() - start) / 60}
 
 
 def _plan(bench: Bench, choice: Choice) -> AuditPlan:
@@ -88,7 +91,8 @@ def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
     seconds = seconds_of_one(pipeline, design, plan, workers)
     if level != "auto":
         minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers)
-        return Choice(level, plan.pipelines, minutes, f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min")
+        why = f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min"
+        return Choice(level, plan.pipelines, minutes, why, each=seconds)
     return _within(_trained_seconds(bench), seconds, workers)
 
 
@@ -99,17 +103,20 @@ def _on(networks: str, choice: Choice) -> Choice:
 
 
 def _within(allowed: float, seconds: float, workers: int) -> Choice:
-    """As many pipelines as `allowed` seconds hold, an even number of 8 to 32; else one; else none."""
-    count = min(int(allowed / seconds * workers) // 2 * 2, _MOST)
+    """As many pipelines as `allowed` seconds hold, an even number of 8 to 32, with those that run without canaries; else one;
+    else none."""
+    plain = plan_for("standard").without_canaries
+    count = min((int(allowed / seconds) * workers - plain) // 2 * 2, _MOST)
     trained = f"at most as long as the training took, {allowed / 60:.1f} min"
-    if count < _LEAST:
-        if seconds > allowed:
-            took = f"one shadow pipeline takes {seconds / 60:.1f} min, and the training took {allowed / 60:.1f}"
-            why = f"left out: {took}. --evidence quick runs it"
-            return Choice("none", 0, 0.0, why)
-        return Choice("quick", 1, seconds / 60, f"quick, one shadow pipeline, about {seconds / 60:.1f} min ({trained})")
-    minutes = _minutes(count, seconds, workers)
-    return Choice("standard", count, minutes, f"{count} shadow pipelines, about {minutes:.1f} min ({trained})")
+    if count >= _LEAST:
+        minutes = _minutes(count + plain, seconds, workers)
+        why = f"{count} shadow pipelines, about {minutes:.1f} min ({trained})"
+        return Choice("standard", count, minutes, why, each=seconds)
+    if seconds > allowed:
+        took = f"one shadow pipeline takes {seconds / 60:.1f} min, and the training took {allowed / 60:.1f}"
+        return Choice("none", 0, 0.0, f"left out: {took}. --evidence quick runs it")
+    why = f"quick, one shadow pipeline, about {seconds / 60:.1f} min ({trained})"
+    return Choice("quick", 1, seconds / 60, why, each=seconds)
 
 
 def _minutes(pipelines: int, seconds: float, workers: int) -> float:
