@@ -203,3 +203,17 @@ def test_wrong_labels_among_the_members_do_not_make_the_classifiers_look_unsure(
     wrong = ImageSet(members.images, labels)
     out = screen(wrong, held_out, np.arange(120) % 3, answers(members.labels), right, how, np.zeros(120, bool))
     assert set(np.flatnonzero(out.doubted)) == set(range(0, 120, 5))
+
+
+def test_doubted_labels_take_no_place_of_odd_images() -> None:
+    """Wrong labels are the images farthest from their class: counted as isolated they would shield the odd ones."""
+    members, held_out = clustered()
+    images, labels = members.images.copy(), members.labels.copy()
+    wrong = np.flatnonzero(labels == 0)[:4]
+    labels[wrong] = 1
+    odd = np.flatnonzero(labels == 1)[-1]
+    images[odd] = (images[odd].astype(int) + images[members.labels == 0].mean(0)) // 2
+    how, nobody = ScreenConfig(folds=3, isolated=0.02, most=0.2), np.zeros(120, bool)
+    out = screen(ImageSet(images, labels), held_out, np.arange(120) % 3, answers(members.labels), RIGHT, how, nobody)
+    assert set(np.flatnonzero(out.doubted)) == set(wrong)
+    assert out.isolated[odd]

@@ -154,7 +154,7 @@ def screen(
     trusted = believed(probabilities, members.labels, threshold=how.floor, most=how.most, ratio=how.ratio)
     trusted |= right[members.labels] < how.sure  # they cannot tell a wrong label from a hard record
     distance = isolation(members, PixelSpace.of(held_out.images), fold)
-    alone = _most_isolated(distance, members.labels, how.isolated)
+    alone = _most_isolated(distance, members.labels, how.isolated, trusted)
     given = probabilities[np.arange(len(members)), members.labels]
     out = Screened(~trusted & ~must_stay, alone & ~must_stay, given, distance)
     _refuse_empty_classes(members.labels, out.kept)
@@ -200,11 +200,13 @@ def _parts(labels: np.ndarray, fold: np.ndarray) -> Iterator[tuple[int, int]]:
         yield int(label), int(part)
 
 
-def _most_isolated(distance: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
-    """bool (n,): the `share` of every class with the largest distances; fewer of a small class, none of a very small one."""
+def _most_isolated(distance: np.ndarray, labels: np.ndarray, share: float, trusted: np.ndarray) -> np.ndarray:
+    """bool (n,): the `share` of every class with the largest distances among the `trusted` bool (n,); fewer of a small class,
+    none of a very small one. A doubted label is left out anyway, and most are far from their class: with them in the count no
+    odd image would be."""
     out = np.zeros(len(labels), bool)
     for label in np.unique(labels):
-        inside = np.flatnonzero(labels == label)
+        inside = np.flatnonzero((labels == label) & trusted)
         count = int(allowed_share(len(inside), share) * len(inside))
         out[inside[np.argsort(-distance[inside], kind="stable")[:count]]] = True
     return out
