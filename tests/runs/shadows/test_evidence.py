@@ -31,10 +31,11 @@ TINY = (
     ("allowed", "budget", "pipelines"),
     [
         (10.0, "none", 0),
-        (40.0, "quick", 1),
-        (149.0, "quick", 1),
-        (150.0, "standard", 8),  # and two without canaries, two at a time
-        (200.0, "standard", 10),
+        (59.0, "quick", 1),
+        (60.0, "standard", 4),
+        (200.0, "standard", 12),
+        (250.0, "standard", 14),  # two more would have two without canaries, too
+        (270.0, "standard", 16),
         (9e9, "standard", 32),
     ],
 )

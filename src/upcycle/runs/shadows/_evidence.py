@@ -22,7 +22,8 @@ from upcycle.runs.shadows._pipeline import ShadowPipeline
 from upcycle.runs.stages import Bench, Facts, check_own_absent
 
 TRAINED: Final = frozenset({"views", "cleaning", "generator", "gate", "tuning", "student", "baseline", "control", "plain"})
-_MOST, _LEAST = 32, 8  # pipelines of the automatic level; with fewer than the least only one is run
+_MOST, _LEAST = 32, 4  # pipelines of the automatic level; fewer cannot be attacked by means of one another, and one is run
+_MANY = 16  # pipelines from which those without canaries are a small part of the work
 _CHOICE: Final = "choice.json"
 _LOG = logging.getLogger("upcycle")
 
@@ -58,7 +59,13 @@ def evidence_stage(bench: Bench, store: Store) -> Facts:
 
 def _plan(bench: Bench, choice: Choice) -> AuditPlan:
     plan = plan_for(choice.budget, seed=secret_seed(bench), n_jobs=_workers(bench.config))
-    return replace(plan, pipelines=choice.pipelines, without_canaries=min(plan.without_canaries, choice.pipelines))
+    plain = _plain(choice.pipelines) if bench.config.evidence == "auto" else plan.without_canaries
+    return replace(plan, pipelines=choice.pipelines, without_canaries=plain)
+
+
+def _plain(pipelines: int) -> int:
+    """How many of these pipelines with canaries run again without, to see what canaries cost."""
+    return plan_for("standard").without_canaries if pipelines >= _MANY else 0
 
 
 def _kept_choice(bench: Bench) -> Choice | None:
@@ -103,15 +110,14 @@ def _on(networks: str, choice: Choice) -> Choice:
 
 
 def _within(allowed: float, seconds: float, workers: int) -> Choice:
-    """As many pipelines as `allowed` seconds hold, an even number of 8 to 32, with those that run without canaries; else one;
-    else none."""
-    plain = plan_for("standard").without_canaries
-    count = min((int(allowed / seconds) * workers - plain) // 2 * 2, _MOST)
+    """As many pipelines as `allowed` seconds hold, an even number of 4 to 32; else one; else none."""
+    room = int(allowed / seconds) * workers
+    fitting = [count for count in range(_LEAST, _MOST + 1, 2) if count + _plain(count) <= room]
     trained = f"at most as long as the training took, {allowed / 60:.1f} min"
-    if count >= _LEAST:
-        minutes = _minutes(count + plain, seconds, workers)
-        why = f"{count} shadow pipelines, about {minutes:.1f} min ({trained})"
-        return Choice("standard", count, minutes, why, each=seconds)
+    if fitting:
+        minutes = _minutes(fitting[-1] + _plain(fitting[-1]), seconds, workers)
+        why = f"{fitting[-1]} shadow pipelines, about {minutes:.1f} min ({trained})"
+        return Choice("standard", fitting[-1], minutes, why, each=seconds)
     if seconds > allowed:
         took = f"one shadow pipeline takes {seconds / 60:.1f} min, and the training took {allowed / 60:.1f}"
         return Choice("none", 0, 0.0, f"left out: {took}. --evidence quick runs it")
