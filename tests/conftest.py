@@ -6,7 +6,7 @@ import importlib.abc
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
+SHORT = (  # with preset smoke: a whole run in seconds, for tests that look at something else than how good its models are
+    *("threads=1", "augment.flip=none", "generator.images=256", "generator.channels=[8,8]", "teacher.width=4"),
+    *("teacher.min_images=256", "teacher.max_images=256", "bank.min_images=128", "bank.max_images=128"),
+    *("sampler.steps=2", "release.synthetic_images=20", "audit.folds=2"),
+)
+DIGITS = (
+    "digits",
+    "--preset",
+    "smoke",
+    "--set",
+    "threads=1",
+    "--set",
+    "audit.folds=2",
+    "--out",
+)  # what `digits_run` is made by
+
 
 @pytest.fixture(autouse=True)
 def _one_thread_and_subnormals() -> None:
@@ -58,6 +74,39 @@ def blobs(n: int = 240, size: int = 8, classes: int = 3, seed: int = 0) -> Array
     for k, label in enumerate(labels):
         images[k, :, label * width : (label + 1) * width] += 150
     return images.astype(np.uint8), labels.astype(np.int64)
+
+
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a data set for short runs."""
+    path = tmp_path_factory.mktemp("bars") / "bars.npz"
+    images, labels = blobs(300)
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def no_programs() -> Iterator[None]:
+    """The releases that runs end with have no programs, which take seconds to make: for tests that look at something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_programs(patch)
+        yield
+
+
+def without_programs(patch: pytest.MonkeyPatch) -> None:
+    from upcycle.release import ReleaseOptions
+
+    left_out = {"onnx": False, "torch_export": False}
+    patch.setattr("upcycle.runs.stages._release.ReleaseOptions", lambda **asked: ReleaseOptions(**{**left_out, **asked}))
+
+
+@pytest.fixture(scope="session")
+def without_onnx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that lacks the extra onnx, so that its releases have no program in ONNX."""
+    folder = tmp_path_factory.mktemp("lean")
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['onnx'] = None\n")
+    places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
 
 
 @pytest.fixture
@@ -95,22 +144,25 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A finished smoke run on scikit-learn's digits through the real entry point, and what it printed. Copy it to change it.
-
-    The workers of pytest-xdist share one: the first that asks makes it, the others wait.
-    """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "digits"
-    folder.mkdir(exist_ok=True)
+    """A finished smoke run on scikit-learn's digits through the real entry point, and what it printed. Copy it to change it."""
+    folder, lock = between_workers(tmp_path_factory, "digits")
     out, printed = folder / "run", folder / "printed.txt"
-    with FileLock(folder / "lock"):
+    with lock:
         if not printed.exists():
             printed.write_text(_smoke_run(out), encoding="utf-8")
     return out, printed.read_text(encoding="utf-8")
 
 
+def between_workers(factory: pytest.TempPathFactory, name: str) -> tuple[Path, FileLock]:
+    """A folder that the workers of pytest-xdist share: the first that has the lock fills it, the others find it filled."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    return folder, FileLock(folder / "lock")
+
+
 def _smoke_run(out: Path) -> str:
-    command = [sys.executable, "-m", "upcycle", "run", "digits", "--preset", "smoke", "--set", "threads=1", "--out", str(out)]
+    command = [sys.executable, "-m", "upcycle", "run", *DIGITS, str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
     assert result.returncode == 0, result.stdout + result.stderr

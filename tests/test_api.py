@@ -11,11 +11,14 @@ import upcycle
 from tests.conftest import blobs
 from upcycle import UpcycleError, Upcycler
 
-SMALL = {"threads": 1, "audit.min_non_members": 40, "release.synthetic_images": 20, "generator.images": 2_000}
+SMALL = {
+    **{"threads": 1, "augment.flip": "none", "audit.min_non_members": 40, "audit.folds": 2, "release.synthetic_images": 20},
+    **{"teacher.min_images": 1_000, "teacher.max_images": 1_000, "generator.images": 500},
+}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Upcycler:
+def model(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> Upcycler:
     images, labels = blobs(400)
     return Upcycler("smoke", settings=SMALL, out=tmp_path_factory.mktemp("api") / "run").fit(images, labels)
 

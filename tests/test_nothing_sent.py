@@ -16,7 +16,7 @@ import click
 import numpy as np
 import pytest
 
-from tests.conftest import blobs
+from tests.conftest import SHORT, blobs
 
 pytest.importorskip("pydicom", reason="needs upcycle[medical]")
 pytest.importorskip("nibabel", reason="needs upcycle[medical]")
@@ -127,12 +127,7 @@ def can_have_a_namespace() -> bool:
         return False
 
 
-TINY = (
-    *("threads=1", "generator.images=256", "generator.channels=[8,8]", "generator.batch=64", "sampler.steps=2"),
-    *("teacher.min_images=256", "teacher.max_images=256", "teacher.width=4", "teacher.blocks=1", "teacher.batch=64"),
-    *("bank.min_images=128", "bank.max_images=128", "student.epochs=2", "release.synthetic_images=20", "audit.folds=2"),
-)
-SETS = [word for setting in TINY for word in ("--set", setting)]
+SETS = [word for setting in SHORT for word in ("--set", setting)]
 SMOKE = ["--preset", "smoke", *SETS]
 
 

@@ -25,6 +25,7 @@ from upcycle.runs import audit_run
 TINY = {
     "threads": 1,
     "audit.min_non_members": 40,
+    "audit.folds": 2,
     "release.synthetic_images": 20,
     "generator.images": 600,
     "augment.flip": "none",
@@ -83,7 +84,7 @@ def network(channels: int, classes: int, size: int) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Upcycler, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> tuple[Upcycler, Path]:
     out = tmp_path_factory.mktemp("own") / "run"
     model = Upcycler("smoke", settings=TINY, out=str(out), network=network, generator=MeanAndNoise)
     return model.fit(*blobs(400)), out

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.audit.toy_pipelines import Memory
+from tests.conftest import without_programs
 from upcycle.audit import Parts
 from upcycle.errors import ConfigError
 from upcycle.runs.watch import SilentDisplay
@@ -60,13 +62,14 @@ class DeadlyMemory(Memory):
 
 
 class DeadlyDisplay(SilentDisplay):
-    """Kills the process of the run of seed 1 when its teacher is done, once."""
+    """Kills the process of the run of seed 1 when its teacher is done, once. Runs of a process that made one have no programs."""
 
     def __init__(self, died: Path, name: str) -> None:
         self._died, self._name = died, name
 
     @classmethod
     def once(cls, died: Path, name: str) -> DeadlyDisplay:
+        without_programs(pytest.MonkeyPatch())
         return cls(died, name)
 
     def done(self, name: str, seconds: float) -> None:

@@ -17,9 +17,11 @@ import pytest
 from tests.audit.pipelines.test_canaries import pool
 from tests.audit.pipelines.test_runs import PLAN
 from tests.audit.toy_pipelines import Memory
+from tests.conftest import SHORT
 from tests.engine.pieces import DeadlyDisplay, DeadlyMemory, add, die_late, die_once, refuse
 from upcycle._settings import resolve
 from upcycle.audit.pipelines import Shadows, make_design, run_in
+from upcycle.config import Config
 from upcycle.engine import check_engine, fan_out
 from upcycle.errors import ConfigError
 from upcycle.runs import study
@@ -115,22 +117,29 @@ def test_an_audit_of_eight_pipelines_has_the_bits_of_a_local_one_though_a_worker
     assert len(seeds) <= (9 if cluster.startswith("dask") else 8)
 
 
-def rows_of(out: Path, engine: str, seeds: Sequence[int], **how: object) -> list[dict[str, object]]:
-    config_of = partial(_config, threads=1)
-    found = list(study(["digits"], out, config_of, seeds, engine=engine, **how))  # type: ignore[arg-type]
+def rows_of(data: Path, out: Path, engine: str, seeds: Sequence[int], **how: object) -> list[dict[str, object]]:
+    found = list(study([str(data)], out, _config, seeds, engine=engine, **how))  # type: ignore[arg-type]
     kept = ("seed", "student_accuracy", "baseline_accuracy", "right")
     return sorted(({name: row[name] for name in kept} for row in found), key=lambda row: row["seed"])
 
 
-def _config(seed: int, threads: int) -> object:
-    return resolve("smoke", config_file=None, overrides=[f"threads={threads}", "plain=true"], seed=seed)
+def _config(seed: int) -> Config:
+    return resolve("smoke", config_file=None, overrides=SHORT, seed=seed)
 
 
-def test_a_study_of_four_runs_has_the_rows_of_a_local_one_though_a_worker_dies(cluster: str, tmp_path: Path) -> None:
-    there = rows_of(tmp_path / "there", cluster, range(4), display_of=partial(DeadlyDisplay.once, tmp_path / "died"))
+@pytest.fixture(scope="module")
+def alone(bars: Path, tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> list[dict[str, object]]:
+    """The rows of two local runs."""
+    return rows_of(bars, tmp_path_factory.mktemp("here") / "out", "local", range(2))
+
+
+def test_a_study_of_four_runs_has_the_rows_of_a_local_one_though_a_worker_dies(
+    cluster: str, bars: Path, alone: list[dict[str, object]], tmp_path: Path
+) -> None:
+    there = rows_of(bars, tmp_path / "there", cluster, range(4), display_of=partial(DeadlyDisplay.once, tmp_path / "died"))
     assert (tmp_path / "died").exists()
     assert [row["seed"] for row in there] == [0, 1, 2, 3]
-    assert there[:1] == rows_of(tmp_path / "here", "local", range(1))
+    assert there[:2] == alone, "also the run whose first worker died"
     assert len(json.loads((tmp_path / "there" / "study.json").read_text())["rows"]) == 4
 
 

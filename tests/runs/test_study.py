@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from tests.conftest import SHORT
 from upcycle._settings import resolve
 from upcycle.cli.study import study as command
 from upcycle.errors import ConfigError
@@ -70,20 +72,26 @@ def test_two_sets_of_one_name_are_refused_before_any_work(tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(tmp_path: Path) -> None:
-    settings = ["--set", "threads=1", "--set", "teachers=2"]
-    arguments = ["digits", "--seeds", "1", "--preset", "smoke", *settings, "--out", str(tmp_path / "out"), "--json"]
+SMOKE = ["--preset", "smoke", *(word for setting in SHORT for word in ("--set", setting))]
+
+
+def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(bars: Path, tmp_path: Path, no_programs: None) -> None:
+    settings = [*SMOKE, "--set", "teachers=2"]
+    arguments = [str(bars), "--seeds", "1", *settings, "--out", str(tmp_path / "out"), "--json"]
     first = CliRunner().invoke(command, arguments, catch_exceptions=False)
     document = json.loads(first.stdout)
     (row,) = document["rows"]
-    assert row["dataset"] == "digits" and 0 <= row["plain_cas"] <= 1
+    assert row["dataset"] == "bars" and 0 <= row["plain_cas"] <= 1
     assert row["gap_points"] == pytest.approx(100 * (row["student_accuracy"] - row["baseline_accuracy"]))
     assert row["figures"]["student"]["accuracy"] == pytest.approx(row["student_accuracy"])
     assert document["gaps"][-1]["gap"] == pytest.approx(row["gap_points"])
     assert row["recipe_share"] == 1
-    assert row["settings"] == {"teachers": 2}  # a table says what its runs changed of the preset
+    given = dict(text.split("=") for text in (*SHORT, "teachers=2") if not text.startswith("threads"))
+    assert row["settings"] == {name: yaml.safe_load(value) for name, value in given.items()}, (
+        "what its runs changed of the preset"
+    )
     told = (tmp_path / "out" / "study.md").read_text()
-    assert "| digits | 1 |" in told and "Beyond the preset: teachers=2 (all)." in told
+    assert "| bars | 1 |" in told and "; teachers=2 (all)." in told.split("Beyond the preset: ")[1]
     again = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert json.loads(again.stdout) == document
 
@@ -101,23 +109,31 @@ def test_a_table_says_which_of_its_runs_changed_what_and_which_were_cut_short() 
     assert settings_line([{**row, "settings": {}, "recipe_share": 1.0} for row in rows]) == ""
 
 
-def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(tmp_path: Path) -> None:
+def upcycle(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, env=env)
+
+
+def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(
+    bars: Path, tmp_path: Path, without_onnx: dict[str, str]
+) -> None:
     """In a process of its own, whose children inherit its standard error."""
-    given = "digits --seeds 2 --jobs 2 --preset smoke --set threads=1 --json --out"
-    arguments = [*given.split(), str(tmp_path / "out")]
-    found = subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, check=True)
+    arguments = [str(bars), "--seeds", "2", "--jobs", "2", *SMOKE, "--json", "--out", str(tmp_path / "out")]
+    found = upcycle(*arguments, env=without_onnx)
+    assert found.returncode == 0, found.stderr
     rows = json.loads(found.stdout)["rows"]
     assert [row["seed"] for row in rows] == [0, 1]
-    assert all(f"digits-{seed}  teacher    finished in" in found.stderr for seed in (0, 1))
+    assert all(f"bars-{seed}  teacher    finished in" in found.stderr for seed in (0, 1))
     again = CliRunner().invoke(command, arguments, catch_exceptions=False)  # finds both finished
     assert json.loads(again.stdout)["rows"] == rows
 
 
-def test_what_is_wrong_with_a_data_set_is_one_line_from_a_process_of_its_own_too(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_data_set_is_one_line_from_a_process_of_its_own_too(
+    bars: Path, tmp_path: Path, without_onnx: dict[str, str]
+) -> None:
     assert pickle.loads(pickle.dumps(ConfigError("a", "b"))).problems == ("a", "b")
     missing = str(tmp_path / "missing.npz")
-    arguments = [missing, "digits", "--seeds", "1", "--jobs", "2", "--preset", "smoke", "--out", str(tmp_path / "out")]
-    found = subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, check=False)
+    arguments = [missing, str(bars), "--seeds", "1", "--jobs", "2", *SMOKE, "--out", str(tmp_path / "out")]
+    found = upcycle(*arguments, env=without_onnx)
     assert found.returncode == 2 and "missing.npz" in found.stderr and "Traceback" not in found.stderr
 
 

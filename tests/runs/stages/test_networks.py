@@ -24,7 +24,10 @@ from upcycle.runs.stages._networks import networks_of, student_config
 from upcycle.runs.stages._plan import budget_for, make_plan, stage_seconds
 
 SMALLER = {"teacher.width": 8, "teacher.blocks": 2, "student.width": 4, "student.blocks": 1}
-SMALL = {"threads": 1, "audit.min_non_members": 40, "release.synthetic_images": 20, "generator.images": 1_000}
+SMALL = {
+    **{"threads": 1, "augment.flip": "none", "audit.min_non_members": 40, "audit.folds": 2, "release.synthetic_images": 20},
+    **{"teacher.min_images": 500, "teacher.max_images": 500, "generator.images": 500, "bank.max_images": 500},
+}
 
 
 def config_with(**settings: object) -> Config:
@@ -37,7 +40,7 @@ def size(net: nn.Module) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Upcycler]:
+def run(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> tuple[Path, Upcycler]:
     out = tmp_path_factory.mktemp("sizes") / "run"
     return out, Upcycler("smoke", settings={**SMALL, **SMALLER, "plain": True}, out=out).fit(*blobs(300))
 
