@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.release.conftest import CLASSES, made_of
 from upcycle.config import DataConfig
 from upcycle.data import Dataset, read
 from upcycle.errors import DataError
-from upcycle.release import Material, ReleaseOptions, load_program, load_student, probabilities, write_release
+from upcycle.release import Material, ReleaseOptions, _exports, load_program, load_student, probabilities, write_release
 
 pytest.importorskip("onnxruntime", reason="extra onnx is not installed")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "serve_onnx.py"
@@ -150,8 +150,28 @@ class Case:
         return probabilities(self.material.student, self.dataset.test.images)
 
 
+@pytest.fixture(scope="module")
+def graphs() -> Iterator[None]:
+    """Most kinds have the same network: its graphs are made once, and every release writes and checks its own files of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        made: dict[object, object] = {}
+
+        def once(make: Callable[..., object], key: Callable[..., object]) -> Callable[..., object]:
+            def found(*given: object, **how: object) -> object:
+                name = key(*given)
+                made[name] = made[name] if name in made else make(*given, **how)
+                return made[name]
+
+            return found
+
+        weights = lambda net, shape: (shape, *(tensor.numpy().tobytes() for tensor in net.state_dict().values()))  # noqa: E731
+        patch.setattr(_exports, "exported", once(_exports.exported, weights))
+        patch.setattr(torch.onnx, "export", once(torch.onnx.export, id))
+        yield
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, graphs: None) -> Case:
     kind, root = KINDS[request.param], tmp_path_factory.mktemp("case")
     if "DICOM" in request.param or "NIfTI" in request.param:
         pytest.importorskip("pydicom", reason="extra medical is not installed")

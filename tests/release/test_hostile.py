@@ -50,7 +50,7 @@ def student(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("program") / "release"
-    write_release(folder, made_of(), ReleaseOptions(images=0, torch_export=True))
+    write_release(folder, made_of(), ReleaseOptions(images=0, onnx=False, torch_export=True))
     return folder / "student" / "model.pt2"
 
 

@@ -29,6 +29,7 @@ SMALL = {
     "teacher.max_images": 1_500,
     "augment.flip": '"none"',
     "audit.min_non_members": 60,
+    "audit.folds": 2,
     "release.synthetic_images": 60,
 }
 
