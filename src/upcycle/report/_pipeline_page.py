@@ -112,7 +112,8 @@ class ShadowPart:
     verdict: Verdict  # on the student
     line: str  # the verdict in a few words
     pipelines: int | None  # how many; None where the audit does not say
-    canaries: int  # planted in each
+    records: int | None  # of which each was given a half
+    canaries: int  # planted among them
     table: LeakTable  # what each part reveals
     mixed: str  # where code of several versions made them
     networks: str  # which they had, in a sentence
@@ -124,8 +125,9 @@ def shadow_part(audit: Mapping[str, Any] | None) -> ShadowPart | None:
         return None
     found = verdict(audit)
     pipelines = _count(_mapping(audit, "plan").get("pipelines"))
-    line, canaries = str(audit.get("line") or found.word), sum(planted(audit).values())
-    return ShadowPart(found, line, pipelines, canaries, leak_table(audit), mixed_code(audit), str(audit.get("networks", "")))
+    records, canaries = _count(_mapping(audit, "facts").get("records")), sum(planted(audit).values())
+    line, networks = str(audit.get("line") or found.word), str(audit.get("networks", ""))
+    return ShadowPart(found, line, pipelines, records, canaries, leak_table(audit), mixed_code(audit), networks)
 
 
 def mixed_code(audit: Mapping[str, Any]) -> str:

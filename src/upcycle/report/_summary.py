@@ -41,13 +41,15 @@ class Card:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The word of the audit; `kind` is good, bad or unsure; what it says in plain words, and what to do."""
+    """The word of the audit; `kind` is good, bad or unsure; what it says in plain words, and what to do; the audits whose word
+    it is, "pipelines", "run" or both."""
 
     word: str
     kind: str
     plain: str
     advice: str
     sentence: str
+    brought_by: tuple[str, ...] = ("run",)
 
 
 _VERDICTS = {
@@ -60,7 +62,7 @@ _VERDICTS = {
     ),
     "NO LEAK FOUND": (
         "good",
-        "The attacks that were run found nothing in the student, although the same attacks find the teacher's leak.",
+        "The attacks that were run found nothing in the student, although the same attacks find a model that must leak.",
         "This is a reason to release, not a decision: read what the verdict does not mean.",
     ),
     "INCONCLUSIVE": (
@@ -87,7 +89,17 @@ def verdict(audit: Mapping[str, Any] | None) -> Verdict:
         return Verdict("NOT AUDITED", *_NOT_AUDITED, sentence="")
     word = str(audit.get("verdict", "INVALID"))
     kind, plain, advice = _VERDICTS.get(word, ("unsure", "", ""))
-    return Verdict(word, kind, plain, advice, str(audit.get("sentence", "")))
+    return Verdict(word, kind, plain, advice, str(audit.get("sentence", "")), _brought_by(audit, word))
+
+
+def _brought_by(audit: Mapping[str, Any], word: str) -> tuple[str, ...]:
+    """Of two audits those that say the word of both; both where neither does, since then each keeps it open."""
+    sides = audit.get("merged")
+    if not isinstance(sides, Mapping):
+        return ("run",)
+    both = ("pipelines", "run")
+    said = {side: found.get("at_its_share") for side in both if isinstance(found := sides.get(side), Mapping)}
+    return tuple(side for side in both if said.get(side) == word) or both
 
 
 def confidence(audit: Mapping[str, Any] | None) -> float:
