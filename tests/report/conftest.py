@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import between_workers
 from tests.report.trees import SEED, Trees
 from upcycle.audit import CanaryCounts, PipelineAudit, audit, plan_for
 from upcycle.data import ImageSet
@@ -194,8 +196,17 @@ def unnamed(page: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[str, str]:
+def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The four pages of this room by name."""
+    folder, lock = between_workers(tmp_path_factory, "pages")
+    kept = folder / "pages.json"
+    with lock:
+        if not kept.exists():
+            kept.write_text(json.dumps(_pages(*map(request.getfixturevalue, ("evidence", "comparison", "shadows")))))
+    return dict(json.loads(kept.read_text()))
+
+
+def _pages(evidence: Evidence, comparison: str, shadows: PipelineAudit) -> dict[str, str]:
     return {
         "internal": render(evidence, internal=True),
         "shareable": render(evidence, internal=False),
