@@ -100,6 +100,20 @@ def without_programs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("upcycle.runs.stages._release.ReleaseOptions", lambda **asked: ReleaseOptions(**{**left_out, **asked}))
 
 
+@pytest.fixture(scope="module")
+def few_trees() -> Iterator[None]:
+    """Learned attacks have forests of 10 trees in place of 100, which are half the time of an audit of one pipeline: for tests
+    of what audits say and refuse. How much each attack finds, tests/audit/attacks shows."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    def small(trees: int, **how: object) -> RandomForestClassifier:
+        return RandomForestClassifier(min(trees, 10), **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn.ensemble.RandomForestClassifier", small)
+        yield
+
+
 @pytest.fixture(scope="session")
 def without_onnx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a process that lacks the extra onnx, so that its releases have no program in ONNX."""

@@ -32,7 +32,7 @@ def _published(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def found() -> PipelineAudit:
+def found(few_trees: None) -> PipelineAudit:
     """A tree that learned noise by heart: it leaks."""
     rng = np.random.default_rng(0)
     data = ImageSet(rng.integers(0, 256, (300, 8, 8, 1), dtype=np.uint8), np.arange(300) % 4)

@@ -71,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def patch_scale() -> pytest.MonkeyPatch:
+def patch_scale(few_trees: None) -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ShadowPipeline", lambda *arguments: ShadowPipeline(*arguments, scale=0.02))
         patch.setattr(costs, "_SHARES", (0.5, 1.0))

@@ -31,7 +31,7 @@ def pipeline() -> ShadowPipeline:
     return ShadowPipeline(validation, 3, config, 0.02, variants=False)
 
 
-def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipeline) -> None:
+def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipeline, few_trees: None) -> None:
     for module in ("opacus", "dp_accounting"):
         pytest.importorskip(module, reason="DP-SGD needs the extra [dp]")
     images, labels = blobs(300)
