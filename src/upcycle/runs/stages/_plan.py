@@ -167,15 +167,18 @@ def measure_rates(config: Config, shape: ImageShape, device: torch.device, netwo
         return len(generator.sample(np.zeros(256 * batches, np.int64), seed=0))
 
     teaching = 0.0 if networks.same else _rate(partial(classify, network=networks.teacher))
-    return Rates(_rate(classify), _rate(label), _rate(generate), _rate(draw), teaching)
+    return Rates(_rate(classify), _rate(label), _rate(generate), _rate(draw, 1.0), teaching)
 
 
-def _rate(work: Callable[[int], int]) -> float:
-    """Images per second of `work`, which takes a number of batches and returns images; set-up is measured and taken off."""
+def _rate(work: Callable[[int], int], enough: float = 5.0) -> float:
+    """Images per second of `work`, which takes a number of batches and returns images; set-up is measured and taken off, unless
+    one batch takes `enough` seconds of the processor, next to which it is nothing."""
     work(1)
-    start = time.perf_counter()
+    used, start = time.process_time(), time.perf_counter()
     few = work(1)
     middle = time.perf_counter()
+    if time.process_time() - used >= enough:
+        return few / (middle - start)
     many = work(5)
     end = time.perf_counter()
     return (many - few) / max((end - middle) - (middle - start), 1e-6)
