@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from upcycle.cli._options import engine_option, print_json, run_options, run_until
 from upcycle.cli._say import say as say_line
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from upcycle.dp import DpSettings
 
 BUDGETS = ("smoke", "quick", "standard", "full")
+
+
+_HEEDED: Final = frozenset(  # with --budget
+    {"data", "budget", "jobs", "engine", "early_look", "dp", "dp_clip", "as_json", "evidence_networks"}
+)
 
 
 @click.command()
@@ -50,17 +56,17 @@ def audit(
     if early_look and budget not in ("standard", "full"):
         raise ConfigError(f"--early-look needs --budget standard or full. Got {budget or 'none'}. Drop it or change --budget.")
     if budget is None:
-        if engine != "local":
-            raise ConfigError(f"--engine must stand next to --budget. Got {engine} without it. Give --budget standard or full.")
+        for name, value, usual in (("--engine", engine, "local"), ("--jobs", jobs, 0)):
+            if value != usual:
+                raise ConfigError(
+                    f"{name} must stand next to --budget. Got {value} without it. Give --budget standard or full."
+                )
         if out is None:
             raise click.UsageError("Missing option '--out'.", context)
         run_until("audit", data, out, **options)
         return
-    given = [f"--{name.replace('_', '-')}" for name in ("preset", "minutes", "config", "overrides") if options.get(name)]
-    if out is not None or given:
-        raise ConfigError(
-            f"--budget must come with a run folder only. Got {' '.join(given) or '--out'}. The run's own settings are used."
-        )
+    if given := _of_a_run(context):
+        raise ConfigError(f"--budget must come with a run folder only. Got {' '.join(given)}. The run's own settings are used.")
     from upcycle.runs import audit_run
     from upcycle.runs.shadows import PAGE
 
@@ -75,6 +81,12 @@ def audit(
             say(line)
     say(f"page     {Path(data) / 'private' / 'audit' / PAGE} (internal)")
     context.exit(found.exit_code)
+
+
+def _of_a_run(context: click.Context) -> list[str]:
+    """The options given that make a run, and that an audit of a finished one would not heed."""
+    given = [p for p in context.command.params if context.get_parameter_source(p.name or "") is ParameterSource.COMMANDLINE]
+    return [option.opts[0] for option in given if option.name not in _HEEDED]
 
 
 def dp_settings(budget: str | None, wanted: bool | None, clip: float | None) -> DpSettings | None:

@@ -182,6 +182,27 @@ def test_the_command_prints_verdicts_and_refuses_what_does_not_belong_beside_a_b
     assert "--out" in CliRunner().invoke(cli, ["audit", "digits"]).output
 
 
+@pytest.mark.parametrize(
+    "unheeded",
+    [
+        ("--seed", "0"),
+        ("--evidence", "quick"),
+        ("--privacy", "strong"),
+        ("--device", "cpu"),
+        ("--groups", "who.csv"),
+        ("--tensorboard",),
+    ],
+)
+def test_an_option_that_an_audit_of_a_finished_run_would_not_heed_is_refused(unheeded: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"run folder only. Got {unheeded[0]}"):
+        CliRunner().invoke(cli, ["audit", str(tmp_path), "--budget", "quick", *unheeded], catch_exceptions=False)
+
+
+def test_a_number_of_jobs_without_a_budget_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--jobs must stand next to --budget"):
+        CliRunner().invoke(cli, ["audit", "digits", "--out", str(tmp_path / "run"), "--jobs", "2"], catch_exceptions=False)
+
+
 def test_a_failed_control_ends_with_exit_code_3(
     audited: tuple[PipelineAudit, list[str], dict[str, dict[str, str]]], finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
