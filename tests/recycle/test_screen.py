@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,15 +143,15 @@ def test_at_full_share_a_given_label_has_no_say_in_what_a_teacher_learns() -> No
     assert np.allclose(half[:, 0], 0.5 + probabilities[:, 0] / 2)
 
 
-def check(members: ImageSet, folds: int, keep: tuple[int, ...] = (), names: tuple[str, ...] = ("cyst", "scar")) -> str:
+def check(members: ImageSet, folds: int, names: tuple[str, ...] = ("cyst", "scar"), **how: Any) -> str:
     with pytest.raises(ConfigError) as problem:
-        check_screen(members, clustered()[1], ScreenConfig(folds=folds, keep=keep), names, len(members))
+        check_screen(members, clustered()[1], ScreenConfig(folds=folds, **how), names, len(members))
     return str(problem.value)
 
 
 def test_more_folds_than_patients_are_refused_with_a_number_that_works() -> None:
     members = replace(clustered()[0], groups=np.arange(120) % 4)
-    assert "Set screen.folds=4, or 0" in check(members, 5)
+    assert "Set screen.folds=4, or screen.folds=0 for no screen" in check(members, 5)
 
 
 def test_a_class_smaller_than_the_folds_is_named() -> None:
@@ -159,6 +160,16 @@ def test_a_class_smaller_than_the_folds_is_named() -> None:
     message = check(ImageSet(pictures(60), labels), 3)
     assert "2 of 'scar'" in message
     assert "Set screen.folds=2" in message
+
+
+def test_the_number_of_folds_that_works_comes_with_the_teachers_that_it_needs() -> None:
+    """With teachers apart the advice to set screen.folds alone would only lead to the next error."""
+    members = replace(clustered()[0], groups=np.arange(120) % 2)
+    said = check(members, 3, apart=True)
+    assert (
+        "Set screen.folds=2 and teachers=2, or screen.folds=0, screen.apart=false and screen.crossed=false for no screen."
+        in said
+    )
 
 
 def test_rows_to_keep_that_do_not_exist_are_refused() -> None:

@@ -100,7 +100,7 @@ def check_screen(members: ImageSet, held_out: ImageSet, how: ScreenConfig, class
     """Raise ConfigError, all problems at once, where folds of these members could not be drawn, or screen.keep names what is
     none of the `rows` of the training split."""
     unit = unit_of(members, held_out)
-    problems = _too_few(unit, members.labels, how.folds, class_names)
+    problems = _too_few(unit, members.labels, how, class_names)
     if strangers := [row for row in how.keep if not 0 <= row < rows]:
         problems.append(
             f"screen.keep must be rows of the training split, 0 to {rows - 1}. Got {', '.join(map(str, strangers[:5]))}. "
@@ -110,24 +110,27 @@ def check_screen(members: ImageSet, held_out: ImageSet, how: ScreenConfig, class
         raise ConfigError(*problems)
 
 
-def _too_few(unit: np.ndarray, labels: np.ndarray, folds: int, class_names: Sequence[str]) -> list[str]:
+def _too_few(unit: np.ndarray, labels: np.ndarray, how: ScreenConfig, class_names: Sequence[str]) -> list[str]:
     """One line where there are fewer units than folds, else one for every class with fewer."""
-    if (units := int(unit.max()) + 1) < folds:
+    if (units := int(unit.max()) + 1) < how.folds:
         return [
             f"screen.folds must be at most the number of independent members, {units}: one patient's images and near copies "
-            f"count once. Got {folds}. {_advice(units)}"
+            f"count once. Got {how.folds}. {_advice(units, how)}"
         ]
     found = {name: len(np.unique(unit[labels == label])) for label, name in enumerate(class_names)}
     return [
-        f"screen.folds must be at most the number of independent members of a class, {inside} of {name!r}. Got {folds}. "
-        f"{_advice(inside)}"
+        f"screen.folds must be at most the number of independent members of a class, {inside} of {name!r}. Got {how.folds}. "
+        f"{_advice(inside, how)}"
         for name, inside in found.items()
-        if 0 < inside < folds
+        if 0 < inside < how.folds
     ]
 
 
-def _advice(most: int) -> str:
-    return f"Set screen.folds={most}, or 0 for no screen." if most > 1 else "Set screen.folds=0, or add images."
+def _advice(most: int, how: ScreenConfig) -> str:
+    fewer, none = f"screen.folds={most}", "screen.folds=0"
+    if how.apart:  # as many teachers as folds, and none apart without a screen
+        fewer, none = f"{fewer} and teachers={most}", f"{none}, screen.apart=false and screen.crossed=false"
+    return f"Set {fewer}, or {none} for no screen." if most > 1 else f"Set {none}, or add images."
 
 
 def share_right(choices: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

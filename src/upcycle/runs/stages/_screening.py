@@ -56,7 +56,8 @@ def check_screen_settings(config: Config) -> None:
     if how.apart and config.teachers != how.folds:
         problems.append(
             f"teachers must be as many as screen.folds where screen.apart is set. Got {config.teachers} teachers and "
-            f"{how.folds} folds. Set teachers={how.folds or 3} and screen.folds={how.folds or 3}."
+            f"{how.folds} folds. Set teachers={how.folds or 3} and screen.folds={how.folds or 3}"
+            f"{'' if how.folds else ', or screen.apart=false and screen.crossed=false for no screen'}."
         )
     if how.crossed and not how.apart:
         problems.append(
