@@ -108,8 +108,9 @@ PRIVACY: Mapping[str, Mapping[str, object]] = MappingProxyType(  # level -> sett
                 "screen.apart": True,
                 "screen.crossed": True,
                 "teachers": 3,
+                "support.passes": 20.0,
+                "student.temperature": 1.0,
             }
-            | {"support.passes": 20.0, "student.temperature": 1.0}
         ),
     }
 )

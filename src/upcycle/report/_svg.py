@@ -26,15 +26,15 @@ WIDE, HALF = 10.4, 5.1  # inches
 _POINTS_PER_INCH, _PIXELS_PER_POINT = 72, 1.43
 _MOST_KEPT = 16  # figures: more than the two pages of one run have
 _kept: dict[bytes, str] = {}
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 
-def drawn_once(figure: Callable[P, str]) -> Callable[P, str]:
+def drawn_once(figure: Callable[_P, str]) -> Callable[_P, str]:
     """The figure, not drawn again while it is given the same data: most figures of a run's two pages are equal, and drawing
     them is most of a page's time. It is kept under a digest of all that it is given, and may depend on nothing else."""
 
     @wraps(figure)
-    def found(*args: P.args, **kwargs: P.kwargs) -> str:
+    def found(*args: _P.args, **kwargs: _P.kwargs) -> str:
         key = blake2b(f"{figure.__qualname__} {_told((args, kwargs))}".encode()).digest()
         _kept[key] = text = _kept.pop(key, None) or figure(*args, **kwargs)
         while len(_kept) > _MOST_KEPT:
