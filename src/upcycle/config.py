@@ -339,7 +339,7 @@ class Config(Section):
     evidence: Literal["auto", "none", "quick", "standard", "full"] = Field(
         "auto",
         description="shadow pipelines of the run's own recipe with canaries, before the release: 1, 32 or 64; auto = as many "
-        "as take at most as long as the training took",
+        "as take at most as long as the training took; four that train a little less rather than a single one",
     )
     evidence_networks: Literal["small", "own"] = Field(
         "small",

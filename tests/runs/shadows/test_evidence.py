@@ -31,7 +31,8 @@ TINY = (
     ("allowed", "budget", "pipelines"),
     [
         (10.0, "none", 0),
-        (59.0, "quick", 1),
+        (30.0, "quick", 1),
+        (59.0, "standard", 4),
         (60.0, "standard", 4),
         (200.0, "standard", 12),
         (250.0, "standard", 14),  # two more would have two without canaries, too
@@ -44,6 +45,15 @@ def test_the_automatic_level_takes_at_most_as_long_as_the_training(allowed: floa
     assert (choice.budget, choice.pipelines) == (budget, pipelines)
     assert choice.minutes * 60 <= allowed
     assert choice.why
+
+
+def test_four_pipelines_that_nearly_fit_train_a_little_less_instead_of_leaving_one_that_decides_nothing() -> None:
+    """One pipeline finds no planted label on 12,000 images, and cannot say that there is nothing to find."""
+    choice = _within(3.3 * 60.0, 60.0, 1)
+    assert (choice.pipelines, choice.share, choice.each) == (4, 0.82, pytest.approx(49.2))
+    assert "82% of their budgets" in choice.why
+    assert _within(3.3 * 60.0, 60.0, 1, may_shrink=False).pipelines == 1  # own networks are trained as the run's were
+    assert _within(2.3 * 60.0, 60.0, 1).pipelines == 1  # little more than half of the budgets would be another recipe
 
 
 def test_what_was_measured_to_choose_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

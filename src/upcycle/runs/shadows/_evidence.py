@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Final
@@ -23,6 +24,7 @@ from upcycle.runs.stages import Bench, Facts, check_own_absent
 
 TRAINED: Final = frozenset({"views", "cleaning", "generator", "gate", "tuning", "student", "baseline", "control", "plain"})
 _MOST, _LEAST = 32, 4  # pipelines of the automatic level; fewer cannot be attacked by means of one another, and one is run
+_LEAST_SHARE: Final = 0.6  # of their budgets, with which four pipelines still tell more than a single whole one
 _MANY = 16  # pipelines from which those without canaries are a small part of the work
 _CHOICE: Final = "choice.json"
 _LOG = logging.getLogger("upcycle")
@@ -30,8 +32,17 @@ _LOG = logging.getLogger("upcycle")
 
 @dataclass(frozen=True)
 class Choice:
-    """How much evidence a run ends in: the `budget` of `plan_for` or "none", how many pipelines, the minutes that they were
-    expected to take, why, the `networks` that they have, and the seconds of `each` pipeline."""
+    """How much evidence a run ends in.
+
+    Attributes:
+        budget: of `plan_for`, or "none".
+        pipelines: how many.
+        minutes: that they are expected to take.
+        why: in words.
+        networks: "small", or the run's "own".
+        each: seconds of a pipeline.
+        share: of the budgets of a whole one.
+    """
 
     budget: str
     pipelines: int
@@ -39,6 +50,7 @@ class Choice:
     why: str
     networks: str = "small"
     each: float = 0.0
+    share: float = 1.0
 
 
 def evidence_stage(bench: Bench, store: Store) -> Facts:
@@ -52,7 +64,7 @@ def evidence_stage(bench: Bench, store: Store) -> Facts:
     bench.display.note(f"evidence: {choice.why}")
     if choice.budget == "none":
         return {**asdict(choice), "verdict": None}
-    start = time.monotonic()
+    start, pipeline = time.monotonic(), pipeline if choice.share == 1 else pipeline.scaled(choice.share)
     found = audit_bench(bench, store, pipeline, _plan(bench, choice), say=bench.display.note, each=choice.each)
     return {**asdict(choice), "verdict": found.verdict, "minutes_taken": (time.monotonic() - start) / 60}
 
@@ -100,7 +112,7 @@ def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
         minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers)
         why = f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min"
         return Choice(level, plan.pipelines, minutes, why, each=seconds)
-    return _within(_trained_seconds(bench), seconds, workers)
+    return _within(_trained_seconds(bench), seconds, workers, may_shrink=pipeline.as_run is None)
 
 
 def _on(networks: str, choice: Choice) -> Choice:
@@ -109,15 +121,25 @@ def _on(networks: str, choice: Choice) -> Choice:
     return replace(choice, networks=networks, why=f"{choice.why}{said}")
 
 
-def _within(allowed: float, seconds: float, workers: int) -> Choice:
-    """As many pipelines as `allowed` seconds hold, an even number of 4 to 32; else one; else none."""
+def _within(allowed: float, seconds: float, workers: int, *, may_shrink: bool = True) -> Choice:
+    """As many pipelines as `allowed` seconds hold, an even number of 4 to 32; else four that train a little less, if they may
+    shrink; else one; else none."""
     room = int(allowed / seconds) * workers
     fitting = [count for count in range(_LEAST, _MOST + 1, 2) if count + _plain(count) <= room]
     trained = f"at most as long as the training took, {allowed / 60:.1f} min"
-    if fitting:
-        minutes = _minutes(fitting[-1] + _plain(fitting[-1]), seconds, workers)
-        why = f"{fitting[-1]} shadow pipelines, about {minutes:.1f} min ({trained})"
-        return Choice("standard", fitting[-1], minutes, why, each=seconds)
+    share = 1.0 if fitting else math.floor(100 * allowed / (60 * _minutes(_LEAST, seconds, workers))) / 100
+    if fitting or (may_shrink and share >= _LEAST_SHARE):
+        count, each = (fitting or [_LEAST])[-1], seconds * share
+        minutes = _minutes(count + _plain(count), each, workers)
+        less = "" if fitting else f" with {share:.0%} of their budgets"
+        return Choice(
+            "standard",
+            count,
+            minutes,
+            f"{count} shadow pipelines{less}, about {minutes:.1f} min ({trained})",
+            each=each,
+            share=share,
+        )
     if seconds > allowed:
         took = f"one shadow pipeline takes {seconds / 60:.1f} min, and the training took {allowed / 60:.1f}"
         return Choice("none", 0, 0.0, f"left out: {took}. --evidence quick runs it")
