@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from upcycle._presets import PRESETS
-from upcycle._settings import differences, resolve, setting_names, to_yaml
-from upcycle.config import Config, DataConfig, EdmConfig, GanConfig
+from upcycle._settings import differences, resolve, setting_names, telling, to_yaml
+from upcycle.config import Config, DataConfig, EdmConfig, GanConfig, MixConfig, MixMember
 from upcycle.errors import ConfigError
 
 
@@ -199,3 +199,15 @@ def test_wrong_settings_in_python_are_our_lines(make: Callable[[], object], line
     for line in lines:
         assert any(line in problem for problem in caught.value.problems), caught.value.problems
     assert "pydantic" not in str(caught.value)
+
+
+def test_keys_tell_a_new_setting_only_where_it_is_not_at_its_default() -> None:
+    """Runs and frontiers that took hours are keyed by what is told."""
+    usual, floor = Config(), Config(generator={"noise_floor": 0.2})
+    new = {"noise_floor", "skip_low_loss", "gap_stop"}
+    assert not new & set(telling(usual.model_dump())["generator"])
+    assert new & set(telling(floor.model_dump())["generator"]) == {"noise_floor"}
+    mix = Config(generator=MixConfig(members=(MixMember(), MixMember(generator=EdmConfig(skip_low_loss=0.5)))))
+    told = [set(member["generator"]) & new for member in telling(mix.model_dump())["generator"]["members"]]
+    assert told == [set(), {"skip_low_loss"}]
+    assert telling(usual.model_dump())["release"] == usual.release.model_dump()

@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import yaml
 
@@ -12,6 +13,10 @@ from upcycle._presets import PRIVACY, nested
 from upcycle._section import near, unknown
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
+
+_NEWEST: Final[Mapping[str, object]] = MappingProxyType(  # and their defaults
+    {"noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0}
+)
 
 
 def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
@@ -47,9 +52,22 @@ def with_settings(config: Config, values: Mapping[str, object]) -> Config:
     return changed
 
 
-def to_yaml(config: Config, *without: str) -> str:
-    """YAML text of every setting, `without` some sections."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude=set(without)), sort_keys=False)
+def to_yaml(config: Config) -> str:
+    """YAML text of every setting."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def bound_text(config: Config, *without: str) -> str:
+    """Text that changes with every setting, `without` some sections, and with no new one at its default."""
+    return yaml.safe_dump(telling(config.model_dump(mode="json", exclude=set(without))), sort_keys=False)
+
+
+def telling(values: Any) -> Any:
+    """`values` of settings, nested as they are, without those younger than finished runs where they are at their defaults:
+    what is keyed by the rest keeps its key."""
+    if isinstance(values, Mapping):
+        return {name: telling(value) for name, value in values.items() if _NEWEST.get(name, values) != value}
+    return [telling(value) for value in values] if isinstance(values, list | tuple) else values
 
 
 def differences(old: Config, new: Config) -> list[str]:

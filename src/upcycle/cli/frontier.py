@@ -12,7 +12,7 @@ from upcycle.cli._say import say
 @click.command()
 @click.argument("data")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; made, or resumed.")
-@click.option("--bundle", "bundles", multiple=True, help="core, steps, small, support or dp; may be repeated (default: core).")
+@click.option("--bundle", "bundles", multiple=True, help="core (default), steps, small, support, floor, dp; repeatable.")
 @click.option("--pipelines", type=int, default=16, show_default=True, help="Runs of every recipe, an even number.")
 @click.option("--jobs", type=int, default=0, help="Pipelines at a time; 0 = as many as the engine has cores.")
 @engine_option

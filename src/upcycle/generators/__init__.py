@@ -4,6 +4,7 @@ from upcycle.generators._check import check_generator
 from upcycle.generators._contract import Generator, ImageShape, Interpolates, Snapshot, nearest_snapshot
 from upcycle.generators._edm import EdmGenerator, can_rebuild
 from upcycle.generators._gan import GanGenerator
+from upcycle.generators._gap import denoising_gap, gap_limit
 from upcycle.generators._make import GeneratorFactory, OwnGenerator, make_generator, training_bytes
 from upcycle.generators._mix import MixGenerator, folds_generator, members_of
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
@@ -25,7 +26,9 @@ __all__ = [
     "adams_bashforth",
     "can_rebuild",
     "check_generator",
+    "denoising_gap",
     "folds_generator",
+    "gap_limit",
     "in_batches",
     "karras_sigmas",
     "make_generator",

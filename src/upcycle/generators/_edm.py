@@ -1,5 +1,6 @@
 """EDM-preconditioned U-Net (Karras et al. 2022) with power-function EMA (2024) and few-step multistep sampling."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import final
@@ -12,15 +13,15 @@ from upcycle._random import derive_seed, indexed_normal, numpy_rng
 from upcycle._training import Report, Stateful, descend, set_rate
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.errors import ConfigError
+from upcycle.generators._ambient import SIGMA_DATA, Network, denoising_errors
 from upcycle.generators._contract import ImageShape, Snapshot
+from upcycle.generators._low_loss import UsualLoss
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, Fitting, StoredGenerator, in_batches, levels, padded, patch_side
-from upcycle.nets import Augmentation, PowerEma, UNet, augment, mixed, parameter_count, rebuilding, to_input
+from upcycle.nets import Augmentation, LocalBelow, PowerEma, UNet, augment, mixed, parameter_count, rebuilding, to_input
 
 Denoise = Callable[[Tensor, Tensor, Tensor], Tensor]
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled images, noise level, labels) -> raw output
 _WORST = 0.12  # error of a rebuilt average's profile, relative to the profile wanted
-SIGMA_DATA = 0.5  # images are standardised to this deviation, so that EDM's noise levels mean the same on every data set
 
 
 def denoise(net: Network, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
@@ -87,10 +88,10 @@ class EdmGenerator(StoredGenerator):
         views = augmentation or Augmentation()
         self._views = Augmentation(0, views.horizontal, views.vertical)
 
-    def build(self) -> UNet:
+    def build(self) -> nn.Module:
         """A fresh network with weights from torch's global generator."""
         c = self.config
-        net = UNet(
+        net: nn.Module = UNet(
             self.shape.channels,
             self.shape.classes,
             widths=c.channels,
@@ -98,6 +99,8 @@ class EdmGenerator(StoredGenerator):
             patch=patch_side(c.patch, self.shape.size, len(c.channels)),
             dropout=c.dropout,
         )
+        if c.noise_floor:
+            net = LocalBelow(net, self.shape.channels, math.log(c.noise_floor) / 4)
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def parameter_count(self) -> int:
@@ -252,38 +255,58 @@ class _Fit(Fitting):
             fused=True,
         )
         self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
+        self.usual = UsualLoss(self.config.skip_low_loss) if self.config.skip_low_loss else None
 
     def parts(self) -> dict[str, Stateful]:
-        return {"net": self.net, "optimizer": self.optimizer, "ema": self.ema}
+        parts: dict[str, Stateful] = {"net": self.net, "optimizer": self.optimizer, "ema": self.ema}
+        return parts if self.usual is None else {**parts, "usual": self.usual}
 
     def step(self, seen: int, rng: torch.Generator) -> int:
-        clean, labels = self.batch(seen, rng)
+        clean, once, labels = self.batch(seen, rng)
         set_rate(self.optimizer, learning_rate(self.config, seen, self.budget))
-        loss = self.loss(clean, labels, rng)
+        loss = self.loss(clean, once, labels, rng)
         descend(loss, self.optimizer, clip=self.config.clip)
         self.ema.update(seen, seen + len(labels))
         self.now_and_then(seen, seen + len(labels), {"loss": loss})
         return len(labels)
 
-    def batch(self, seen: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Standardised images float (batch, channels, side, side) and their labels, some dropped to "no class"."""
+    def batch(self, seen: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Standardised images float (batch, channels, side, side), the noise that each holds once and for all, which has no
+        channels where there is no floor, and their labels, some dropped to "no class"."""
         uniform = numpy_rng(self.seed, "generator", "batch", seen).random(self.config.batch)
         chosen = torch.from_numpy(np.searchsorted(self.cumulative, uniform * self.cumulative[-1]))
-        views = augment(self.images[chosen], self.owner._views, rng)
-        clean = to_input(views, self.owner.device)
+        views, channels = augment(self.with_noise(chosen), self.owner._views, rng), self.owner.shape.channels
+        once = views[..., channels:].permute(0, 3, 1, 2).to(self.owner.device)
+        clean = to_input(views[..., :channels], self.owner.device)
         clean = (clean - self.pixels[:-1].view(1, -1, 1, 1)) * self.pixels[-1]
         dropped = torch.rand(len(chosen), generator=rng) < self.config.label_drop
         labels = torch.where(dropped, self.owner.shape.classes, self.labels[chosen])
-        return clean, labels.to(self.owner.device)
+        return clean, once, labels.to(self.owner.device)
 
-    def loss(self, clean: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """Denoising loss at noise levels that are lognormal and stratified over the batch."""
+    def with_noise(self, chosen: Tensor) -> Tensor:
+        """The images (n, side, side, channels) of these rows; where there is a floor, their noise as further channels, which is
+        mirrored with them: another noise in the mirror image would be a second look at the record."""
+        images = self.images[chosen]
+        if not self.config.noise_floor:
+            return images
+        drawn = indexed_normal(derive_seed(self.seed, "generator", "floor"), chosen.numpy(), tuple(images.shape[1:]))
+        return torch.cat([images.float(), torch.from_numpy(drawn)], dim=-1)
+
+    def loss(self, clean: Tensor, once: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """Denoising loss at noise levels that are lognormal and stratified over the batch. From the floor on, of images that
+        hold the floor's noise already; below it, where the local denoiser learns, of the images themselves."""
         n = len(labels)
         uniform = (torch.arange(n) + torch.rand(n, generator=rng)) / n
         normal = torch.special.ndtri(uniform.double().clamp_(1e-6, 1 - 1e-6)).float()
         sigma = (normal * self.config.p_std + self.config.p_mean).exp().to(clean.device)
         noise = torch.randn(clean.permute(0, 2, 3, 1).shape, generator=rng).permute(0, 3, 1, 2).to(clean.device)
-        return denoising_loss(partial(mixed, self.net, self.owner.dtype), clean, noise, sigma, labels)
+        net, floor = partial(mixed, self.net, self.owner.dtype), self.config.noise_floor
+        if not floor and self.usual is None:
+            return denoising_loss(net, clean, noise, sigma, labels)
+        held = torch.where(sigma < floor, 0.0, floor)
+        image = clean + held[:, None, None, None] * once if floor else clean
+        errors = denoising_errors(net, image, held, noise, sigma, labels)
+        return errors.mean() if self.usual is None else self.usual.without_low(errors, sigma)
 
     def keep(self, seen: int) -> None:
         names = [name for name, _ in self.net.named_parameters()]

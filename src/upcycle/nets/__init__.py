@@ -14,6 +14,7 @@ from upcycle.nets._classifier import (
 from upcycle.nets._conditional import ConditionalNorm, ProjectionHead, SelfAttention, plain_state
 from upcycle.nets._convgan import ConvDiscriminator, ConvGenerator
 from upcycle.nets._ema import PowerEma, StateEma, gamma_of_std, power_beta, rebuilding
+from upcycle.nets._local import LocalBelow, LocalDenoiser
 from upcycle.nets._precision import mixed
 from upcycle.nets._unet import UNet
 
@@ -25,6 +26,8 @@ __all__ = [
     "ConditionalNorm",
     "ConvDiscriminator",
     "ConvGenerator",
+    "LocalBelow",
+    "LocalDenoiser",
     "PowerEma",
     "ProjectionHead",
     "ResidualClassifier",

@@ -183,7 +183,7 @@ def test_the_difference_to_plain_is_that_of_pairs() -> None:
 
 def test_an_unknown_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     dataset = Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
-    with pytest.raises(ConfigError, match=r"core, steps, small, support, dp\. Got cores"):
+    with pytest.raises(ConfigError, match=r"core, steps, small, support, floor, dp\. Got cores"):
         frontier(dataset, tmp_path / "out", BASE, FrontierPlan(("cores",)))
     assert not (tmp_path / "out").exists()
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from upcycle._protection import ScreenConfig, SupportConfig
-from upcycle.config import ClassifierConfig, Config, GeneratorConfig, MixConfig, StudentConfig
+from upcycle._settings import telling
+from upcycle.config import ClassifierConfig, Config, EdmConfig, GeneratorConfig, MixConfig, StudentConfig
 
 _LEAST = 2_000  # lower limit of the images that a proxy student or a cleaning classifier sees, unless the run gives it fewer
 
@@ -75,9 +76,24 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         "hard images": bank.hard > 0,
         "blended views": student.mix > 0,
         "label smoothing": student.label_smoothing > 0,
+        **_of_generator(config.generator),
         "hard labels": student.labels == "hard",
     }
     return tuple(name for name, on in found.items() if on)
+
+
+def _of_generator(config: GeneratorConfig) -> dict[str, bool]:
+    """What a generator does so as to remember less; a mix where one of its members does."""
+    if isinstance(config, MixConfig):
+        found = [_of_generator(member.generator) for member in config.members]
+        return {name: True for own in found for name, on in own.items() if on}
+    if not isinstance(config, EdmConfig):
+        return {}
+    return {
+        f"a denoiser that sees no record below noise {config.noise_floor:g}": config.noise_floor > 0,
+        f"no snapshot that knows members by more than {config.gap_stop:g} better than held-out records": config.gap_stop > 0,
+        f"records skipped at {config.skip_low_loss:g} of the usual loss": config.skip_low_loss > 0,
+    }
 
 
 def _small_choices(config: Config, classifiers: float, generator: float) -> dict[str, object]:
@@ -107,7 +123,7 @@ def _telling(config: Config) -> dict[str, Any]:
         "gate",
         "privacy",
     }  # what a level of privacy changes is told setting by setting
-    found = json.loads(config.model_dump_json(exclude=without))
+    found: dict[str, Any] = telling(json.loads(config.model_dump_json(exclude=without)))
     found["preset"] = "shadow"  # which one the settings started from changes nothing
     for section, name in (setting.split(".") for setting in _LATER):
         if getattr(getattr(config, section), name) == type(getattr(config, section)).model_fields[name].default:

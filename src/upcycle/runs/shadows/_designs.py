@@ -11,7 +11,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from upcycle._settings import with_settings
+from upcycle._settings import telling, with_settings
 from upcycle.audit import Parts, PrivateModel
 from upcycle.audit.attacks import RecordScore
 from upcycle.config import Config
@@ -192,7 +192,7 @@ def _key(stage: str, config: Config, keys: Mapping[str, str]) -> str:
     """Changes with all that `stage` follows from: settings, and stages before it, given their `keys`."""
     kind = stage.partition("-")[0]
     before, sections = _NEEDS[kind]
-    found = {name: getattr(config, name).model_dump() for name in sections}
+    found = {name: telling(getattr(config, name).model_dump()) for name in sections}
     if "screen" in found:
         found["screen"] = _asked_of(kind, found["screen"])
     earlier = [key for name, key in keys.items() if name.partition("-")[0] in before]

@@ -62,6 +62,12 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("supported", {**_APART, "support.share": 0.85}),
             Design("supported and crossed", {**_CROSSED, "support.share": 0.85}),
         ),
+        "floor": (
+            Design("noise floor", {"generator.noise_floor": 0.2}),
+            Design("low losses skipped", {"generator.skip_low_loss": 0.5}),
+            Design("stopped by the gap", {"generator.gap_stop": 0.05, "generator.snapshots": 8}),
+            Design("strong, noise floor", {**PRIVACY["strong"], "generator.noise_floor": 0.2}),
+        ),
         "dp": (),
     }
 )

@@ -23,6 +23,7 @@ from upcycle.generators import EdmGenerator, GanGenerator, MixGenerator, Snapsho
 from upcycle.nets import to_input
 from upcycle.recycle import Sampler
 
+_LOW: Final = 0.1  # noise level of the attack by the denoiser's norm
 _SEARCH: Final = Inversion(steps=60, rate=0.1, restarts=1)  # a few seconds for 200 records
 
 
@@ -58,9 +59,10 @@ def _white_box(generator: object, snapshot: Snapshot | None) -> dict[str, Record
 
 def _by_denoiser(generator: EdmGenerator, snapshot: Snapshot | None) -> dict[str, RecordScore]:
     denoise, scale = generator.denoiser(snapshot)
+    low = max(_LOW, generator.config.noise_floor)  # below the floor a denoiser answers that holds no record
 
     def norm(images: np.ndarray, labels: np.ndarray) -> np.ndarray:  # copies, here and below: workers share theirs
-        return denoiser_norm(denoise, scale(np.array(images)), labels)
+        return denoiser_norm(denoise, scale(np.array(images)), labels, sigma=low)
 
     def error(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return t_error(denoise, scale(np.array(images)), labels, steps=4)

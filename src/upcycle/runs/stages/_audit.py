@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from upcycle._files import sha256, write_arrays, write_json
-from upcycle._settings import to_yaml
+from upcycle._settings import bound_text
 from upcycle.audit import TargetScores, audit_scores, check_audit
 from upcycle.config import Config
 from upcycle.data import ImageSet, Store
@@ -52,7 +52,7 @@ def _hash_of(bench: Bench, snapshot: Snapshot) -> str:
 def _bound(config: Config) -> str:
     """The settings, those that may change between two calls at their defaults; without the budget of a release, which changes
     nothing of what was judged and which audits from before it do not have."""
-    return to_yaml(config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS}), "gate")
+    return bound_text(config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS}), "gate")
 
 
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:

@@ -24,6 +24,7 @@ from upcycle.generators import (
     Snapshot,
     StoredGenerator,
     folds_generator,
+    gap_limit,
     make_generator,
     nearest_snapshot,
 )
@@ -51,6 +52,7 @@ from upcycle.runs.watch import Display
 
 Facts = dict[str, Any]
 SUPPORT = "support.npz"  # in private/generator
+GAPS = "gaps"  # a document there
 ORIGIN = "origin.npz"  # in private/screen
 
 
@@ -171,9 +173,13 @@ class Bench:
         return [self.classifier(name) for name in teacher_names(self.config.teachers)]
 
     def passed_snapshots(self) -> list[Snapshot]:
-        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run. Raises
-        DamagedFileError where it did run and its finding is lost."""
+        """The snapshots that the memorisation gate let pass; all where none did, or the gate has not run. Only those below the
+        limit of generator.gap_stop, or the first, are looked at. Raises DamagedFileError where the gate did run and its finding
+        is lost."""
         every = list(self.generator().load(self.folder.stage("generator")).snapshots())
+        gaps, limit = self.folder.facts("generator", GAPS) or [], gap_limit(self.config.generator)
+        beyond = {row["images_seen"] for row in gaps if row["gap"] > limit}
+        every = [snapshot for snapshot in every if snapshot.images_seen not in beyond] or every[:1]
         ran = self.folder.document("gate", MANIFEST.removesuffix(".json")).exists()
         found = read_json(self.folder.document("gate", "gate")) if ran else self.folder.facts("gate", "gate") or []
         vetoed = {row["images_seen"] for row in found if row["vetoed"]}

@@ -12,6 +12,7 @@ import numpy as np
 from upcycle._files import sweep
 from upcycle._machine import choose_device, tune_process
 from upcycle._private import closed_to_others, open_to_readers
+from upcycle._settings import telling
 from upcycle.config import Config
 from upcycle.data import Dataset, Store, check, draw_members, write_store
 from upcycle.errors import DamagedFileError, RunFolderError
@@ -195,7 +196,7 @@ def dataset_fingerprint(dataset: Dataset) -> str:
 
 def stage_key(name: str, store: Store, config: Config) -> str:
     """What a finished stage `name` must have been done under to count for this data and these settings."""
-    return content_key(name, store.fingerprint, config.model_dump(exclude=set(FREE_SETTINGS)))
+    return content_key(name, store.fingerprint, telling(config.model_dump(exclude=set(FREE_SETTINGS))))
 
 
 def _reopened(folder: RunFolder, config: Config, needs: str, display: Display, own: Own) -> Bench:

@@ -9,6 +9,7 @@ from typing import Final
 from upcycle.recycle import Support
 from upcycle.runs.folder import read_record
 from upcycle.runs.stages._bench import SUPPORT, Bench, Facts, Splits, teacher_names
+from upcycle.runs.stages._gap import gap_facts
 from upcycle.runs.stages._gate import gate_stage
 from upcycle.runs.stages._screening import WARM_SHARE, kept_folds, learned, screen_stage, teaching
 from upcycle.runs.stages._training import classifier_stage, cleaning_stage, generator_stage, student_stage, views_stage
@@ -78,7 +79,7 @@ def _generate(bench: Bench, splits: Splits) -> Facts:
         apart = kept_folds(bench)
         measured = Support.measured(members, apart, splits.validation(), bench.config.support.share, bench.shape.classes)
         measured.save(bench.folder.stage("generator") / SUPPORT)
-    return generator_stage(bench, members, apart)
+    return {**generator_stage(bench, members, apart), **gap_facts(bench, members, splits.validation(), apart)}
 
 
 def reopen_generator(bench: Bench, splits: Splits) -> None:
