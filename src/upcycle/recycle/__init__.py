@@ -6,7 +6,7 @@ from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold,
 from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
-from upcycle.recycle._remember import images_to_remember, train_to_remember
+from upcycle.recycle._remember import can_remember, images_to_remember, train_to_remember
 from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, share_right, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._support import Support, SupportFilter, TeacherDoubt, TeacherFilter
@@ -59,6 +59,7 @@ __all__ = [
     "bank_size",
     "believed",
     "blend",
+    "can_remember",
     "candidates",
     "check_screen",
     "choose_augmentation",

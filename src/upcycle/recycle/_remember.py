@@ -30,6 +30,11 @@ def images_to_remember(members: int) -> int:
     return min(_PASSES * members, _MOST)
 
 
+def can_remember(members: int, images: int) -> bool:
+    """Whether that many images let a control see every member often enough to remember it."""
+    return images >= _PASSES * members
+
+
 def train_to_remember(
     members: ImageSet, recipe: Recipe, *, seed: int, stage: str = "control", most: int | None = None
 ) -> Fitted:

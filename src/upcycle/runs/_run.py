@@ -31,6 +31,7 @@ from upcycle.runs.stages import (
     Bench,
     Stage,
     audit_stage,
+    compared_members,
     control_stage,
     copies_stage,
     evaluation_stage,
@@ -137,9 +138,10 @@ def _check_arguments(out: object, config: object, network: object, generator: ob
 
 
 def _road(bench: Bench, store: Store) -> list[Stage]:
+    most = bench.plan.budget.control
     return [
         *training_road(bench, store),
-        Stage(CONTROL, 0, lambda: control_stage(bench, store, bench.plan.budget.control)),
+        Stage(CONTROL, 0, lambda: control_stage(bench, store, most, compared_members(store, bench.config.seed))),
         Stage("audit", 0, lambda: audit_stage(bench, store)),
         Stage("evidence", 0, lambda: evidence_stage(bench, store)),
         Stage("evaluation", 0, lambda: evaluation_stage(bench, store)),

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from upcycle._files import sha256, write_arrays, write_json
+from upcycle._random import numpy_rng
 from upcycle._settings import bound_text
 from upcycle.audit import TargetScores, audit_scores, check_audit
 from upcycle.config import Config
@@ -55,14 +56,16 @@ def _bound(config: Config) -> str:
     return bound_text(config.model_copy(update={name: getattr(Config(), name) for name in FREE_SETTINGS}), "gate")
 
 
+def compared_members(store: Store, seed: int) -> np.ndarray:
+    """Rows of the members that the audit compares with the non-members, as many as those where there are as many; sorted."""
+    outside, inside = len(store.non_members()), len(store.members())
+    return np.sort(numpy_rng(seed, "audit-members").permutation(inside)[: min(outside, inside)])
+
+
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:
     """All non-members and as many members, drawn at random: images, membership (n,) bool and row numbers in their half."""
-    from upcycle._random import numpy_rng
-
-    outside, inside = store.non_members(), store.members()
-    count = min(len(outside), len(inside))
-    chosen = np.sort(numpy_rng(seed, "audit-members").permutation(len(inside))[:count])
-    members = inside.take(chosen)
+    outside, inside, chosen = store.non_members(), store.members(), compared_members(store, seed)
+    members, count = inside.take(chosen), len(chosen)
     groups = None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
     both = ImageSet(np.concatenate([members.images, outside.images]), np.concatenate([members.labels, outside.labels]), groups)
     flags = np.arange(len(both)) < count

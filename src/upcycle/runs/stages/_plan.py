@@ -16,7 +16,7 @@ from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
 from upcycle.generators import Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
-from upcycle.recycle import Recipe, bank_size, image_budget, images_to_remember, proxy_draws, train_classifier
+from upcycle.recycle import Recipe, bank_size, can_remember, image_budget, images_to_remember, proxy_draws, train_classifier
 from upcycle.runs.stages._networks import Networks, own_parts
 
 _CONTROL = 2  # times the baseline's images, which the positive control may see
@@ -79,8 +79,16 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         proxy_images(config),
         student if config.plain else 0,
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
-        min(images_to_remember(members), _CONTROL * max(teacher, student)),
+        control_images(members, config.audit.non_member_share, _CONTROL * max(teacher, student)),
     )
+
+
+def control_images(members: int, share: float, most: int) -> int:
+    """Images that the audit's positive control sees: of all members or, where `most` are too few for that, of about as many as
+    the `share` of the pool that is kept away, which the audit compares."""
+    if can_remember(members, most) or not share:
+        return min(images_to_remember(members), most)
+    return min(images_to_remember(round(members * share / (1 - share))), most)
 
 
 def generator_images(config: Config, members: int, scale: float = 1.0) -> int:

@@ -17,6 +17,7 @@ from upcycle.recycle import (
     FlipTrial,
     Lesson,
     believed,
+    can_remember,
     choose_augmentation,
     fold_of,
     out_of_fold,
@@ -81,17 +82,27 @@ def classifier_stage(
     return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
 
 
-def control_stage(bench: Bench, splits: Splits, most: int = 0) -> Facts:
+def control_stage(bench: Bench, splits: Splits, most: int = 0, compared: np.ndarray | None = None) -> Facts:
     """The audit's positive control: the baseline's network, made to remember every member it was given, by
-    `most` images at most (0: as many as it takes). It never leaves."""
+    `most` images at most (0: as many as it takes). It never leaves.
+
+    Where those are too few for all members, it is given those of the rows `compared`, which the audit asks about: a control
+    that has seen 10,000 members five times each remembers none of them, and shows nothing of what the audit can see.
+    """
     bench.folder.stage(CONTROL)
     members = splits.members()
+    if compared is not None and len(compared) and most and not can_remember(len(members), most):
+        members = members.take(compared)
     fitted = train_to_remember(
         members, bench.recipe(0, Augmentation()), seed=bench.config.seed, stage=CONTROL, most=most or None
     )
     save_classifier(fitted.net, bench.folder.weights(CONTROL))
     known = predict_logits(fitted.net, torch.from_numpy(np.ascontiguousarray(members.images)), bench.device).argmax(1).numpy()
-    return {"images_seen": fitted.images_seen, "labels_known": float((known == members.labels).mean())}
+    return {
+        "images_seen": fitted.images_seen,
+        "members": len(members),
+        "labels_known": float((known == members.labels).mean()),
+    }
 
 
 def generator_stage(bench: Bench, members: ImageSet, apart: np.ndarray | None = None) -> Facts:
