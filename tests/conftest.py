@@ -1,4 +1,5 @@
 """Shared by all tests: one thread, and tiny data whose classes are easy to tell apart."""
+# ruff: noqa: E402  # the number of threads comes before numpy, and torch is hidden before anything asks for it
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ import importlib.abc
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of several workers wait for one another, which costs more than they do
 
 import numpy as np
 import pytest
@@ -25,7 +29,7 @@ class _NoTorch(importlib.abc.MetaPathFinder):
 if os.environ.get("UPCYCLE_TORCH") == "blocked":
     sys.meta_path.insert(0, _NoTorch())
 
-from upcycle._telemetry import silence  # noqa: E402  # torch is hidden first
+from upcycle._telemetry import silence
 
 silence()  # before any test imports onnxruntime
 
@@ -86,32 +90,39 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def no_programs() -> Iterator[None]:
-    """The releases that runs end with have no programs, which take seconds to make: for tests that look at something else."""
+def plain_ends() -> Iterator[None]:
+    """Runs end without what takes most of their time: for tests that look at something else."""
     with pytest.MonkeyPatch.context() as patch:
-        without_programs(patch)
+        end_plainly(patch)
         yield
 
 
-def without_programs(patch: pytest.MonkeyPatch) -> None:
+def end_plainly(patch: pytest.MonkeyPatch) -> None:
+    """Releases of runs have no programs, their reports no figures, and their audits forests of 10 trees."""
     from upcycle.release import ReleaseOptions
 
     left_out = {"onnx": False, "torch_export": False}
     patch.setattr("upcycle.runs.stages._release.ReleaseOptions", lambda **asked: ReleaseOptions(**{**left_out, **asked}))
+    patch.setattr("upcycle.report._run_page._pictures", lambda *_: defaultdict(str))
+    plant_few(patch)
 
 
 @pytest.fixture(scope="module")
 def few_trees() -> Iterator[None]:
     """Learned attacks have forests of 10 trees in place of 100, which are half the time of an audit of one pipeline: for tests
     of what audits say and refuse. How much each attack finds, tests/audit/attacks shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        plant_few(patch)
+        yield
+
+
+def plant_few(patch: pytest.MonkeyPatch) -> None:
     from sklearn.ensemble import RandomForestClassifier
 
     def small(trees: int, **how: object) -> RandomForestClassifier:
         return RandomForestClassifier(min(trees, 10), **how)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sklearn.ensemble.RandomForestClassifier", small)
-        yield
+    patch.setattr("sklearn.ensemble.RandomForestClassifier", small)
 
 
 @pytest.fixture(scope="session")

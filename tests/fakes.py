@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Self
 
 import numpy as np
+import pytest
 
 from upcycle.data import ImageSet
 from upcycle.generators import Snapshot
@@ -18,6 +22,18 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def upcycle(*arguments: str | Path) -> CompletedProcess[str]:
+    """What the program's entry point says and ends with, in this process: a new one takes seconds to import what it needs."""
+    from upcycle.cli import main
+
+    words, before = [str(word) for word in arguments], signal.getsignal(signal.SIGTERM)
+    out, error = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(error), pytest.raises(SystemExit) as ended:
+        main(words)
+    signal.signal(signal.SIGTERM, before)
+    return CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), error.getvalue())
 
 
 def stripes(n: int, seed: int = 0) -> ImageSet:

@@ -18,7 +18,7 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> Upcycler:
+def model(tmp_path_factory: pytest.TempPathFactory, plain_ends: None) -> Upcycler:
     images, labels = blobs(400)
     return Upcycler("smoke", settings=SMALL, out=tmp_path_factory.mktemp("api") / "run").fit(images, labels)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -15,6 +13,7 @@ import torch
 from torch import nn
 
 from tests.conftest import blobs
+from tests.fakes import upcycle
 from upcycle import Config, UpcycleError, Upcycler, check_generator, load_student, release_run, run
 from upcycle._random import indexed_normal
 from upcycle.errors import ConfigError, RunFolderError
@@ -28,6 +27,8 @@ TINY = {
     "audit.folds": 2,
     "release.synthetic_images": 20,
     "generator.images": 600,
+    "teacher.min_images": 1_500,
+    "teacher.max_images": 1_500,
     "augment.flip": "none",
 }
 
@@ -84,7 +85,7 @@ def network(channels: int, classes: int, size: int) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> tuple[Upcycler, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory, plain_ends: None) -> tuple[Upcycler, Path]:
     out = tmp_path_factory.mktemp("own") / "run"
     model = Upcycler("smoke", settings=TINY, out=str(out), network=network, generator=MeanAndNoise)
     return model.fit(*blobs(400)), out
@@ -120,8 +121,7 @@ def test_release_of_a_run_with_own_parts_is_one_line_of_python(made: tuple[Upcyc
 
 
 def test_release_on_the_command_line_asks_for_own_parts_in_one_line_each(made: tuple[Upcycler, Path]) -> None:
-    command = [sys.executable, "-m", "upcycle", "release", str(made[1])]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = upcycle("release", made[1])
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 2, result.stderr
     assert "network must be the one that" in result.stderr and "Give network= in upcycle.run" in result.stderr
     assert "generator must be the one that" in result.stderr and "MeanAndNoise" in result.stderr

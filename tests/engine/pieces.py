@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.audit.toy_pipelines import Memory
-from tests.conftest import without_programs
+from tests.conftest import end_plainly
 from upcycle.audit import Parts
 from upcycle.errors import ConfigError
 from upcycle.runs.watch import SilentDisplay
@@ -62,14 +62,14 @@ class DeadlyMemory(Memory):
 
 
 class DeadlyDisplay(SilentDisplay):
-    """Kills the process of the run of seed 1 when its teacher is done, once. Runs of a process that made one have no programs."""
+    """Kills the process of the run of seed 1 when its teacher is done, once. Runs of a process that made one end plainly."""
 
     def __init__(self, died: Path, name: str) -> None:
         self._died, self._name = died, name
 
     @classmethod
     def once(cls, died: Path, name: str) -> DeadlyDisplay:
-        without_programs(pytest.MonkeyPatch())
+        end_plainly(pytest.MonkeyPatch())
         return cls(died, name)
 
     def done(self, name: str, seconds: float) -> None:

@@ -128,7 +128,7 @@ def _config(seed: int) -> Config:
 
 
 @pytest.fixture(scope="module")
-def alone(bars: Path, tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> list[dict[str, object]]:
+def alone(bars: Path, tmp_path_factory: pytest.TempPathFactory, plain_ends: None) -> list[dict[str, object]]:
     """The rows of two local runs."""
     return rows_of(bars, tmp_path_factory.mktemp("here") / "out", "local", range(2))
 

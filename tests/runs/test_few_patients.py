@@ -108,7 +108,7 @@ def test_shadow_pipelines_of_few_patients_end_in_a_verdict_that_says_what_it_res
 
 @pytest.mark.parametrize("one_class", [True])
 def test_eight_patients_run_from_images_to_report_and_end_in_a_verdict(
-    tmp_path: Path, one_class: bool, no_programs: None
+    tmp_path: Path, one_class: bool, plain_ends: None
 ) -> None:
     config = resolve("quick", config_file=None, overrides=TINY)
     run_dataset(patients(8, 25, one_class=one_class), tmp_path / "run", config)

@@ -75,7 +75,7 @@ def test_two_sets_of_one_name_are_refused_before_any_work(tmp_path: Path) -> Non
 SMOKE = ["--preset", "smoke", *(word for setting in SHORT for word in ("--set", setting))]
 
 
-def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(bars: Path, tmp_path: Path, no_programs: None) -> None:
+def test_study_writes_rows_and_table_and_a_second_call_only_reads_them(bars: Path, tmp_path: Path, plain_ends: None) -> None:
     settings = [*SMOKE, "--set", "teachers=2"]
     arguments = [str(bars), "--seeds", "1", *settings, "--out", str(tmp_path / "out"), "--json"]
     first = CliRunner().invoke(command, arguments, catch_exceptions=False)

@@ -14,7 +14,7 @@ from tests.audit.pipelines.test_canaries import pool
 from tests.audit.toy_pipelines import Memory
 from upcycle.audit import AuditInputError, CanaryCounts, Parts, audit, plan_for
 from upcycle.audit.documents import look_sentence
-from upcycle.audit.pipelines import make_design, run_paths
+from upcycle.audit.pipelines import make_design, run_in, run_paths
 from upcycle.cli import cli
 from upcycle.errors import ConfigError
 from upcycle.runs.shadows._cost import Cost
@@ -58,8 +58,9 @@ def test_a_look_at_runs_that_are_mostly_kept_counts_the_missing_ones_only(
 ) -> None:
     """An early one is missing where later ones are kept: fewer are finished at the look than were kept before."""
     memory, whole = Memory(0.0, 4), replace(PLAN, look=0)
-    audit(memory, pool(600), whole, cache=tmp_path)
-    run_paths(memory, make_design(pool(600), whole), whole, tmp_path)[2].unlink()
+    design = make_design(pool(600), whole)
+    run_in(tmp_path, memory, design, whole)
+    run_paths(memory, design, whole, tmp_path)[2].unlink()
     monkeypatch.setattr(runs, "measure_cost", lambda *_: Cost(12, 1, 1, 0.0, 0.0))
     said: list[str] = []
     runs.audit_pool(memory, pool(600), PLAN, tmp_path, said.append)  # type: ignore[arg-type]

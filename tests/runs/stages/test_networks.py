@@ -40,7 +40,7 @@ def size(net: nn.Module) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, no_programs: None) -> tuple[Path, Upcycler]:
+def run(tmp_path_factory: pytest.TempPathFactory, plain_ends: None) -> tuple[Path, Upcycler]:
     out = tmp_path_factory.mktemp("sizes") / "run"
     return out, Upcycler("smoke", settings={**SMALL, **SMALLER, "plain": True}, out=out).fit(*blobs(300))
 
