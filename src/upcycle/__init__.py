@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from upcycle.config import Config
     from upcycle.data import RawImages, RawSplit, Source, from_torch, register_reader
     from upcycle.errors import UpcycleError
-    from upcycle.generators import check_generator
+    from upcycle.generators import check_generator, load_generator
     from upcycle.release import ReleaseOptions, load_student
     from upcycle.runs import release_run, run
 
@@ -28,6 +28,7 @@ _PUBLIC = {
     "Upcycler": "upcycle._api",
     "check_generator": "upcycle.generators",
     "from_torch": "upcycle.data",
+    "load_generator": "upcycle.generators",
     "load_student": "upcycle.release",
     "register_reader": "upcycle.data",
     "release_run": "upcycle.runs",
@@ -45,6 +46,7 @@ __all__ = [
     "Upcycler",
     "check_generator",
     "from_torch",
+    "load_generator",
     "load_student",
     "register_reader",
     "release_run",

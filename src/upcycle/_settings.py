@@ -15,7 +15,7 @@ from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
 _NEWEST: Final[Mapping[str, object]] = MappingProxyType(  # and their defaults
-    {"noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0}
+    {"noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0}
 )
 
 

@@ -255,7 +255,21 @@ class AuditConfig(Section):
 
 
 class ReleaseConfig(Section):
+    """What leaves with the student."""
+
     synthetic_images: int = Field(2_000, ge=0, description="images in the synthetic set in release/synthetic; 0 writes none")
+    distilled: int = Field(
+        0,
+        ge=0,
+        description="images seen by a generator that leaves too, having learned from that synthetic set alone; 0 = none leaves",
+    )
+
+    @field_validator("distilled")
+    @classmethod
+    def _of_a_set(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("synthetic_images", 1):
+            raise PydanticCustomError("set", "0 where release.synthetic_images is 0, since it learns from that set")
+        return value
 
 
 class GateConfig(Section):

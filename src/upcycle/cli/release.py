@@ -19,6 +19,7 @@ from upcycle.errors import ConfigError, UpcycleError, printable
 @click.option("--format", "formats", multiple=True, help="npz (the default), folders, webdataset, parquet; repeatable.")
 @click.option("--onnx/--no-onnx", default=None, help="Write student/model.onnx; by default if the extra onnx is installed.")
 @click.option("--torch-export/--no-torch-export", default=None, help="Write student/model.pt2; done by default.")
+@click.option("--distilled", type=int, help="Images seen by a generator that leaves too, trained on the set alone; 0: none.")
 @click.option("--licence", "--license", help="SPDX licence of the release, for example CC-BY-4.0.")
 @click.option("--accept-risk", metavar="REASON", help="Release in spite of the audit; the cards show the reason.")
 @click.option("--set", "overrides", multiple=True, metavar="gate.NAME=VALUE", help="Another budget; repeatable.")

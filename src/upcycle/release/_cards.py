@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +19,15 @@ _PRIORS: Final = {"balanced": "equal for every class", "members": "those of the 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What was written, for the cards to tell: comparisons by file name, and draws left out as copies (None: no set)."""
+    """What was written, for the cards to tell: comparisons by file name, draws left out as copies (None: no set), and what is
+    known of the generator that leaves too, empty where none does."""
 
     material: Material
     options: ReleaseOptions
     given: Permit
     exports: Mapping[str, Comparison]
     left_out: int | None
+    generator: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_cards(contents: Contents, folder: Path) -> None:
@@ -33,6 +35,8 @@ def write_cards(contents: Contents, folder: Path) -> None:
     pages = {"README.txt": ("README.txt.j2", ""), "MODEL_CARD.md": ("MODEL_CARD.md.j2", _yaml(_model_front(contents)))}
     if contents.options.images:
         pages["DATA_CARD.md"] = ("DATA_CARD.md.j2", _yaml(_data_front(contents)))
+    if contents.generator:
+        pages["GENERATOR_CARD.md"] = ("GENERATOR_CARD.md.j2", _yaml(_generator_front(contents)))
     environment, values = _environment(), _values(contents)
     for name, (template, front) in pages.items():
         (folder / name).write_text(environment.get_template(template).render(**values, front=front), encoding="utf-8")
@@ -85,6 +89,7 @@ def _values(contents: Contents) -> dict[str, Any]:
         "prior": _PRIORS[asked.prior],
         "formats": asked.formats,
         "left_out": contents.left_out,
+        "generator": contents.generator,
         "licence": asked.licence or "None was chosen. Without one, others may not use this. Release again with `--licence`.",
     }
 
@@ -124,6 +129,15 @@ def _data_front(contents: Contents) -> dict[str, Any]:
     if found:
         front["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": found}]}]
     return front
+
+
+def _generator_front(contents: Contents) -> dict[str, Any]:
+    return {
+        **hub_licence(contents.options.licence),
+        "library_name": "upcycle",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["diffusion", "trained-on-synthetic-data", _verdict_tag(contents.given)],
+    }
 
 
 def _verdict_tag(given: Permit) -> str:

@@ -59,6 +59,8 @@ class ReleaseOptions:
         formats: of the synthetic set.
         onnx: whether the student leaves as this program too; None: if that can be done, and the release says if it cannot.
         torch_export: the same of torch.export.
+        distilled: images seen by a generator that leaves too, which learns from the synthetic set alone; 0: none leaves; None:
+            as the run's setting release.distilled says.
         licence: an SPDX expression.
         accept_risk: why it leaves although the audit says no.
     """
@@ -68,6 +70,7 @@ class ReleaseOptions:
     formats: tuple[Format, ...] = ("npz",)
     onnx: bool | None = None
     torch_export: bool | None = None
+    distilled: int | None = None
     licence: str | None = None
     accept_risk: str | None = None
 
@@ -94,6 +97,7 @@ def _type_problems(asked: ReleaseOptions) -> list[str]:
     kinds: dict[str, tuple[Any, str]] = {
         **{"images": (int, "a whole number"), "prior": (str, "a text"), "formats": (list | tuple, "a tuple of formats")},
         **dict.fromkeys(("onnx", "torch_export"), (bool | None, "True or False")),
+        "distilled": (int | None, "a whole number"),
         **dict.fromkeys(("licence", "accept_risk"), (str | None, "a text")),
     }
     return [
@@ -111,6 +115,9 @@ def _range_problems(asked: ReleaseOptions) -> list[str]:
         problems.append(f"prior must be one of {', '.join(PRIORS)}. Got {asked.prior!r}. See `upcycle release --help`.")
     if asked.images > 0 and not asked.formats:
         problems.append("formats must be at least one where images are asked for. Got none. Name one or set images to 0.")
+    if asked.distilled is not None and (asked.distilled < 0 or (asked.distilled and not asked.images)):
+        then = "It learns from the synthetic set: set images too." if asked.distilled > 0 else "0 releases no generator."
+        problems.append(f"distilled must be 0 or more, and 0 without images. Got {asked.distilled}. {then}")
     for name in asked.formats:
         if name not in FORMATS:
             problems.append(f"format must be one of {', '.join(FORMATS)}. Got {name!r}. See `upcycle release --help`.")
@@ -149,6 +156,8 @@ class Material:
         compare: the first images of the set -> `DistanceHistogram` of private records, or None; left out: it is not published.
         budget: what may be revealed; None: whatever the verdict lets out.
         private_hashes: `image_hash` of the private images: no image with one of these leaves.
+        distil: (images of the set, their classes, images to see, folder) -> what its card says of the generator that it left in
+            the folder; None: it cannot be made.
         preprocess: how images become what the student sees; left out for uint8 images as they are.
         report: the shareable report, which may not be there.
         judged: name -> SHA-256 of what the audit judged.
@@ -171,6 +180,7 @@ class Material:
     compare: Callable[[np.ndarray], DistanceHistogram | None] = lambda _: None
     budget: Budget | None = None
     private_hashes: frozenset[bytes] = frozenset()
+    distil: Callable[[np.ndarray, np.ndarray, int, Path], Mapping[str, Any]] | None = None
     preprocess: Preprocess = None  # type: ignore[assignment]  # set below, where it was left out
     report: Path | None = None
     judged: Mapping[str, str] = field(default_factory=dict)

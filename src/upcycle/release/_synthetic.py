@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ CHUNK: Final = 512
 DISTANCES: Final = "distances.json"
 _GOLDEN = 0.6180339887498949
 _LOOKED_AT = 10_000  # images of which the hashes are kept
+_TAUGHT = 20_000  # images that a released generator learns from at most
 _JUDGED = 20  # images from which on something is said of them
 _LOG = logging.getLogger("upcycle")
 _PATIENCE = 4  # draws per image wanted, before a generator that copies is given up
@@ -65,6 +67,13 @@ def batches(material: Material, count: int, left_out: Callable[[int], None] = la
         seen.add(images, labels, soft)
         yield Batch(first, images, labels, soft)
     seen.check(material.names)
+
+
+def first_images(material: Material, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images (n, side, side, channels) and the classes they were asked for: the first of the set of `count`, drawn once
+    more, at most about 20,000."""
+    found = list(islice(batches(material, count), -(-min(count, _TAUGHT) // CHUNK)))
+    return np.concatenate([batch.images for batch in found]), np.concatenate([batch.labels for batch in found])
 
 
 class _Seen:

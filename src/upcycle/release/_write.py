@@ -20,12 +20,13 @@ from upcycle.release._material import Material, ReleaseOptions
 from upcycle.release._sbom import NAME as SBOM
 from upcycle.release._sbom import write_sbom
 from upcycle.release._student import WEIGHTS, write_facts, write_weights
-from upcycle.release._synthetic import write_synthetic
+from upcycle.release._synthetic import first_images, write_synthetic
 
 REPORT: Final = "report.html"
 DOSSIER: Final = "dossier.html"
-_CARDS: Final = ("README.txt", "MODEL_CARD.md", "DATA_CARD.md")
-_OURS: Final = frozenset({"student", "synthetic", "audit.json", *_CARDS, CROISSANT, SBOM, SUMS, REPORT, DOSSIER})
+GENERATOR: Final = "generator"  # the folder of one that learned from the synthetic set alone
+_CARDS: Final = ("README.txt", "MODEL_CARD.md", "DATA_CARD.md", "GENERATOR_CARD.md")
+_OURS: Final = frozenset({"student", "synthetic", GENERATOR, "audit.json", *_CARDS, CROISSANT, SBOM, SUMS, REPORT, DOSSIER})
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def write_release(
         left_out = write_synthetic(material, options.images, options.formats, partial / "synthetic", report)
     if material.report is not None and material.report.exists():
         shutil.copyfile(material.report, partial / REPORT)
-    contents = Contents(material, options, given, forms.made, left_out)
+    generator = _write_generator(material, options, partial / GENERATOR)
+    contents = Contents(material, options, given, forms.made, left_out, generator)
     write_cards(contents, partial)
     if options.images:
         write_croissant(contents, partial)
@@ -132,6 +134,16 @@ def _write_models(material: Material, options: ReleaseOptions, folder: Path) -> 
     face = interface(material.preprocess, material.classes)
     write_facts({**facts, "programs": face, "checked": shown, "made_with": dict(material.versions)}, folder)
     return Programs(exports, programs.missing)
+
+
+def _write_generator(material: Material, options: ReleaseOptions, folder: Path) -> Mapping[str, Any]:
+    """What the card says of a generator that learned from the set; nothing where none was asked for."""
+    if not options.distilled:
+        return {}
+    if material.distil is None:
+        raise ReleaseError("distilled must be 0 for a release that cannot make a generator. Got another. Leave it out.")
+    folder.mkdir()
+    return material.distil(*first_images(material, options.images), options.distilled, folder)
 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -11,7 +11,7 @@ from upcycle.report._pipeline_page import worst_table
 from upcycle.report._summary import confidence, percent, verdict
 from upcycle.report._words import Words, words
 
-_LEAVES: Final = ("student", "synthetic set")
+_LEAVES: Final = ("student", "synthetic set", "distilled generator")
 _NEVER: Final = (
     "Attacks that nobody has thought of yet. Only differential privacy bounds all attacks, and this release has no such proof.",
     "Attribute inference: whether an unknown property of a known record can be guessed from the student's answers.",

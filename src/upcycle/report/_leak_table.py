@@ -34,6 +34,7 @@ _ROLES: Final = MappingProxyType(
     {
         "student": "what leaves",
         "synthetic set": "what leaves together with the student",
+        "distilled generator": "leaves too; it learned from the synthetic set alone",
         "generator": "stays inside",
         "baseline": "trained on the records themselves; stays inside",
         "teacher": "saw the records and stays inside",
@@ -42,7 +43,10 @@ _ROLES: Final = MappingProxyType(
 )
 _VARIANT: Final = "another student, which could leave instead"
 _CALIBRATED: Final = "shrunk Student-t"
-_PLACES: Final = ("student", "student, ", "synthetic set", "generator", "baseline", "teacher", "positive control")
+_PLACES: Final = (
+    *("student", "student, ", "synthetic set", "distilled generator"),
+    *("generator", "baseline", "teacher", "positive control"),
+)
 
 
 @dataclass(frozen=True)

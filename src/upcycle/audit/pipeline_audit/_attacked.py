@@ -22,7 +22,7 @@ from upcycle.audit.attacks import (
     named,
     twins,
 )
-from upcycle.audit.pipelines import CONTROLS, AuditPlan, Design, RunFacts, Shadows
+from upcycle.audit.pipelines import CONTROLS, DISTILLED, AuditPlan, Design, RunFacts, Shadows
 from upcycle.audit.verdict import Part, Role
 
 
@@ -98,14 +98,15 @@ def _scores(answered: Answered, of: Source, attack: Attack, alike: bool) -> np.n
 
 def _on_scores(name: str, values: np.ndarray, members: np.ndarray, planned: Sequence[Attack]) -> Iterator[AttackResult]:
     """Scores of an attack that was run in the pipelines, raw and calibrated by the others."""
-    attack = named(name, planned)
-    part, threat = _GENERATOR if attack is None else _place(attack)
-    yield AttackResult(part, threat, name, values)
+    own = name.removeprefix(DISTILLED)
+    attack = named(own, planned)
+    part, threat = _DISTILLED if own != name else _GENERATOR if attack is None else _place(attack)
+    yield AttackResult(part, threat, own, values)
     if RATIO in planned:
-        yield AttackResult(part, threat, f"{name}, {RATIO.name}", calibrated(values, members))
+        yield AttackResult(part, threat, f"{own}, {RATIO.name}", calibrated(values, members))
 
 
-_GENERATOR = Part(Role.GENERATOR, Role.GENERATOR.value), ThreatModel.GENERATOR
+_GENERATOR, _DISTILLED = ((Part(role, role.value), ThreatModel.GENERATOR) for role in (Role.GENERATOR, Role.DISTILLED))
 
 
 def _place(attack: Attack) -> tuple[Part, ThreatModel]:

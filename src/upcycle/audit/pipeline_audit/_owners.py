@@ -50,7 +50,7 @@ def patient_scores_of(a: AttackResult, design: Design, among: np.ndarray) -> Sco
     a classifier, and of no pipeline."""
     used = among & ~np.isnan(a.scores).any(0)
     runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
-    if a.part.role in (Role.SYNTHETIC, Role.GENERATOR) or not len(runs):
+    if a.part.role in (Role.SYNTHETIC, Role.GENERATOR, Role.DISTILLED) or not len(runs):
         return None
     units = np.unique(design.units[used])
     found = [patient_scores(Scores(a.scores[run, used], design.members[run, used], design.units[used])) for run in runs]

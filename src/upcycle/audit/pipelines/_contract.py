@@ -14,6 +14,7 @@ Draw = Callable[[np.ndarray, int], np.ndarray]
 """(labels (n,), seed) -> uint8 images (n, height, width, channels)."""
 
 CONTROL: Final = "positive control"
+DISTILLED: Final = "distilled generator: "  # before the names of attacks on it
 _ASKED: Final = 128  # records asked about twice
 _MOVED, _LARGE = 0.05, 0.05  # the share of the records, and of the answers' spread, that rounding may move
 
@@ -45,6 +46,7 @@ class Parts:
         facts: numbers worth keeping, by name.
         searched_scores: attacks that search for every record, asked of a few (AuditPlan.searched).
         private: classifiers by DP-SGD by name.
+        distilled_scores: as `generator_scores`, of a generator that learned from the released set alone and leaves with it.
     """
 
     student: Predict | None = None
@@ -59,6 +61,7 @@ class Parts:
     searched_scores: Mapping[str, RecordScore] = field(default_factory=dict)
     private: Mapping[str, PrivateModel] = field(default_factory=dict)
     control: Predict | None = None
+    distilled_scores: Mapping[str, RecordScore] = field(default_factory=dict)
 
     def classifiers(self) -> dict[str, Predict]:
         """Every classifier that is there, the student first."""

@@ -14,7 +14,7 @@ from upcycle.audit.attacks import Attack, Needs, Predict, RecordScore, Released,
 from upcycle.audit.copies import nearest_two
 from upcycle.audit.pipelines._canaries import RANDOM_LABEL, Records
 from upcycle.audit.pipelines._canary_places import turns
-from upcycle.audit.pipelines._contract import CONTROL, Parts, check_steady
+from upcycle.audit.pipelines._contract import CONTROL, DISTILLED, Parts, check_steady
 from upcycle.audit.pipelines._released_set import check_released_set
 from upcycle.audit.pipelines._remembering import remembering
 from upcycle.errors import AuditInputError
@@ -98,7 +98,8 @@ def ask(parts: Parts, records: Records, members: np.ndarray, questions: Question
     for name, predict in parts.classifiers().items():
         check_steady(name, predict, records.images, classes)
     logits = {name: _logits(predict, seen, classes) for name, predict in parts.classifiers().items()}
-    scores = {name: _score(name, score, records.images, records.labels) for name, score in parts.generator_scores.items()}
+    weights = {**parts.generator_scores, **{DISTILLED + name: score for name, score in parts.distilled_scores.items()}}
+    scores = {name: _score(name, score, records.images, records.labels) for name, score in weights.items()}
     released = _released(parts, seen, records, questions.synthetic, seed)
     for name, found in _on_the_release(released, questions.attacks):
         (logits if found.ndim == 3 else scores)[name] = found.astype(np.float32)

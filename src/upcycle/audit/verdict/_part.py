@@ -14,6 +14,7 @@ class Role(StrEnum):
     STUDENT = "student"  # leaves
     VARIANT = "variant"  # another student, which could leave instead
     SYNTHETIC = "synthetic set"  # leaves with the student
+    DISTILLED = "distilled generator"  # leaves; it learned from the synthetic set alone
     GENERATOR = "generator"  # stays inside
     BASELINE = "baseline"  # trained on the records themselves; stays inside
     PRIVATE = "private model"  # by DP-SGD, to compare with

@@ -32,6 +32,8 @@ def shadow_config(config: Config, size: int) -> Config:
     bank = config.bank.model_copy(update={"multiple": 4.0, "min_images": 2_500, "max_images": 6_000, "refresh": 0.0})
     sampler = config.sampler.model_copy(update={"steps": 5})
     parts = {"device": "cpu", "teacher": teacher, "generator": generator, "bank": bank, "sampler": sampler}
+    distilled = min(config.release.distilled, generator.images)
+    parts["release"] = config.release.model_copy(update={"distilled": distilled})
     parts["student"] = _small_student(config, teacher)
     shares = (teacher.min_images / config.teacher.min_images, generator.images / config.generator.images)
     parts |= _small_choices(config, *shares) if inside else {}

@@ -36,6 +36,11 @@ def generator_scores(sampler: Sampler) -> dict[str, RecordScore]:
     return _together([_white_box(generator, snapshot) for generator, snapshot in _members(sampler)])
 
 
+def distilled_scores(generator: EdmGenerator) -> dict[str, RecordScore]:
+    """The same of a generator that learned from released images alone."""
+    return _by_denoiser(generator, None)
+
+
 def searched_scores(sampler: Sampler) -> dict[str, RecordScore]:
     """How well a latent of the generator rebuilds a record (GAN-Leaks): a search for every record. Mixes as above."""
     return _together([_searching(generator, snapshot) for generator, snapshot in _members(sampler)])

@@ -16,7 +16,7 @@ from torch import nn
 
 from upcycle._machine import choose_device, tune_process
 from upcycle.audit import Parts, PrivateModel
-from upcycle.audit.attacks import Predict
+from upcycle.audit.attacks import Predict, RecordScore
 from upcycle.config import Config, EdmConfig
 from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
@@ -28,7 +28,7 @@ from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._as_run import OWN_NETWORKS, SMALL_NETWORKS, AsRun
 from upcycle.runs.shadows._config import _telling, choices_inside
 from upcycle.runs.shadows._dp import PrivateNet, private_classifiers
-from upcycle.runs.shadows._generator import generator_scores, searched_scores
+from upcycle.runs.shadows._generator import distilled_scores, generator_scores, searched_scores
 from upcycle.runs.stages import (
     CONTROL,
     Bench,
@@ -39,6 +39,7 @@ from upcycle.runs.stages import (
     Plan,
     Stage,
     control_stage,
+    distilled,
     generator_images,
     own_parts,
     soft_labels_of,
@@ -159,6 +160,7 @@ class ShadowPipeline:
             "screen": screen.model_copy(update={"images": self._scaled(screen.images)}),
             "tuning": tuning.model_copy(update={"images": self._scaled(tuning.images)}),
             "sampler": sampler.model_copy(update={"snapshot": round(sampler.snapshot * self.scale)}),
+            "release": self.config.release.model_copy(update={"distilled": round(self.config.release.distilled * self.scale)}),
         }
         return self.config.model_copy(update=changes)
 
@@ -215,12 +217,19 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
         soft_labels=soft_labels_of(bench)(released),
         generator_scores=generator_scores(sampler),
         searched_scores=searched_scores(sampler),
+        distilled_scores=_distilled(bench, released, bank.labels[:_RELEASED].copy()),
         facts={
             "validation accuracy of teacher": float(facts["teacher"]["validation_accuracy"] or 0.0),
             "teacher agrees with the class asked for": float((answers.argmax(1) == bank.labels[:_RELEASED]).mean()),
             **_counts(facts),
         },
     )
+
+
+def _distilled(bench: Bench, images: np.ndarray, labels: np.ndarray) -> dict[str, RecordScore]:
+    """Attacks on the generator that would leave, having learned from the released images; none where none would."""
+    budget = bench.config.release.distilled
+    return distilled_scores(distilled(bench, images, labels, budget)) if budget else {}
 
 
 def _with_private(bench: Bench, parts: Parts, found: Mapping[str, PrivateNet]) -> Parts:

@@ -3,6 +3,7 @@
 from upcycle.runs.stages._audit import audit_stage, compared_members
 from upcycle.runs.stages._bench import Bench, Facts, load_classifier, teacher_names
 from upcycle.runs.stages._copies import copies_stage
+from upcycle.runs.stages._distilled import distilled
 from upcycle.runs.stages._evaluation import evaluation_stage, headline
 from upcycle.runs.stages._gate import groups_of, judged
 from upcycle.runs.stages._networks import Networks, Own, check_own_absent, networks_of, own_parts, student_config

@@ -267,7 +267,8 @@ def make_plan(config: Config, shape: ImageShape, members: int, device: torch.dev
         parameter_count(build(shape.channels, shape.classes, shape.size)) for build in (networks.student, networks.teacher)
     )
     sizes = student, drawing.parameter_count()
-    seconds, mine = stage_seconds(budget, rates), own_parts(networks, shape)
+    leaving = {"release": config.release.distilled / rates.generator} if config.release.distilled else {}
+    seconds, mine = {**stage_seconds(budget, rates), **leaving}, own_parts(networks, shape)
     return Plan(budget, seconds, rates, *sizes, scale, 0 if networks.same else teacher, mine)
 
 

@@ -40,6 +40,7 @@ from upcycle.release import (
 from upcycle.runs.folder import RELEASE_OPTIONS, check_release, environment, public_facts, read_record, stage_records
 from upcycle.runs.stages._audit import judged_files
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._distilled import distilling
 from upcycle.runs.stages._dossier import write_dossier
 from upcycle.runs.stages._gate import groups_of
 from upcycle.runs.stages._networks import student_config
@@ -74,6 +75,7 @@ def release_run(
         if dossier and refusal(audit, budget) is not None and options.accept_risk is None:
             bench.display.note(f"dossier: {write_dossier(bench, budget, None)}")
         permit(audit, options.accept_risk, budget)  # before any work
+        options = _with_generator(bench, options)
         bench.display.stage("release", options.images)
         _keep(bench, options, gate or {})
         released = _release(bench, store, options)
@@ -85,7 +87,7 @@ def release_run(
 
 def release_stage(bench: Bench, store: Store) -> Facts:
     """The default release of a run, or the reason why nothing leaves."""
-    options = ReleaseOptions(images=bench.config.release.synthetic_images)
+    options = _with_generator(bench, ReleaseOptions(images=bench.config.release.synthetic_images))
     _keep(bench, options, {})
     audit, _ = public_facts(bench.folder.private)
     budget = budget_of(bench, store)
@@ -117,6 +119,12 @@ def _with_budget(bench: Bench, gate: Mapping[str, object]) -> Bench:
     return replace(bench, config=with_settings(bench.config, gate))
 
 
+def _with_generator(bench: Bench, options: ReleaseOptions) -> ReleaseOptions:
+    """The options, with the generator of the run's settings where they leave that open; none where no set leaves."""
+    of_run = bench.config.release.distilled if options.images else 0
+    return options if options.distilled is not None else replace(options, distilled=of_run)
+
+
 def _keep(bench: Bench, options: ReleaseOptions, gate: Mapping[str, object]) -> None:
     """Note what was asked for, for `mend_release`."""
     bench.folder.stage("release")  # a run that was stopped after its audit has none yet
@@ -131,7 +139,7 @@ def _kept(bench: Bench) -> tuple[ReleaseOptions, Mapping[str, object]]:
         gate = found.pop("gate")
         return ReleaseOptions(**{**found, "formats": tuple(found["formats"])}), gate
     except (DamagedFileError, TypeError, KeyError):
-        options = ReleaseOptions(images=bench.config.release.synthetic_images)
+        options = _with_generator(bench, ReleaseOptions(images=bench.config.release.synthetic_images))
         _keep(bench, options, {})
         _LOG.warning("%s was damaged or lost: a release that must be made again will be the one that a run ends with", path)
         return options, {}
@@ -156,6 +164,9 @@ def _release(bench: Bench, store: Store, options: ReleaseOptions) -> Released:
     leaving = replace(material(bench, store, options.prior), budget=budget_of(bench, store))
     if options.images:
         leaving = replace(leaving, private_hashes=_hashes(store), compare=_comparing(store, bench.config.seed))
+    if options.distilled:
+        held_out = store.validation()
+        leaving = replace(leaving, distil=distilling(bench, replace(held_out, images=np.array(held_out.images))))
 
     def drawn(count: int) -> None:
         bench.display.advance(count, {})
