@@ -211,3 +211,11 @@ def test_keys_tell_a_new_setting_only_where_it_is_not_at_its_default() -> None:
     told = [set(member["generator"]) & new for member in telling(mix.model_dump())["generator"]["members"]]
     assert told == [set(), {"skip_low_loss"}]
     assert telling(usual.model_dump())["release"] == {"synthetic_images": 2_000}
+
+
+def test_an_objective_is_where_its_settings_start_and_any_of_them_may_differ() -> None:
+    assert resolve("quick", config_file=None, overrides=(), objective="balanced").bank.prior == 0
+    assert resolve("quick", config_file=None, overrides=["objective=balanced", "bank.prior=1"]).bank.prior == 1
+    both = Config.from_preset("quick", objective="auroc", privacy="strong")
+    assert (both.bank.prior, both.screen.folds) == (0, 3)
+    assert Config.from_preset("quick", objective="accuracy") == PRESETS["quick"]

@@ -97,33 +97,37 @@ _SECTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"demo": _DEMO, "quick": _QUICK, "standard": _STANDARD, "best": _BEST, "paper": _PAPER, "smoke": _SMOKE}
 )
 
-PRIVACY: Mapping[str, Mapping[str, object]] = MappingProxyType(  # level -> settings that it starts from, by name
-    {
-        "usual": MappingProxyType({}),
-        "strong": MappingProxyType(
-            {
-                "screen.folds": 3,
-                "screen.most": 0.2,
-                "screen.sure": 0.9,
-                "screen.apart": True,
-                "screen.crossed": True,
-                "teachers": 3,
-                "support.passes": 20.0,
-                "student.temperature": 1.0,
-            }
-        ),
-    }
+_STRONG = {
+    "screen.folds": 3,
+    "screen.most": 0.2,
+    "screen.sure": 0.9,
+    "screen.apart": True,
+    "screen.crossed": True,
+    "teachers": 3,
+    "support.passes": 20.0,
+    "student.temperature": 1.0,
+}
+
+LEVELS: Mapping[str, Mapping[str, Mapping[str, object]]] = MappingProxyType(  # setting -> value -> what others start from
+    {"privacy": {"strong": _STRONG}, "objective": {"balanced": {"bank.prior": 0.0}, "auroc": {"bank.prior": 0.0}}}
 )
 
 
+def of_levels(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the levels named in `values` start from, as mappings of mappings; an unknown level is refused later."""
+    found: dict[str, Any] = {}
+    for setting, levels in LEVELS.items():
+        found |= levels.get(str(values.get(setting)), {})
+    return nested(found)
+
+
 def on_preset(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` of a Config over those of the preset and the level of privacy that they name: `quick` and `usual` where they
-    name none. Raises ConfigError for an unknown preset."""
+    """`values` of a Config over those of the preset, privacy and objective that they name; `quick` where they name no preset.
+    Raises ConfigError for an unknown preset."""
     name = values.get("preset", "quick")
     if not isinstance(name, str) or name not in _SECTIONS:
         raise ConfigError(f"preset must be one of {', '.join(_SECTIONS)}. Got {name!r}.{near(str(name), list(_SECTIONS))}")
-    started = _over(_SECTIONS[name], nested(PRIVACY.get(str(values.get("privacy")), {})))  # an unknown level is refused later
-    return {**_over(started, values), "preset": name}
+    return {**_over(_over(_SECTIONS[name], of_levels(values)), values), "preset": name}
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:

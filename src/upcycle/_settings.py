@@ -9,18 +9,18 @@ from typing import Any, Final
 import yaml
 
 from upcycle._bounded import DEFAULT, Aliased, opened, parse_yaml, shortened
-from upcycle._presets import PRIVACY, nested
+from upcycle._presets import LEVELS, nested, of_levels
 from upcycle._section import near, unknown
 from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
 _NEWEST: Final[Mapping[str, object]] = MappingProxyType(  # and their defaults
-    {"noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0}
+    {"objective": "accuracy", "noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0}
 )
 
 
 def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence[str], **direct: object) -> Config:
-    """The preset, changed by the level of privacy, the YAML file, `a.b=value` overrides and `direct` values that are not None.
+    """The preset, changed by privacy and objective, the YAML file, `a.b=value` overrides and `direct` values that are not None.
 
     A preset or level named in the file or an override is the one that is changed; without any, `quick` and `usual` are.
     Raises ConfigError with every problem at once.
@@ -30,8 +30,7 @@ def resolve(preset: str | None, *, config_file: Path | None, overrides: Sequence
     layers.append({key: value for key, value in direct.items() if value is not None})
     named = [layer.pop("preset") for layer in layers if "preset" in layer]
     values = Config(preset=str([preset or "quick", *named][-1])).model_dump()
-    level = [layer["privacy"] for layer in layers if "privacy" in layer]
-    layers.insert(0, nested(PRIVACY.get(str(level[-1]), {}) if level else {}))  # an unknown one is refused below
+    layers.insert(0, of_levels({name: layer[name] for layer in layers for name in LEVELS if name in layer}))
     for layer in layers:
         _change_family(values, layer, problems)
         _merge(values, layer, "", problems, tuple(name for name, _ in _flat(values)))

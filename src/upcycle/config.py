@@ -15,6 +15,9 @@ from upcycle._gan_settings import GanConfig as GanConfig
 from upcycle._protection import CleaningConfig, ScreenConfig, SupportConfig
 from upcycle._section import WIDEST, RisingShares, Section
 
+Objective = Literal["accuracy", "balanced", "auroc"]
+"""What a model may be chosen by."""
+
 
 class DataConfig(Section):
     """How missing splits are made (a given split is never touched), and how scans become square 8-bit images."""
@@ -301,6 +304,11 @@ class Config(Section):
         "usual",
         description="strong starts from settings that leave less of single records in what is released; each may be set "
         "otherwise",
+    )
+    objective: Objective = Field(
+        "accuracy",
+        description="what looks at the validation split and tuning choose by: images that are right, the mean over classes of "
+        "those that are (teachers and baseline then answer as if all classes were equally frequent), or the order of answers",
     )
     seed: int = Field(0, ge=0, description="seed of everything random: splits, coin flips, training and drawing")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...; auto takes an accelerator if there is one")

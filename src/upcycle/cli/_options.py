@@ -57,6 +57,12 @@ def run_options(command: Command) -> Command:
         click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder; created or resumed."),
         click.option("--preset", help="Preset: quick, standard or best (default: quick)."),
         click.option("--privacy", help="usual, or strong: leave out records that a student would reveal (default: usual)."),
+        click.option(
+            "--objective",
+            type=click.Choice(["accuracy", "balanced", "auroc"]),
+            help="What models are chosen by: images that are right, the mean of that over classes, however rare, or the order "
+            "of answers (area under the ROC curve).  [default: accuracy]",
+        ),
         click.option("--minutes", type=float, help="Scale the work so that the run takes about this many minutes."),
         click.option("--device", help="auto, cpu, cuda, mps ... (default: auto)"),
         click.option("--seed", type=int, help="Seed of everything (default: 0)."),

@@ -33,7 +33,7 @@ def check(
     from upcycle._settings import resolve
     from upcycle.data import check as inspect
     from upcycle.data import survey
-    from upcycle.runs import forecast_lines, measured_minutes
+    from upcycle.runs import forecast_lines, measured_minutes, objective_lines
 
     settings = resolve(None, config_file=config, overrides=overrides, seed=seed)
     dataset = survey(data, config=settings.data, seed=seed, groups_csv=groups)
@@ -44,7 +44,8 @@ def check(
         print_json({"schema_version": 1, "kind": "check", **report.to_json(), **outlook})
         return
     taken = minutes_lines(expected, settings) if found else []
-    for line in [*report.lines(), *forecast_lines(found, notes), *taken]:
+    costs = objective_lines(dataset, settings.objective)
+    for line in [*report.lines(), *costs, *forecast_lines(found, notes), *taken]:
         say(line)
 
 

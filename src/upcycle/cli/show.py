@@ -72,6 +72,8 @@ def _numbers(run: RunFacts) -> Iterator[str]:
         yield from (_line(label, text) for label, text in run.by_class.lines())
     if run.gap_points is not None:
         yield _line("gap", f"{run.gap_points.text(2, sign=True)} points on {run.test_images:,} test images")
+    if run.objective_gap is not None:
+        yield _line("by the objective", f"{run.objective_gap.text(2, sign=True)} points of {run.objective}")
     leaks = [f"{name} {leak.auc.text()}" for name, leak in run.leakage.items()]
     if leaks:
         yield _line("leakage, AUC", "   ".join(leaks))

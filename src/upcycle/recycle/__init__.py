@@ -6,6 +6,17 @@ from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold,
 from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
+from upcycle.recycle._objective import (
+    Objective,
+    auroc,
+    balanced_accuracy,
+    class_shares,
+    log_likelihood,
+    log_odds,
+    log_prior,
+    score,
+    under_prior,
+)
 from upcycle.recycle._remember import can_remember, images_to_remember, train_to_remember
 from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, share_right, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
@@ -39,6 +50,7 @@ __all__ = [
     "HardLabels",
     "Labeller",
     "Lesson",
+    "Objective",
     "Origin",
     "OutOfFold",
     "PixelSpace",
@@ -56,6 +68,8 @@ __all__ = [
     "Trial",
     "TrialMemory",
     "accuracy",
+    "auroc",
+    "balanced_accuracy",
     "bank_size",
     "believed",
     "blend",
@@ -63,6 +77,7 @@ __all__ = [
     "candidates",
     "check_screen",
     "choose_augmentation",
+    "class_shares",
     "draw_folds",
     "fold_of",
     "greedy",
@@ -70,9 +85,13 @@ __all__ = [
     "image_budget",
     "images_to_remember",
     "label_prior",
+    "log_likelihood",
+    "log_odds",
+    "log_prior",
     "out_of_fold",
     "proxy_draws",
     "rate",
+    "score",
     "score_on",
     "screen",
     "search",
@@ -84,5 +103,6 @@ __all__ = [
     "train_student",
     "train_to_remember",
     "try_flips",
+    "under_prior",
     "unit_of",
 ]

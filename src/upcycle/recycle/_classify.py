@@ -15,6 +15,7 @@ from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed
 from upcycle.config import ClassifierConfig
 from upcycle.data import ImageSet
 from upcycle.nets import Augmentation, ClassifierFactory, augment, mixed, predict_logits, to_input
+from upcycle.recycle._objective import ACCURACY, Objective, log_prior, score
 
 
 def sgd(net: nn.Module, config: ClassifierConfig) -> torch.optim.SGD:
@@ -54,6 +55,8 @@ class Recipe:
         device: it learns on.
         budget: images it sees; None derives it from the number of members.
         dtype: of convolutions while it learns.
+        objective: what its looks at the validation split choose by; with "balanced" it learns to answer as if all classes were
+            equally frequent.
     """
 
     network: ClassifierFactory
@@ -63,6 +66,7 @@ class Recipe:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     budget: int | None = None
     dtype: torch.dtype = torch.float32
+    objective: Objective = ACCURACY
 
     def build(self, images: np.ndarray, seed: int, stage: str) -> nn.Module:
         """A fresh network for images uint8 (n, height, width, channels), weights from (seed, stage)."""
@@ -90,8 +94,12 @@ class Fitted:
 
 def accuracy(net: nn.Module, data: ImageSet, device: torch.device) -> float:
     """Share of `data` that `net` classifies correctly, 0..1."""
-    logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(data.images)), device)
-    return float((logits.argmax(1).numpy() == data.labels).mean())
+    return score(ACCURACY, logits_of(net, data, device), data.labels)
+
+
+def logits_of(net: nn.Module, data: ImageSet, device: torch.device) -> np.ndarray:
+    """Answers float32 (n, classes) of `net` to the images of `data`."""
+    return predict_logits(net, torch.from_numpy(np.ascontiguousarray(data.images)), device).numpy()
 
 
 @torch.random.fork_rng(devices=[])
@@ -115,31 +123,41 @@ def train_classifier(
     if lesson.start is not None:
         net.load_state_dict(lesson.start.state_dict())
     optimizer = sgd(net, config)
-    best = _Best(config, budget)
+    best, prior = _Best(config, budget), log_prior(recipe.objective, members.labels, recipe.classes)
+    shift = None if prior is None else torch.from_numpy(prior).to(recipe.device)
 
     def step(seen: int, rng: torch.Generator) -> int:
         chosen = torch.from_numpy(stream(len(labels), seed, stage, seen, min(config.batch, budget)))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         set_rate(optimizer, rate(config, seen, budget))
         answers, wanted = mixed(net, recipe.dtype, views), labels[chosen].to(recipe.device)
+        answers = answers if shift is None else answers + shift
         loss = F.cross_entropy(answers, wanted, label_smoothing=config.label_smoothing)
         descend(loss, optimizer)
         if passed(best.every, seen, seen + len(chosen), budget):
-            score = accuracy(net, validation, recipe.device)
+            look = _look(net, validation, recipe)
             net.train()
-            best.offer(score, net)
-            report(seen + len(chosen), {"loss": float(loss.detach()), "validation_accuracy": score})
+            best.offer(look[recipe.objective], net)
+            metrics = {f"validation_{name}": value for name, value in look.items()}
+            report(seen + len(chosen), {"loss": float(loss.detach()), **metrics})
         return len(chosen)
 
     parts: dict[str, Stateful] = {"net": net, "optimizer": optimizer, "best": best}
     seen = fit(step, parts, checkpoint, seed=seed, stage=stage, budget=budget, stop=lambda: best.stop)
     net.load_state_dict(best.weights)
     checkpoint.remove()
-    return Fitted(net.eval(), seen, best.score)
+    kept = best.score if recipe.objective == ACCURACY else accuracy(net, validation, recipe.device)
+    return Fitted(net.eval(), seen, kept)
+
+
+def _look(net: nn.Module, validation: ImageSet, recipe: Recipe) -> dict[str, float]:
+    """The accuracy on the validation split, and what the objective chooses by."""
+    logits = logits_of(net, validation, recipe.device)
+    return {name: score(name, logits, validation.labels) for name in dict.fromkeys((ACCURACY, recipe.objective))}
 
 
 class _Best:
-    """The best weights by validation accuracy so far; a later tie wins, since its learning rate was lower."""
+    """The best weights by their looks at the validation split so far; a later tie wins, since its learning rate was lower."""
 
     def __init__(self, config: ClassifierConfig, budget: int) -> None:
         self.every = max(1, round(config.validate_every * budget))

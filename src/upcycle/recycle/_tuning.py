@@ -19,16 +19,17 @@ from upcycle._files import append_row, read_rows, sync
 from upcycle._random import numpy_rng
 from upcycle.data import ImageSet
 from upcycle.engine import LOCAL, fan_out, remote
-from upcycle.nets import predict_logits
 from upcycle.recycle._bank import Bank, Sampler
-from upcycle.recycle._classify import Recipe
+from upcycle.recycle._classify import Recipe, logits_of
 from upcycle.recycle._labels import Labeller
+from upcycle.recycle._objective import ACCURACY, Objective, log_likelihood, score
 from upcycle.recycle._student import Distillation, train_student
 
 
 @dataclass(frozen=True, order=True)
 class Score:
-    """Validation accuracy 0..1; ties are broken by the mean log-likelihood of the right class, at most 0."""
+    """Validation accuracy 0..1, or what another objective has in its place; ties are broken by the mean log-likelihood of the
+    right class, at most 0."""
 
     accuracy: float
     log_likelihood: float
@@ -68,10 +69,13 @@ class Proxy:
             return train_student(bank, labeller, recipe, how, seed=seed, stage="proxy").net
 
 
-def score_on(net: torch.nn.Module, validation: ImageSet, device: torch.device) -> Score:
+def score_on(net: torch.nn.Module, validation: ImageSet, device: torch.device, objective: Objective = ACCURACY) -> Score:
     """The score of a classifier on `validation`."""
-    logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(validation.images)), device)
-    labels = torch.from_numpy(validation.labels)
+    found = logits_of(net, validation, device)
+    if objective != ACCURACY:
+        by_class = log_likelihood(objective, found, validation.labels)
+        return Score(score(objective, found, validation.labels), by_class)
+    logits, labels = torch.from_numpy(found), torch.from_numpy(validation.labels)
     right = (logits.argmax(1) == labels).float().mean()
     return Score(float(right), -float(F.cross_entropy(logits, labels)))
 

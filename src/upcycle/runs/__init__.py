@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from upcycle.runs._forecast import evidence_minutes, forecast_lines, forecasts, measured_minutes
+    from upcycle.runs._objectives import objective_lines
     from upcycle.runs._run import UNTIL, Summary, run, run_dataset, summary_of
     from upcycle.runs._study import row_of, study, summarise
     from upcycle.runs._study_table import GapSummary, Row, settings_line, table
@@ -34,6 +35,7 @@ _PUBLIC = {
     "forecasts": "_forecast",
     "measured_minutes": "_forecast",
     "evidence_minutes": "_forecast",
+    "objective_lines": "_objectives",
     "run_dataset": "_run",
     "settings_line": "_study_table",
     "study": "_study",

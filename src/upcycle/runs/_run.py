@@ -16,6 +16,7 @@ from upcycle.errors import ConfigError
 from upcycle.generators import GeneratorFactory
 from upcycle.nets import ClassifierFactory
 from upcycle.runs._forecast import evidence_minutes, forecast_lines, forecasts
+from upcycle.runs._objectives import objective_lines
 from upcycle.runs.folder import (
     StageRecord,
     audit_of,
@@ -112,10 +113,11 @@ def run_dataset(
 
 
 def _outlook(dataset: Dataset, bench: Bench) -> list[str]:
-    """The lines after the plan: which verdict to expect, and how long that takes."""
+    """The lines after the plan: what each objective costs, which verdict to expect, and how long that takes."""
     config = bench.config
     minutes = evidence_minutes(sum(bench.plan.seconds.values()) / 60, config.evidence, config.evidence_networks)
-    return [*forecast_lines(*forecasts(dataset, config)), f"{'':12} {minutes}"]
+    forecast = [*forecast_lines(*forecasts(dataset, config)), f"{'':12} {minutes}"]
+    return [*objective_lines(dataset, config.objective), *forecast]
 
 
 def _check_arguments(out: object, config: object, network: object, generator: object) -> None:

@@ -122,6 +122,7 @@ def row_of(folder: Path, dataset: str) -> Row:
         "dataset": dataset,
         "preset": facts.preset,
         "seed": facts.seed,
+        "objective": facts.objective,
         "baseline_accuracy": accuracy["baseline"],
         "teacher_accuracy": accuracy["teacher"],
         "plain_cas": accuracy.get("plain"),

@@ -101,6 +101,8 @@ class RunFacts:
     minutes: Annotated[dict[str, float], "finished stage -> minutes of work, in the order of the road"]
     accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
+    objective: Annotated[str, "what its models were chosen by: accuracy, balanced or auroc"]
+    objective_gap: Annotated[Measured | None, "student minus baseline by the objective, in points; null where it is accuracy"]
     test_images: Annotated[int | None, "number of test images"]
     by_class: Annotated[ByClass | None, "what stands next to an accuracy: largest class, balanced accuracy, worst class"]
     verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
@@ -191,6 +193,8 @@ def _read(run: RunFolder) -> RunFacts:
         minutes={name: record.seconds / 60 for name, record in records.items()},
         accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
+        objective=config.objective,
+        objective_gap=Measured(*evaluation["objective_gap"]) if "objective_gap" in evaluation else None,
         test_images=evaluation.get("test_images"),
         by_class=ByClass.from_json(evaluation.get("by_class")),
         verdict=audit.get("verdict"),

@@ -71,6 +71,7 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         "labels by teachers that did not see what an image is like": config.screen.crossed,
         "images with support in a fold that their generator did not see": config.support.share > 0,
         f"a generator that sees each member at most {config.support.passes:g} times": config.support.passes > 0,
+        f"the objective {config.objective}": config.objective != "accuracy",
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,
         "guidance": sampler.guidance != 1,

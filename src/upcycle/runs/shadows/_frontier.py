@@ -10,7 +10,7 @@ import numpy as np
 
 from upcycle._files import read_json, write_json, write_text
 from upcycle._machine import physical_cores
-from upcycle._presets import PRIVACY
+from upcycle._presets import LEVELS
 from upcycle.audit import AuditPlan, CanaryCounts, PipelineAudit, plan_for
 from upcycle.audit.pipeline_audit import judge_shadows
 from upcycle.audit.pipelines import Design as Coins
@@ -38,7 +38,7 @@ _CROSSED: Final = {**_APART, "screen.crossed": True}
 
 BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
-        "core": (Design("strong", PRIVACY["strong"]),),
+        "core": (Design("strong", LEVELS["privacy"]["strong"]),),
         "steps": (
             Design("few passes", {"support.passes": 20.0}),
             Design("temperature 1", _COOL),
@@ -66,7 +66,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("noise floor", {"generator.noise_floor": 0.2}),
             Design("low losses skipped", {"generator.skip_low_loss": 0.5}),
             Design("stopped by the gap", {"generator.gap_stop": 0.05, "generator.snapshots": 8}),
-            Design("strong, noise floor", {**PRIVACY["strong"], "generator.noise_floor": 0.2}),
+            Design("strong, noise floor", {**LEVELS["privacy"]["strong"], "generator.noise_floor": 0.2}),
         ),
         "dp": (),
     }

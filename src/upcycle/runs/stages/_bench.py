@@ -89,7 +89,8 @@ class Bench:
     def recipe(self, budget: int, augmentation: Augmentation, *, stage: str = "student") -> Recipe:
         """How the classifier of `stage` learns."""
         classes, config = self.shape.classes, self.config.teacher
-        return Recipe(self.networks.of(stage), classes, config, augmentation, self.device, budget, self.dtype)
+        objective = self.config.objective
+        return Recipe(self.networks.of(stage), classes, config, augmentation, self.device, budget, self.dtype, objective)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -11,6 +11,7 @@ from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
 from upcycle.runs.folder import ByClass, by_class
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._objective_gap import objective_gap
 
 JUDGED = ("baseline", "teacher", "student")
 
@@ -33,6 +34,9 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     validation, names = store.validation(), tuple(map(str, store.meta.class_names))
     looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
     answered = {name: len(np.unique(values.argmax(1))) for name, values in logits.items()}
+    objective = bench.config.objective
+    both = logits["student"], logits["baseline"], test.labels
+    by_objective = {} if objective == "accuracy" else {"objective_gap": list(objective_gap(objective, *both, confidence))}
     return {
         "test_images": len(test),
         "classes_answered": answered,
@@ -40,6 +44,7 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
         "gap_points": [float(gap), 100 * low, 100 * high],
         "by_class": by_class(logits, test.labels, names, confidence).to_json(),
         "validation_accuracy": looks,
+        **by_objective,
     }
 
 
@@ -58,6 +63,8 @@ def headline(
         f"student accuracy  {_share(student)}   baseline {_share(baseline)}",
         f"gap               {gap[0]:+.2f} points [{gap[1]:+.2f}, {gap[2]:+.2f}] on {evaluation['test_images']:,} test images",
     ]
+    if by_objective := evaluation.get("objective_gap"):
+        lines.append(f"{'by the objective':17} {by_objective[0]:+.2f} points [{by_objective[1]:+.2f}, {by_objective[2]:+.2f}]")
     from upcycle.report import words
 
     of_classes = ByClass.from_json(evaluation.get("by_class"))

@@ -21,11 +21,13 @@ from upcycle.recycle import (
     Origin,
     Screened,
     check_screen,
+    class_shares,
     draw_folds,
     out_of_fold,
     screen,
     second_opinion,
     share_right,
+    under_prior,
     unit_of,
 )
 from upcycle.runs.stages._bench import ORIGIN, Bench, Facts, Splits, load_classifier, save_classifier
@@ -143,6 +145,8 @@ def teaching(bench: Bench, splits: Splits, name: str, fold: int) -> tuple[ImageS
     path, start = bench.folder.private / "screen" / f"fold-{fold}.safetensors", None
     if how.apart:
         start = load_classifier(path, bench.networks.of(name), bench.shape)
+    if bench.config.objective == "balanced":  # a lesson is told by the data's shares, which learning then takes off
+        probabilities = under_prior(probabilities, class_shares(members.labels, bench.shape.classes))
     targets = second_opinion(probabilities, members.labels, how.relabel)[rows] if how.relabel else None
     return members.take(rows), Lesson(start, targets)
 

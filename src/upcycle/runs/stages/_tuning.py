@@ -59,7 +59,7 @@ class SamplerJudge:
         net = Proxy(recipe, bench.distillation(), refresh=config.bank.refresh, work=work).train(
             bench.sampler(), bench.labeller(), images, seed=config.seed
         )
-        return score_on(net, self.validation, bench.device)
+        return score_on(net, self.validation, bench.device, config.objective)
 
 
 def tuning_stage(bench: Bench, splits: Splits) -> Facts:
@@ -118,7 +118,7 @@ def _told(rounds: Iterator[list[Trial]], bench: Bench) -> Iterator[list[Trial]]:
     seen = 0
     for trials in rounds:
         seen += sum(trial.images for trial in trials)
-        bench.report("tuning")(seen, {"validation_accuracy": trials[0].score.accuracy})
+        bench.report("tuning")(seen, {f"validation_{bench.config.objective}": trials[0].score.accuracy})
         yield trials
 
 
