@@ -214,7 +214,7 @@ def test_keys_tell_a_new_setting_only_where_it_is_not_at_its_default() -> None:
 
 
 def test_an_objective_is_where_its_settings_start_and_any_of_them_may_differ() -> None:
-    assert resolve("quick", config_file=None, overrides=(), objective="balanced").bank.prior == 0
+    assert resolve("quick", config_file=None, overrides=(), objective="balanced").border == "chosen"
     assert resolve("quick", config_file=None, overrides=["objective=balanced", "bank.prior=1"]).bank.prior == 1
     both = Config.from_preset("quick", objective="auroc", privacy="strong")
     assert (both.bank.prior, both.screen.folds) == (0, 3)

@@ -109,7 +109,10 @@ _STRONG = {
 }
 
 LEVELS: Mapping[str, Mapping[str, Mapping[str, object]]] = MappingProxyType(  # setting -> value -> what others start from
-    {"privacy": {"strong": _STRONG}, "objective": {"balanced": {"bank.prior": 0.0}, "auroc": {"bank.prior": 0.0}}}
+    {
+        "privacy": {"strong": _STRONG},
+        "objective": {"balanced": {"bank.prior": 0.0, "border": "chosen"}, "auroc": {"bank.prior": 0.0}},
+    }
 )
 
 

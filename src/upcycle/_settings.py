@@ -15,7 +15,10 @@ from upcycle.config import FAMILIES, Config
 from upcycle.errors import ConfigError
 
 _NEWEST: Final[Mapping[str, object]] = MappingProxyType(  # and their defaults
-    {"objective": "accuracy", "noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0}
+    {
+        **{"objective": "accuracy", "border": "even", "robustness": False},
+        **{"noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0},
+    }
 )
 
 

@@ -310,6 +310,11 @@ class Config(Section):
         description="what looks at the validation split and tuning choose by: images that are right, the mean over classes of "
         "those that are (teachers and baseline then answer as if all classes were equally frequent), or the order of answers",
     )
+    border: Literal["even", "chosen"] = Field(
+        "even",
+        description="where the answer changes, of two classes: at equal probabilities, or where the objective is best on the "
+        "validation split by more than a standard error, for student and baseline alike; it becomes part of the weights",
+    )
     seed: int = Field(0, ge=0, description="seed of everything random: splits, coin flips, training and drawing")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...; auto takes an accelerator if there is one")
     threads: int = Field(0, ge=0, description="CPU threads; 0 uses the physical cores")
@@ -351,6 +356,10 @@ class Config(Section):
     gate: GateConfig = GateConfig()
     teachers: int = Field(
         1, ge=1, le=20, description="teachers of different seeds, whose mean probabilities are the soft labels"
+    )
+    robustness: bool = Field(
+        False,
+        description="also measure student and baseline on test images with noise, blur, less contrast, glare, or saved as JPEG",
     )
     plain: bool = Field(False, description="also train the plain-CAS student (one fixed synthetic set, hard labels)")
 

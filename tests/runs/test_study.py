@@ -19,7 +19,7 @@ from upcycle.cli.study import study as command
 from upcycle.errors import ConfigError
 from upcycle.runs import _study, study
 from upcycle.runs._study import _packed, dataset_name, gap_error, summarise
-from upcycle.runs._study_table import _leak, settings_line
+from upcycle.runs._study_table import _HEADS, GapSummary, _leak, _worse, settings_line, table
 
 
 def test_one_seed_has_the_paired_error_of_its_test_images() -> None:
@@ -58,6 +58,14 @@ def test_rows_alone_give_the_gap_and_its_interval() -> None:
 def test_leakage_of_more_seeds_has_a_narrower_interval() -> None:
     assert _leak([[0.5, 0.46, 0.54]]) == "0.500 ± 0.040"
     assert _leak([[0.5, 0.46, 0.54]] * 4) == "0.500 ± 0.020"
+
+
+def test_accuracy_on_worse_images_is_a_column_only_where_it_was_measured() -> None:
+    kinds = {"noise": [0.9, 0.7], "blur": [0.5, 0.3]}
+    row = {"dataset": "a", "robustness": {"baseline": kinds, "student": {"noise": [1.0, 1.0], "blur": [1.0, 0.6]}}}
+    assert _worse(row, "baseline") == pytest.approx(0.6) and _worse(row, "student") == pytest.approx(0.9)
+    assert _worse({"dataset": "a"}, "student") is None
+    assert table([], [GapSummary("mean", 0, 0, 0, 0, 0)])[0].count("|") == len(_HEADS) + 1
 
 
 def test_names_of_data_sets() -> None:

@@ -74,6 +74,12 @@ def _numbers(run: RunFacts) -> Iterator[str]:
         yield _line("gap", f"{run.gap_points.text(2, sign=True)} points on {run.test_images:,} test images")
     if run.objective_gap is not None:
         yield _line("by the objective", f"{run.objective_gap.text(2, sign=True)} points of {run.objective}")
+    if run.borders:
+        yield _line("border", "   ".join(f"{name} {border:.3f}" for name, border in run.borders.items()))
+    if run.calibration:
+        yield _line("calibration", "error {error:.3f}, at temperature {temperature:.2f} {scaled:.3f}".format(**run.calibration))
+    if run.robustness:
+        yield _line("on worse images", "   ".join(f"{name} {value:.3f}" for name, value in run.on_worse_images.items()))
     leaks = [f"{name} {leak.auc.text()}" for name, leak in run.leakage.items()]
     if leaks:
         yield _line("leakage, AUC", "   ".join(leaks))

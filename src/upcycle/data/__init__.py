@@ -1,6 +1,7 @@
 """Reading, checking, splitting and storing private images."""
 
 from upcycle.data._check import CheckReport, check
+from upcycle.data._corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from upcycle.data._imageset import Dataset, ImageSet
 from upcycle.data._inputs import Inputs, Prepared, checked, prepare_images
 from upcycle.data._preprocess import Preprocess
@@ -10,6 +11,8 @@ from upcycle.data._store import Store, StoreMeta, read_meta, sealed, write_store
 from upcycle.data.readers import Findings, RawImages, RawSplit, Source, from_torch, image_hashes, printable, register_reader
 
 __all__ = [
+    "CORRUPTIONS",
+    "STRENGTHS",
     "CheckReport",
     "Dataset",
     "Findings",
@@ -24,6 +27,7 @@ __all__ = [
     "StoreMeta",
     "check",
     "checked",
+    "corrupted",
     "cut",
     "draw_members",
     "from_arrays",

@@ -1,7 +1,9 @@
 """The method itself: teacher, labels, bank and student."""
 
 from upcycle.recycle._bank import Bank, Sampler, bank_size, label_prior
-from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_budget, rate, train_classifier
+from upcycle.recycle._border import choose_border, move_border
+from upcycle.recycle._calibration import fit_temperature
+from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_budget, logits_of, rate, train_classifier
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
 from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
@@ -77,8 +79,10 @@ __all__ = [
     "candidates",
     "check_screen",
     "choose_augmentation",
+    "choose_border",
     "class_shares",
     "draw_folds",
+    "fit_temperature",
     "fold_of",
     "greedy",
     "halving",
@@ -88,6 +92,8 @@ __all__ = [
     "log_likelihood",
     "log_odds",
     "log_prior",
+    "logits_of",
+    "move_border",
     "out_of_fold",
     "proxy_draws",
     "rate",

@@ -83,6 +83,8 @@ def _values(contents: Contents) -> dict[str, Any]:
         "steps": m.preprocess.lines(),
         "evaluation": evaluation,
         "accuracy": accuracy.get("student"),
+        "calibration": evaluation.get("calibration"),
+        "border": m.architecture.get("border"),
         "by_class": evaluation.get("by_class"),
         "baseline": accuracy.get("baseline"),
         "count": asked.images,

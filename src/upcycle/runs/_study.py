@@ -135,6 +135,7 @@ def row_of(folder: Path, dataset: str) -> Row:
         "minutes": round(facts.total_minutes, 2),
         "minutes_by_stage": {name: round(minutes, 2) for name, minutes in facts.minutes.items()},
         "figures": figures,
+        "robustness": facts.robustness,
         "attack_auc": {name: _limits(leak.auc) for name, leak in facts.leakage.items()},
         "attack_tpr_at_1pct": {name: _limits(leak.tpr_at_1pct) for name, leak in facts.leakage.items()},
         "aop": {name: aop(accuracy[name], leak.auc.value) for name, leak in facts.leakage.items() if name in accuracy},

@@ -3,11 +3,15 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 Row = dict[str, Any]
+_HEADS: Final = (
+    *("data set", "seeds", "baseline", "plain CAS", "student (KR CAS)", "gap, points", "balanced acc. b / s", "AUROC b / s"),
+    *("macro F1 b / s", "ECE b / s", "attack AUC b / s", "AOP b / s", "minutes"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,15 +28,13 @@ class GapSummary:
 
 def table(rows: Sequence[Row], summaries: Sequence[GapSummary]) -> list[str]:
     """Markdown lines: a row per data set (means over its seeds), then the mean of the sets."""
-    lines = [
-        "| data set | seeds | baseline | plain CAS | student (KR CAS) | gap, points | balanced acc. b / s | AUROC b / s"
-        " | macro F1 b / s | ECE b / s | attack AUC b / s | AOP b / s | minutes |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    worse = any(row.get("robustness") for row in rows)
+    heads = [*_HEADS[:-1], "worse images b / s", _HEADS[-1]] if worse else _HEADS
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for summary in summaries[:-1]:
-        lines.append(_line([row for row in rows if row["dataset"] == summary.name], summary))
+        lines.append(_line([row for row in rows if row["dataset"] == summary.name], summary, worse))
     last = summaries[-1]
-    return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} | | | | | | | |"]
+    return [*lines, f"| **{last.name}** | {last.runs} | | | | {_gap(last)} |" + " |" * (len(heads) - 6)]
 
 
 def settings_line(rows: Sequence[Row]) -> str:
@@ -57,7 +59,7 @@ def _runs(some: Sequence[Row], rows: Sequence[Row]) -> str:
     return ", ".join(name if mine == every else f"{name} {'+'.join(map(str, mine))}" for name, (mine, every) in seeds.items())
 
 
-def _line(rows: Sequence[Row], summary: GapSummary) -> str:
+def _line(rows: Sequence[Row], summary: GapSummary, worse: bool) -> str:
     cells = [
         summary.name,
         str(len(rows)),
@@ -66,9 +68,16 @@ def _line(rows: Sequence[Row], summary: GapSummary) -> str:
         *(_both(rows, key) for key in ("balanced_accuracy", "auroc", "macro_f1", "calibration_error")),
         " / ".join(_leak([row["attack_auc"][name] for row in rows]) for name in ("baseline", "student")),
         " / ".join(_mean([row["aop"].get(name) for row in rows]) for name in ("baseline", "student")),
+        *([" / ".join(_mean([_worse(row, name) for row in rows]) for name in ("baseline", "student"))] if worse else []),
         f"{statistics.fmean(row['minutes'] for row in rows):.1f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _worse(row: Row, name: str) -> float | None:
+    """Mean accuracy over kinds and strengths of corruption; None where it was not measured."""
+    kinds = row.get("robustness") or {}
+    return statistics.fmean(value for values in kinds[name].values() for value in values) if name in kinds else None
 
 
 def _both(rows: Sequence[Row], key: str) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -103,6 +104,9 @@ class RunFacts:
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
     objective: Annotated[str, "what its models were chosen by: accuracy, balanced or auroc"]
     objective_gap: Annotated[Measured | None, "student minus baseline by the objective, in points; null where it is accuracy"]
+    borders: Annotated[dict[str, float], "classifier -> the border of two classes that was chosen, a probability of the second"]
+    calibration: Annotated[dict[str, float], "the student's calibration error, temperature by synthetic images, error with it"]
+    robustness: Annotated[dict[str, dict[str, list[float]]], "classifier -> kind -> accuracy on worse test images, by strength"]
     test_images: Annotated[int | None, "number of test images"]
     by_class: Annotated[ByClass | None, "what stands next to an accuracy: largest class, balanced accuracy, worst class"]
     verdict: Annotated[str | None, "word on the student: of the run's own audit, or merged of it and its shadow pipelines'"]
@@ -119,6 +123,11 @@ class RunFacts:
     def total_minutes(self) -> float:
         """Minutes of work of all finished stages."""
         return sum(self.minutes.values())
+
+    @property
+    def on_worse_images(self) -> dict[str, float]:
+        """Classifier -> mean accuracy over kinds and strengths of corruption; empty where it was not measured."""
+        return {name: fmean(v for values in kinds.values() for v in values) for name, kinds in self.robustness.items()}
 
     @property
     def to_come(self) -> str:
@@ -195,6 +204,9 @@ def _read(run: RunFolder) -> RunFacts:
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
         objective=config.objective,
         objective_gap=Measured(*evaluation["objective_gap"]) if "objective_gap" in evaluation else None,
+        borders={name: records[name].facts["border"] for name in ("baseline", "student") if "border" in _facts(records, name)},
+        calibration=evaluation.get("calibration", {}),
+        robustness=evaluation.get("robustness", {}),
         test_images=evaluation.get("test_images"),
         by_class=ByClass.from_json(evaluation.get("by_class")),
         verdict=audit.get("verdict"),

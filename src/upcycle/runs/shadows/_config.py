@@ -72,6 +72,7 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         "images with support in a fold that their generator did not see": config.support.share > 0,
         f"a generator that sees each member at most {config.support.passes:g} times": config.support.passes > 0,
         f"the objective {config.objective}": config.objective != "accuracy",
+        "a border that is chosen": config.border == "chosen",
         "a filter": sampler.threshold is not None,
         "an earlier snapshot": sampler.snapshot > 0,
         "guidance": sampler.guidance != 1,
@@ -125,6 +126,7 @@ def _telling(config: Config) -> dict[str, Any]:
         "evidence_networks",
         "gate",
         "privacy",
+        "robustness",
     }  # what a level of privacy changes is told setting by setting
     found: dict[str, Any] = telling(json.loads(config.model_dump_json(exclude=without)))
     found["preset"] = "shadow"  # which one the settings started from changes nothing

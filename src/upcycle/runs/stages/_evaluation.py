@@ -11,7 +11,9 @@ from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
 from upcycle.runs.folder import ByClass, by_class
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._calibration import calibration
 from upcycle.runs.stages._objective_gap import objective_gap
+from upcycle.runs.stages._robustness import robustness
 
 JUDGED = ("baseline", "teacher", "student")
 
@@ -45,6 +47,8 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
         "by_class": by_class(logits, test.labels, names, confidence).to_json(),
         "validation_accuracy": looks,
         **by_objective,
+        "robustness": robustness(bench, test),
+        "calibration": calibration(bench, logits["student"], test.labels),
     }
 
 

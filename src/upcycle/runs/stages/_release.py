@@ -259,6 +259,9 @@ def _architecture(bench: Bench, student: nn.Module) -> dict[str, Any]:
     """What can be said of a network: its size, and its structure where it is of our family."""
     shape, built = bench.shape, student_config(bench.config)
     sizes = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
+    learned = read_record(bench.folder.private / "student")
+    if learned is not None and "border" in learned.facts:
+        sizes["border"] = round(learned.facts["border"], 4)
     if not isinstance(student, ResidualClassifier):
         return {"network": type(student).__name__, **sizes}
     return {"network": RESIDUAL, "width": built.width, "blocks": built.blocks, **sizes}

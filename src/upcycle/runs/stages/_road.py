@@ -52,11 +52,11 @@ def training_road(bench: Bench, splits: Splits) -> list[Stage]:
         Stage("generator", budget.generator, partial(_generate, bench, splits)),
         Stage("gate", 0, lambda: gate_stage(bench, splits)),
         *tuning,
-        Stage("student", budget.student, lambda: student_stage(bench)),
+        Stage("student", budget.student, lambda: student_stage(bench, splits)),
         Stage("baseline", budget.baseline, partial(_baseline, bench, splits)),
     ]
     if bench.config.plain:
-        road.append(Stage("plain", budget.student, lambda: student_stage(bench, "plain")))
+        road.append(Stage("plain", budget.student, lambda: student_stage(bench, splits, "plain")))
     return road
 
 

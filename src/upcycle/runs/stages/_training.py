@@ -1,16 +1,19 @@
 """The stages that train: views, classifiers, generator and student; cleaning the labels first."""
 
+import logging
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from upcycle._files import write_array, write_json
 from upcycle._training import Report
 from upcycle.data import ImageSet, sealed
-from upcycle.nets import Augmentation, predict_logits
+from upcycle.nets import Augmentation, predict_logits, to_input
 from upcycle.recycle import (
     Bank,
     Distillation,
@@ -19,7 +22,10 @@ from upcycle.recycle import (
     believed,
     can_remember,
     choose_augmentation,
+    choose_border,
     fold_of,
+    logits_of,
+    move_border,
     out_of_fold,
     train_classifier,
     train_student,
@@ -29,6 +35,7 @@ from upcycle.recycle import (
 from upcycle.runs.stages._bench import Bench, Facts, Splits, save_classifier
 
 CONTROL: Final = "control"
+_LOG = logging.getLogger("upcycle")
 
 
 def cleaning_stage(bench: Bench, splits: Splits) -> Facts:
@@ -78,8 +85,22 @@ def classifier_stage(
         report=bench.report(stage),
         lesson=lesson,
     )
+    border = bordered(bench, fitted.net, splits.validation()) if stage == "baseline" else {}
     save_classifier(fitted.net, bench.folder.weights(stage))
-    return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy}
+    return {"images_seen": fitted.images_seen, "validation_accuracy": fitted.validation_accuracy, **border}
+
+
+def bordered(bench: Bench, net: nn.Module, held_out: ImageSet) -> Facts:
+    """Move the border of a classifier of two classes to where `held_out` has it, if the settings ask for that: the probability
+    of the second class at which it lay."""
+    if bench.config.border == "even" or bench.shape.classes != 2:
+        return {}
+    border = choose_border(bench.config.objective, logits_of(net, held_out, bench.device), held_out.labels)
+    probe = to_input(torch.from_numpy(np.ascontiguousarray(held_out.images[:8])), bench.device)
+    if border and not move_border(net, border, probe):
+        _LOG.warning("the border stays even: logits of %s do not come from a last linear layer with a bias", type(net).__name__)
+        border = 0.0
+    return {"border": 1 / (1 + math.exp(-border))}
 
 
 def control_stage(bench: Bench, splits: Splits, most: int = 0, compared: np.ndarray | None = None) -> Facts:
@@ -139,10 +160,11 @@ def _watched(bench: Bench, folder: Path) -> Report:
     return write
 
 
-def student_stage(bench: Bench, stage: str = "student") -> Facts:
+def student_stage(bench: Bench, splits: Splits, stage: str = "student") -> Facts:
     """The student, by GKD; `stage` "plain" is the plain-CAS student (one fixed set of the untuned sampler, hard labels).
 
-    The store of private images is sealed meanwhile: opening it raises SealedError.
+    The store of private images is sealed meanwhile: opening it raises SealedError. What it has learned is then answered by a
+    border that the validation split may choose.
     """
     with sealed(bench.folder.store):
         plain = stage == "plain"
@@ -162,8 +184,10 @@ def student_stage(bench: Bench, stage: str = "student") -> Facts:
             resume=checkpoint,
             report=bench.report(stage),
         )
-        save_classifier(fitted.net, bench.folder.weights(stage))
-        return {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
+        facts = {"images_seen": fitted.images_seen, "bank": bank.size, "agreement": _agreement(bench, bank)}
+    border = {} if bench.config.border == "even" else bordered(bench, fitted.net, splits.validation())
+    save_classifier(fitted.net, bench.folder.weights(stage))
+    return {**facts, **border}
 
 
 def plain_bench(bench: Bench) -> Bench:

@@ -1,0 +1,26 @@
+"""Whether the student is as sure as it is right, and the temperature that would make it so, by synthetic images alone."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from upcycle._random import derive_seed
+from upcycle.data import ImageSet
+from upcycle.recycle import fit_temperature, logits_of
+from upcycle.report import scores
+from upcycle.runs.stages._bench import Bench, Facts
+
+_IMAGES, _LEAST = 1_000, 100
+
+
+def calibration(bench: Bench, logits: np.ndarray, labels: np.ndarray) -> Facts:
+    """The calibration error of the student's logits (n, classes) on test images, as they are and at the temperature that fits
+    synthetic ones it did not learn from; empty where the run makes hardly any."""
+    count = min(_IMAGES, bench.config.release.synthetic_images)
+    if count < _LEAST:
+        return {}
+    seed = derive_seed(bench.config.seed, "calibration")
+    drawn = ImageSet(*replace(bench.tuned().sampler(), seed=seed).draw(np.arange(count)))
+    temperature = fit_temperature(logits_of(bench.classifier("student"), drawn, bench.device), drawn.labels)
+    errors = {name: scores(logits / t, labels).calibration_error for name, t in {"error": 1.0, "scaled": temperature}.items()}
+    return {"temperature": temperature, "synthetic_images": count, **errors}
