@@ -27,10 +27,18 @@ from upcycle.recycle import Recipe, rate
 
 @dataclass(frozen=True)
 class DpSettings:
-    """`noises`: multipliers of the clip norm, one model each; the smallest hides almost nothing: it shows what clipping
-    does. `clip`: largest gradient norm of a record. `batch`: records expected in a step. `lr`: peak learning rate. `budget`:
-    images expected to be seen, relative to what the teacher sees. `epsilon`: training ends before it would be exceeded; None:
-    never."""
+    """How the comparators learn.
+
+    Attributes:
+        noises: multipliers of the clip norm, one model by DP-SGD each; the smallest hides almost nothing: it shows what
+            clipping does.
+        clip: largest gradient norm of a record.
+        batch: records expected in a step.
+        lr: peak learning rate.
+        budget: images expected to be seen, relative to what the teacher sees.
+        epsilon: training ends before it would be exceeded; None: never.
+        heads: epsilons, one linear head on fixed features each.
+    """
 
     noises: tuple[float, ...] = (0.02, 0.5, 1.5)
     clip: float = 1.0
@@ -38,17 +46,19 @@ class DpSettings:
     lr: float = 0.5
     budget: float = 2.0
     epsilon: float | None = None
+    heads: tuple[float, ...] = ()
 
     def telling(self) -> dict[str, Any]:
         """What results follow from; a later setting only where it is given, so that answers kept before it stay readable."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None and (value or name != "heads")}
 
 
 @dataclass(frozen=True)
 class PrivateFit:
-    """The trained network and what is proven of it: (epsilon, delta) per record of the members."""
+    """The trained network, its noise multiplier, and what is proven of it: (epsilon, delta) per record of the members."""
 
     net: nn.Module
+    noise: float
     steps: int
     sampling_rate: float
     epsilon: float
@@ -80,7 +90,7 @@ def train_private(
         steps = affordable_steps(how.epsilon, noise, sampling_rate, steps, delta)
     with torch.random.fork_rng(devices=[]), _quiet():
         net = _train(members, recipe, how, noise, sampling_rate, steps, (seed, stage), Checkpoint(resume))
-    return PrivateFit(net, steps, sampling_rate, epsilon(noise, sampling_rate, steps, delta), delta)
+    return PrivateFit(net, noise, steps, sampling_rate, epsilon(noise, sampling_rate, steps, delta), delta)
 
 
 def _train(

@@ -36,13 +36,13 @@ def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipel
         pytest.importorskip(module, reason="DP-SGD needs the extra [dp]")
     images, labels = blobs(300)
     data, plan = ImageSet(images[..., None], labels), plan_for("quick", n_jobs=1, views=1, synthetic=50, seed=1)
-    with_dp = replace(pipeline, dp=DpSettings(noises=(0.1, 2.0), batch=64))
+    with_dp = replace(pipeline, dp=DpSettings(noises=(0.1, 2.0), batch=64, heads=(3.0,)))
     plain, found = audit(pipeline, data, plan), audit(with_dp, data, plan)
     names = [f"DP-SGD, noise {noise}" for noise in ("0.1", "2")]
     assert set(names) <= {row.part.name for row in found.rows if row.population == "canary"}
-    assert set(names) <= {verdict.target for verdict in found.verdicts}
+    assert {*names, "DP head, epsilon 3"} <= {verdict.target for verdict in found.verdicts}
     assert found.facts.by_dp_sgd[names[0]].epsilon > found.facts.by_dp_sgd[names[1]].epsilon > 0
-    assert found.to_json()["dp_comparator"]["model"] in names
+    assert found.to_json()["dp_comparator"]["model"] in [*names, "DP head, epsilon 3"]
     assert plain.to_json()["dp_comparator"] is None
     for row in plain.select(target="student"):
         (same,) = found.select(target="student", population=row.population, attack=row.attack, threat_model=row.threat_model)

@@ -41,12 +41,12 @@ def pipeline(
     settings: dict[str, object], *, stages: Path | None = None, control: bool = False, **more: object
 ) -> DesignPipeline:
     given = {"validation": images(60, seed=4), "base": BASE, "scale": SCALE, **more}
-    noise = given.pop("noise", None)
+    private = {name: given.pop(name, None) for name in ("noise", "epsilon")}
     return DesignPipeline(
         given["validation"],
         3,
         given["base"],
-        Design("any", settings, noise),
+        Design("any", settings, **private),
         control,
         given["scale"],
         stages,  # type: ignore[arg-type]
@@ -91,12 +91,13 @@ def test_the_control_is_the_teacher_that_saw_every_record_and_others_leave_none(
     assert 0 < gone.sum() < len(members)
 
 
-@pytest.mark.parametrize("change", ["settings", "noise", "control", "scale", "validation", "base"])
+@pytest.mark.parametrize("change", ["settings", "noise", "epsilon", "control", "scale", "validation", "base"])
 def test_kept_answers_are_of_this_very_recipe(change: str) -> None:
     first = pipeline({"screen.folds": 3})
     other = {
         "settings": pipeline({"screen.folds": 4}),
         "noise": pipeline({"screen.folds": 3}, noise=1.0),
+        "epsilon": pipeline({"screen.folds": 3}, epsilon=1.0),
         "control": pipeline({"screen.folds": 3}, control=True),
         "scale": pipeline({"screen.folds": 3}, scale=0.5),
         "validation": pipeline({"screen.folds": 3}, validation=images(60, seed=5)),

@@ -49,17 +49,26 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # stag
 @dataclass(frozen=True)
 class Design:
     """A recipe by its `name`: the settings in which it differs from the base; with a `noise` a classifier by DP-SGD with that
-    multiplier, trained on the members themselves, in place of a student."""
+    multiplier, with an `epsilon` a linear head that proves it, trained on the members themselves, in place of a student."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
     noise: float | None = None
+    epsilon: float | None = None
+
+    @property
+    def private(self) -> DpSettings | None:
+        """Of the classifier with a proven epsilon; None for a student."""
+        if self.noise is None and self.epsilon is None:
+            return None
+        noises, heads = (() if value is None else (value,) for value in (self.noise, self.epsilon))
+        return DpSettings(noises=noises, heads=heads)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class DesignPipeline:
-    """The pipeline of one design: its student, or its classifier by DP-SGD.
+    """The pipeline of one design: its student, or its classifier with a proven epsilon.
 
     Attributes:
         validation: for every choice.
@@ -84,7 +93,7 @@ class DesignPipeline:
     def key(self) -> str:
         """Changes with every setting of the design and with the validation split, not with its name."""
         split = hashlib.blake2b(self.validation.images.tobytes() + self.validation.labels.tobytes(), digest_size=12)
-        private = [] if self.design.noise is None else [self._private().telling()]
+        private = [] if self.design.private is None else [self.design.private.telling()]
         facts = [split.hexdigest(), self.classes, self.scale, self.control]
         return content_key(f"design {FORMAT}", *facts, _telling(self.config()), *private)
 
@@ -92,17 +101,14 @@ class DesignPipeline:
         """The design's settings, scaled down as those of a shadow pipeline."""
         return shadow_config(with_settings(self.base, self.design.settings), self.validation.images.shape[1])
 
-    def _private(self) -> DpSettings:
-        return replace(DpSettings(), noises=() if self.design.noise is None else (self.design.noise,))
-
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
         with with_threads(1), tempfile.TemporaryDirectory(prefix="design-") as own:
             pipeline = ShadowPipeline(self.validation, self.classes, self.config(), self.scale, variants=False)
             bench = pipeline.bench(members, seed, Path(own))
             kept = _Kept((self.stages or Path(own) / "stages") / _of(members, seed))
-            if self.design.noise is not None:
-                found = private_classifiers(bench, members, self._private(), kept.folder / f"dp-{self.key}")
+            if self.design.private is not None:
+                found = private_classifiers(bench, members, self.design.private, kept.folder / f"dp-{self.key}")
                 return Parts(private={k: PrivateModel(as_predict(m.net), m.noise, m.epsilon) for k, m in found.items()})
             seconds = kept.walk(bench, self._road(bench, Given(members, self.validation)), self._skipped())
             return self._parts(bench.tuned(), members, seconds)

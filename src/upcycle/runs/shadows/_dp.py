@@ -1,4 +1,4 @@
-"""The DP-SGD comparator inside one shadow pipeline."""
+"""The comparators with a proven epsilon inside one shadow pipeline."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from torch import nn
 
 from upcycle.data import ImageSet
-from upcycle.dp import DpSettings, train_private
+from upcycle.dp import DpSettings, train_head, train_private
 from upcycle.nets import Augmentation
 from upcycle.runs.stages import Bench
 
 
 @dataclass(frozen=True, eq=False)
 class PrivateNet:
-    """A classifier by DP-SGD with its noise multiplier and its epsilon at delta = 1 / members."""
+    """A classifier with its noise multiplier and its epsilon at delta = 1 / members."""
 
     net: nn.Module
     noise: float
@@ -23,7 +23,8 @@ class PrivateNet:
 
 
 def private_classifiers(bench: Bench, members: ImageSet, how: DpSettings, resume: Path | None = None) -> dict[str, PrivateNet]:
-    """A classifier per noise multiplier by its name; `resume`: a folder in which a killed call goes on.
+    """A classifier by DP-SGD per noise multiplier and a head per epsilon, by name; `resume`: a folder in which a killed call
+    goes on.
 
     They see the images as they are: flips that a probe allowed would be a choice on the members that epsilon does not cover,
     and shifts cost more than they gave (0.79 instead of 0.92 on digits), since every view's gradient is clipped by itself.
@@ -35,4 +36,7 @@ def private_classifiers(bench: Bench, members: ImageSet, how: DpSettings, resume
         kept = None if resume is None else resume / f"dp-{noise:g}.pt"
         fitted = train_private(members, recipe, how, noise, seed=bench.config.seed, stage=name, resume=kept)
         found[name] = PrivateNet(fitted.net, noise, fitted.epsilon)
+    for epsilon in how.heads:
+        fitted = train_head(members, recipe.classes, epsilon, seed=bench.config.seed)
+        found[f"DP head, epsilon {epsilon:g}"] = PrivateNet(fitted.net, fitted.noise, fitted.epsilon)
     return found

@@ -72,7 +72,7 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     }
 )
 """Recipes by what they are compared for. The plain one, whose teacher is the control, is run with every bundle; `dp` stands for
-a classifier by DP-SGD at every noise of the plan."""
+a classifier by DP-SGD at every noise of the plan, and a linear head at every epsilon."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class FrontierPlan:
         jobs: pipelines at a time; 0: as many as the engine has cores.
         scale: share of every budget, for a trial.
         noises: noise multipliers of DP-SGD.
+        epsilons: of linear heads on fixed features.
         engine: local, ray://HOST:PORT or dask://HOST:PORT.
         planted_for: pipelines that a first call plants canaries for, where more are to follow; 0: `pipelines`.
     """
@@ -96,12 +97,14 @@ class FrontierPlan:
     jobs: int = 0
     scale: float = 1.0
     noises: tuple[float, ...] = (0.3, 1.0, 3.0)
+    epsilons: tuple[float, ...] = (8.0, 3.0, 1.0)
     engine: str = LOCAL
     planted_for: int = 0
 
     def designs(self) -> tuple[Design, ...]:
         """Every recipe of the bundles once, the plain one last."""
         dp = tuple(Design(f"DP-SGD, noise {noise:g}", noise=noise) for noise in self.noises)
+        dp += tuple(Design(f"DP head, epsilon {epsilon:g}", epsilon=epsilon) for epsilon in self.epsilons)
         found = [design for bundle in self.bundles for design in (dp if bundle == "dp" else BUNDLES[bundle])]
         return (*found, Design(CONTROL))
 

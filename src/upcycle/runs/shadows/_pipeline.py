@@ -99,6 +99,7 @@ class ShadowPipeline:
         said = {
             f"every pipeline has, {smaller}chosen on its own members: {', '.join(inside)}": bool(inside),
             "its bank is not refreshed": bool(inside) and small,
+            f"its budgets are {self.scale:.0%} of the usual ones": small and self.scale < 1,
             "cleaning, screen and gate do not know the patients": (inside or not small) and self.validation.groups is not None,
         }
         return "; ".join(text for text, on in said.items() if on)
