@@ -102,3 +102,10 @@ def test_after_a_leak_the_next_step_is_one_that_was_not_taken_yet() -> None:
     leak, facts = row(p_holm=1e-6), {"reported": {SCREENED: 12.0}}
     assert "--privacy strong" in words(audit("LEAKS", leak), None, "r").next_step
     assert "--privacy strong" not in words(audit("LEAKS", leak), {**audit("LEAKS", leak), "facts": facts}, "r").next_step
+
+
+def test_a_rate_no_better_than_guessing_does_not_hide_a_larger_leak() -> None:
+    """A lower limit of 0.1 % won over none, and the page spoke of 51 in 100 where planted labels showed 54 in 100."""
+    ordinary = row(auc=0.514, auc_low=0.508, auc_high=0.52, p_holm=0.001, tpr_at_1pct=0.01, tpr_at_1pct_low=0.001)
+    planted = row(population="canary", auc=0.543, auc_low=0.521, auc_high=0.565, p_holm=0.005, tpr_at_1pct_low=0.0)
+    assert "wrong label" in words(audit("LEAKS", ordinary, planted), None, "RUN").why

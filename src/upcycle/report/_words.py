@@ -119,7 +119,13 @@ def _rows(audit: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _worst(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The row that shows the largest leak for certain."""
     shown = [row for row in rows if min(p for p in (row.get("p_holm"), row.get("tpr_p_holm"), 1.0) if p is not None) < _CERTAIN]
-    return max(shown, key=lambda row: (row.get("tpr_at_1pct_low") or 0.0, row["auc_low"]), default=None)
+    return max(shown, key=lambda row: (_above_guessing(row), row["auc_low"]), default=None)
+
+
+def _above_guessing(row: Mapping[str, Any]) -> float:
+    """The lower limit of the rate where it shows more than guessing; 0 where it says nothing, so that the area decides."""
+    low = float(row.get("tpr_at_1pct_low") or 0.0)
+    return low if low > _GUESSED else 0.0
 
 
 def _told(row: Mapping[str, Any]) -> str:
