@@ -17,6 +17,7 @@ import upcycle.runs.shadows._audit as module
 import upcycle.runs.shadows._cost as costs
 from tests.audit.toy_pipelines import Memory, run_shadows
 from tests.conftest import blobs
+from tests.runs.shadows.thin import thinner
 from upcycle._files import write_json
 from upcycle._settings import resolve
 from upcycle.audit import (
@@ -32,6 +33,7 @@ from upcycle.audit.pipeline_audit import seconds_of_attacks
 from upcycle.audit.pipelines import make_design
 from upcycle.cli import cli
 from upcycle.cli.audit import summary_lines
+from upcycle.config import Config
 from upcycle.data import ImageSet, Store, from_arrays
 from upcycle.errors import ConfigError, RunFolderError
 from upcycle.runs.folder import run_stage
@@ -70,10 +72,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def _small(validation: ImageSet, classes: int, config: Config) -> ShadowPipeline:
+    return ShadowPipeline(validation, classes, thinner(config), scale=0.02)
+
+
 @pytest.fixture(scope="module")
-def patch_scale(few_trees: None) -> pytest.MonkeyPatch:
+def patch_scale() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "ShadowPipeline", lambda *arguments: ShadowPipeline(*arguments, scale=0.02))
+        patch.setattr(module, "ShadowPipeline", _small)
         patch.setattr(costs, "_SHARES", (0.5, 1.0))
         yield patch
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import blobs
+from tests.runs.shadows.thin import thin
 from upcycle._settings import resolve
 from upcycle.audit import audit, plan_for
 from upcycle.cli import cli
@@ -27,11 +28,11 @@ from upcycle.runs.shadows._pipeline import ShadowPipeline
 def pipeline() -> ShadowPipeline:
     images, labels = blobs(400)
     validation = ImageSet(images[300:, ..., None], labels[300:])
-    config = shadow_config(resolve("quick", config_file=None, overrides=("augment.flip=none",)), 8)
+    config = thin(resolve("quick", config_file=None, overrides=("augment.flip=none",)), 8)
     return ShadowPipeline(validation, 3, config, 0.02, variants=False)
 
 
-def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipeline, few_trees: None) -> None:
+def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipeline) -> None:
     for module in ("opacus", "dp_accounting"):
         pytest.importorskip(module, reason="DP-SGD needs the extra [dp]")
     images, labels = blobs(300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 import upcycle.runs.shadows._frontier as room
 from tests.conftest import blobs
+from tests.runs.shadows.thin import thin
 from upcycle._settings import resolve, with_settings
 from upcycle.audit.pipelines import RunFacts
 from upcycle.data import Dataset, ImageSet
@@ -23,13 +25,20 @@ from upcycle.runs.shadows import (
     FrontierPlan,
     ShadowPipeline,
     frontier,
-    shadow_config,
 )
 from upcycle.runs.shadows._designs import LEFT_OUT
 from upcycle.runs.shadows._frontier_rows import accuracies, mostly_left_out
 
+pytestmark = pytest.mark.usefixtures("_thin")
 BASE = resolve("quick", config_file=None, overrides=["augment.flip=none", "screen.images=6000", "generator.snapshots=1"])
 SCALE = 0.02
+
+
+@pytest.fixture(scope="module")
+def _thin() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("upcycle.runs.shadows._designs.shadow_config", thin)
+        yield
 
 
 def images(n: int, seed: int = 0) -> ImageSet:
@@ -61,7 +70,7 @@ def test_a_design_that_borrows_stages_is_the_recipe_run_alone(tmp_path: Path) ->
     borrowed = pipeline(settings, stages=tmp_path)(members.images, members.labels, seed=3)
     assert {path.name.partition("-")[0] for path in tmp_path.glob("*/*") if path.name not in before} == {"student"}
     validation = images(60, seed=4)
-    small = shadow_config(with_settings(BASE, settings), 8)
+    small = thin(with_settings(BASE, settings), 8)
     alone = ShadowPipeline(validation, 3, small, SCALE, variants=False)(members.images, members.labels, seed=3)
     assert alone.student is not None and borrowed.student is not None
     np.testing.assert_array_equal(borrowed.student(validation.images), alone.student(validation.images))
@@ -82,7 +91,7 @@ def test_images_by_other_generators_are_another_student_s(tmp_path: Path) -> Non
 def test_the_control_is_the_teacher_that_saw_every_record_and_others_leave_none() -> None:
     members, validation = images(120), images(60, seed=4)
     parts = pipeline({}, control=True)(members.images, members.labels, seed=3)
-    plain = ShadowPipeline(validation, 3, shadow_config(BASE, 8), SCALE, variants=False)(members.images, members.labels, seed=3)
+    plain = ShadowPipeline(validation, 3, thin(BASE, 8), SCALE, variants=False)(members.images, members.labels, seed=3)
     assert parts.teacher is not None and plain.teacher is not None and parts.baseline is not None and parts.control is not None
     np.testing.assert_array_equal(parts.teacher(validation.images), plain.teacher(validation.images))
     screened = pipeline({"screen.folds": 3, "screen.floor": 0.9})(members.images, members.labels, seed=3)
