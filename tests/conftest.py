@@ -49,16 +49,15 @@ SHORT = (  # with preset smoke: a whole run in seconds, for tests that look at s
     *("teacher.min_images=256", "teacher.max_images=256", "bank.min_images=128", "bank.max_images=128"),
     *("sampler.steps=2", "release.synthetic_images=20", "audit.folds=2"),
 )
-DIGITS = (
-    "digits",
-    "--preset",
-    "smoke",
-    "--set",
-    "threads=1",
-    "--set",
-    "audit.folds=2",
+DIGITS_SETTINGS = (
+    *("threads=1", "audit.folds=2", "teacher.min_images=2000", "teacher.max_images=2000"),
+    *("generator.images=1500", "generator.channels=[8,8]", "sampler.steps=2", "bank.max_images=500"),
+)
+DIGITS = (  # what `digits_run` is made by
+    *("digits", "--preset", "smoke"),
+    *(word for setting in DIGITS_SETTINGS for word in ("--set", setting)),
     "--out",
-)  # what `digits_run` is made by
+)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import DIGITS
+from tests import fakes
+from tests.conftest import DIGITS, DIGITS_SETTINGS
 
 COMMAND = [sys.executable, "-m", "upcycle", "run", *DIGITS]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
@@ -94,7 +95,7 @@ def test_same_command_again_finds_everything_finished(finished: tuple[Path, str]
 
 
 def test_changed_setting_under_the_old_folder_ends_in_lines_and_code_2(finished: tuple[Path, str]) -> None:
-    result = upcycle(str(finished[0]), "--seed", "7")
+    result = fakes.upcycle("run", *DIGITS, finished[0], "--seed", "7")
     assert result.returncode == 2
     assert "seed: 0 -> 7" in result.stderr and "Traceback" not in result.stderr
 
@@ -129,11 +130,11 @@ def test_test_split_was_read_for_the_evaluation_only(finished: tuple[Path, str])
 
 
 def test_shuffled_test_labels_change_no_weight_and_no_choice(finished: tuple[Path, str], tmp_path: Path) -> None:
-    from upcycle._presets import PRESETS
+    from upcycle._settings import resolve
     from upcycle.data import Dataset, ImageSet, read
     from upcycle.runs import run_dataset
 
-    config = PRESETS["smoke"].model_copy(update={"threads": 1})
+    config = resolve("smoke", config_file=None, overrides=DIGITS_SETTINGS)
     dataset = read("digits", config=config.data, seed=0)
     shuffled = ImageSet(dataset.test.images, np.roll(dataset.test.labels, 1))
     changed = Dataset(dataset.name, dataset.train, dataset.validation, shuffled, dataset.class_names, dataset.notes)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from tests.fakes import upcycle
 from tests.release.conftest import contents, light, made_of
 from tests.run_folders import sign_again
 from upcycle.errors import ReleaseError, RunFolderError
@@ -22,13 +20,6 @@ from upcycle.release import ReleaseOptions, load_student, write_release
 from upcycle.runs import read_run, release_run
 from upcycle.runs.folder import RunFolder
 from upcycle.runs.stages import JUDGING
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
-
-
-def upcycle(*arguments: str | Path, env: Mapping[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "upcycle", "release", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**ENVIRONMENT, **env}, timeout=300)
 
 
 def verdict_becomes(run: Path, word: str) -> None:
@@ -64,7 +55,7 @@ def test_run_ends_with_a_whole_release(digits_run: tuple[Path, str]) -> None:
 
 
 def test_command_makes_what_is_asked_for_and_says_so(run: Path) -> None:
-    result = upcycle(run, "--images", "130", "--format", "npz", "--format", "folders", "--licence", "cc-by-4.0")
+    result = upcycle("release", run, "--images", "130", "--format", "npz", "--format", "folders", "--licence", "cc-by-4.0")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1].endswith("with cards and SHA256SUMS") and "INCONCLUSIVE" in result.stdout
     release = run / "release"
@@ -77,8 +68,9 @@ def test_command_makes_what_is_asked_for_and_says_so(run: Path) -> None:
     assert sums_hold(release) and (release / "report.html").exists() and load_student(release / "student")
 
 
-def test_json_says_what_left_and_progress_goes_to_standard_error(run: Path, without_onnx: dict[str, str]) -> None:
-    result = upcycle(run, "--images", "20", "--json", env=without_onnx)
+def test_json_says_what_left_and_progress_goes_to_standard_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)  # a program fewer
+    result = upcycle("release", run, "--images", "20", "--json")
     facts = json.loads(result.stdout)
     assert facts["kind"] == "release" and facts["verdict"] == "INCONCLUSIVE" and facts["accepted_risk"] is None
     assert facts["files"] == len(set(contents(run / "release")) - {"SHA256SUMS"}), "the sums are of all other files"
@@ -89,7 +81,7 @@ def test_json_says_what_left_and_progress_goes_to_standard_error(run: Path, with
 def test_refusal_is_one_line_and_code_2_and_changes_nothing(word: str, run: Path) -> None:
     verdict_becomes(run, word)
     before = contents(run)
-    result = upcycle(run, "--images", "10")
+    result = upcycle("release", run, "--images", "10")
     assert result.returncode == 2 and result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert f"Got {word}." in line and "--accept-risk" in line

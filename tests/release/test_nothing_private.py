@@ -24,9 +24,11 @@ from tests.release._scan import BLOCK, blocks, found  # noqa: E402 - needs pyarr
 NAME, PATIENT, PLACE = "MRKfile-q7x", "MRKpatient-k2v", "MRKplace-z9w"
 SMALL = {
     "threads": 1,
-    "generator.images": 2_000,
-    "teacher.min_images": 1_500,
-    "teacher.max_images": 1_500,
+    "generator.images": 500,
+    "generator.channels": "[8,8]",
+    "teacher.min_images": 500,
+    "teacher.max_images": 500,
+    "sampler.steps": 2,
     "augment.flip": '"none"',
     "audit.min_non_members": 60,
     "audit.folds": 2,
@@ -47,7 +49,7 @@ def planted_blocks(images: np.ndarray) -> set[bytes]:
 
 
 @pytest.fixture(scope="module")
-def private_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+def private_run(tmp_path_factory: pytest.TempPathFactory, few_trees: None) -> tuple[Path, np.ndarray]:
     """A finished run on class folders whose names, patients and pixels are markers."""
     from upcycle._settings import resolve
     from upcycle.runs import run

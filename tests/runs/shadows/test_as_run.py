@@ -32,6 +32,7 @@ from upcycle.runs.stages import CONTROL, Own, prepare
 
 TINY = (
     *("teacher.min_images=512", "teacher.max_images=512", "generator.images=512", "generator.warmup_images=100"),
+    *("teacher.width=4", "generator.channels=[8,8]", "sampler.steps=2"),
     *("bank.min_images=256", "bank.max_images=256", "bank.refresh=0.1", "threads=1", "audit.min_non_members=40"),
 )
 OWN = {"network": network, "generator": MeanAndNoise}

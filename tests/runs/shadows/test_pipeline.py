@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import blobs
+from tests.runs.shadows.thin import thinner
 from upcycle._presets import PRESETS
 from upcycle._settings import resolve
 from upcycle.audit import Parts, audit, plan_for
@@ -72,7 +73,7 @@ def data() -> tuple[ImageSet, ImageSet]:
 
 def run(data: tuple[ImageSet, ImageSet], config: Config, *, variants: bool = False, scale: float = SCALE) -> Parts:
     members, validation = data
-    pipeline = ShadowPipeline(validation, 3, config, scale, variants=variants)
+    pipeline = ShadowPipeline(validation, 3, thinner(config), scale, variants=variants)
     return pipeline(members.images, members.labels, seed=SEED)
 
 
@@ -112,7 +113,7 @@ def one_thread() -> Iterator[None]:
 def test_the_default_recipe_gives_the_bits_of_its_parts_called_one_by_one(
     data: tuple[ImageSet, ImageSet], default: Parts, tmp_path: Path
 ) -> None:
-    (members, validation), config, parts = data, settings(), default
+    (members, validation), config, parts = data, thinner(settings()), default
     scaled = lambda images: max(64, round(images * SCALE))  # noqa: E731
     cpu, shape, budget = torch.device("cpu"), ImageShape(1, 8, 3), scaled(image_budget(config.teacher, len(members)))
     start = choose_augmentation(config.augment, 8, [])
