@@ -59,5 +59,7 @@ def test_a_network_whose_logits_do_not_come_from_a_last_bias_is_left_as_it_was()
 def test_the_temperature_of_logits_that_are_three_times_too_sure_is_three() -> None:
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 2, 20_000)
-    labels = (rng.random(20_000) < 1 / (1 + np.exp(-odds))).astype(int)
+    right = 1 / (1 + np.exp(-odds))
+    labels = np.eye(2)[(rng.random(20_000) < right).astype(int)]
+    assert fit_temperature(two((3 * odds).tolist()), np.stack([1 - right, right], 1)) == pytest.approx(3, rel=1e-3)
     assert fit_temperature(two((3 * odds).tolist()), labels) == pytest.approx(3, rel=0.05)

@@ -29,7 +29,7 @@ def test_uneven_classes_are_told_with_what_every_objective_costs_and_even_ones_a
 
 @pytest.mark.slow
 def test_a_run_by_another_objective_tells_its_borders_calibration_and_what_worse_images_cost(
-    tmp_path: Path, no_programs: None
+    tmp_path: Path, plain_ends: None
 ) -> None:
     images, labels = blobs(160, classes=2)
     np.savez(tmp_path / "bars.npz", images=images, labels=labels)
