@@ -38,7 +38,14 @@ def _strongest(rows: Sequence[Row]) -> str:
 def evidence(rows: Sequence[Row]) -> str:
     """A line per set: what the plan expected, what came, and the minutes announced and taken."""
     lines = _head(
-        *("data", "minutes asked for", "pipelines", "no leak found was", "verdict", "planted labels first: student"),
+        *(
+            "data",
+            "minutes asked for",
+            "pipelines",
+            "NO LEAK FOUND, by the forecast",
+            "verdict",
+            "planted labels first: student",
+        ),
         *("positive control", "training: announced, taken", "evidence: announced, taken"),
     )
     for row in rows:
@@ -54,12 +61,8 @@ def evidence(rows: Sequence[Row]) -> str:
 
 
 def _reach(row: Row) -> str:
-    """Of the forecast of the audit that the run ended in."""
-    forecasts = {each["audit"]: each["no_leak_found"] for each in row["forecast"]}
-    pipelines = row["pipelines"]
-    return str(
-        forecasts.get(f"{pipelines} shadow pipeline{'s' if pipelines != 1 else ''}", next(iter(forecasts.values()), "-"))
-    )
+    """Of every forecast: of the run's own audit, of one shadow pipeline and of many."""
+    return "; ".join(f"{each['audit']}: {each['no_leak_found']}" for each in row["forecast"])
 
 
 def _share(value: float | None) -> str:
