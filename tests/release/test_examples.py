@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import upcycle
 from tests.release.conftest import light
+from upcycle._settings import resolve
 from upcycle.release import ReleaseOptions
 from upcycle.runs import release_run
 
@@ -61,7 +63,9 @@ def test_onnx_example_answers_an_image_file(run: Path, tmp_path: Path) -> None:
     assert result.returncode == 0 and result.stdout.startswith("00000000.png: "), result.stderr
 
 
-def test_released_set_trains_a_classifier_in_plain_scikit_learn(run: Path) -> None:
+def test_released_set_trains_a_classifier_in_plain_scikit_learn(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    upcycle.run("digits", run, resolve("smoke", config_file=None, overrides=("threads=1", "audit.folds=2")))
     release_run(run, light(images=1_000))
     path = run / "release" / "synthetic" / "synthetic.npz"
     result = alone(EXAMPLES / "train_on_release.py", path, blocked=("torch", "upcycle"))

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from upcycle._random import numpy_rng
 
@@ -22,6 +21,8 @@ def _noise(images: np.ndarray, strength: int) -> np.ndarray:
 
 
 def _blur(images: np.ndarray, strength: int) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
     pixels = (0.4, 0.6, 0.7, 0.8, 1.0)[strength] * images.shape[1] / _SIDE
     return np.asarray(gaussian_filter(images, (0, pixels, pixels, 0), mode="nearest"))
 

@@ -57,8 +57,8 @@ _VERDICTS = {
         "bad",
         "The student reveals something about who was in the training data. An attack tells used records from unused ones "
         "better than chance allows.",
-        "Do not release this student as it is. Look at the attacks below. docs/howto/strong-privacy.md says what gives away "
-        "less; only training with differential privacy proves a limit.",
+        "Do not release this student as it is. Look at the attacks below; "
+        "docs/howto/strong-privacy.md says what gives away less.",
     ),
     "NO LEAK FOUND": (
         "good",
