@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from upcycle._files import write_json
 from upcycle._random import derive_seed
@@ -17,8 +16,7 @@ from upcycle.audit.statistics import accuracy_interval
 from upcycle.config import EdmConfig, SamplerConfig
 from upcycle.data import ImageSet
 from upcycle.generators import GENERATOR_FACTS, EdmGenerator, generator_facts
-from upcycle.nets import predict_logits
-from upcycle.recycle import AskedLabels, Distillation, Proxy, Sampler, label_prior
+from upcycle.recycle import AskedLabels, Distillation, Proxy, Sampler, label_prior, logits_of
 from upcycle.runs.stages._bench import Bench
 
 _JUDGED_BY: Final = 12_000  # images that the classifier sees by which the generator is judged
@@ -68,7 +66,6 @@ def worth(bench: Bench, generator: EdmGenerator, labels: np.ndarray, validation:
     labeller, work = AskedLabels(bench.shape.classes), bench.folder.work
     work.mkdir(parents=True, exist_ok=True)
     net = Proxy(recipe, Distillation(1, 0), work=work).train(sampler, labeller, _JUDGED_BY, seed=bench.config.seed)
-    logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(validation.images)), bench.device)
-    hits = logits.argmax(1).numpy() == validation.labels
+    hits = logits_of(net, validation, bench.device).argmax(1) == validation.labels
     low, high = accuracy_interval(hits, bench.config.audit.confidence)
     return float(hits.mean()), low, high

@@ -19,6 +19,7 @@ from upcycle.recycle import (
     Distillation,
     FlipTrial,
     Lesson,
+    accuracy,
     believed,
     can_remember,
     choose_augmentation,
@@ -118,11 +119,10 @@ def control_stage(bench: Bench, splits: Splits, most: int = 0, compared: np.ndar
         members, bench.recipe(0, Augmentation()), seed=bench.config.seed, stage=CONTROL, most=most or None
     )
     save_classifier(fitted.net, bench.folder.weights(CONTROL))
-    known = predict_logits(fitted.net, torch.from_numpy(np.ascontiguousarray(members.images)), bench.device).argmax(1).numpy()
     return {
         "images_seen": fitted.images_seen,
         "members": len(members),
-        "labels_known": float((known == members.labels).mean()),
+        "labels_known": accuracy(fitted.net, members, bench.device),
     }
 
 
@@ -200,7 +200,5 @@ def plain_bench(bench: Bench) -> Bench:
 
 def _agreement(bench: Bench, bank: Bank) -> float:
     """Share of bank images on which the teacher finds the class that was asked for, 0..1."""
-    from upcycle.nets import predict_logits
-
     logits = predict_logits(bench.classifier("teacher"), torch.from_numpy(bank.images[:4000]), bench.device)
     return float((logits.argmax(1).numpy() == bank.labels[:4000]).mean())
