@@ -48,6 +48,7 @@ def test_shadow_pipelines_say_their_canaries_and_what_more_would_do() -> None:
     assert found.canaries["mislabelled"] == 60
     assert found.observed == 60 * 16
     assert found.no_leak_found == "perhaps"  # 960 pairs, of 60 canaries only
+    assert "  NO LEAK FOUND is perhaps within reach" in list(found.lines())
     assert found.limit == 0.03
     few = forecast_pipelines(pool(900), plan_for("standard", seed=1, pipelines=8))
     assert few.no_leak_found == "out of reach" or few.observed > 700

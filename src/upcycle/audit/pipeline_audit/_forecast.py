@@ -66,7 +66,7 @@ class Forecast:
         if self.canaries:
             yield f"  canaries {', '.join(f'{count} {kind}' for kind, count in self.canaries.items() if count)}"
             yield f"  {self._limits()}"
-        yield f"  NO LEAK FOUND is {self.no_leak_found}"
+        yield f"  NO LEAK FOUND is {self.no_leak_found}{' within reach' if self.no_leak_found == 'perhaps' else ''}"
         yield from (f"  to change it: {change}" for change in self.changes)
 
     def _limits(self) -> str:
