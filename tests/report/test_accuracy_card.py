@@ -18,7 +18,7 @@ BY_CLASS: dict[str, Any] = {
 
 
 def test_the_first_card_is_balanced_where_classes_are_uneven() -> None:
-    card = cards(ACCURACIES, (0.0, -1.0, 1.0), {}, 0.95, False, BY_CLASS)[0]
+    card = cards(ACCURACIES, {"accuracy": (0.0, -1.0, 1.0)}, {}, 0.95, False, BY_CLASS)[0]
     assert card.label == "Student balanced accuracy"
     assert card.value == "50.0 %"
     assert "never answers malignant" in card.note
@@ -26,6 +26,14 @@ def test_the_first_card_is_balanced_where_classes_are_uneven() -> None:
 
 
 def test_an_even_accuracy_still_stands_next_to_the_largest_class() -> None:
-    plain = cards(ACCURACIES, (0.0, -1.0, 1.0), {}, 0.95, False, {**BY_CLASS, "uneven": False})[0]
+    plain = cards(ACCURACIES, {"accuracy": (0.0, -1.0, 1.0)}, {}, 0.95, False, {**BY_CLASS, "uneven": False})[0]
     assert plain.value == "73.0 %"
     assert "Always answering benign" in plain.note
+
+
+def test_the_gap_is_told_by_the_objective_of_the_run_and_by_the_others() -> None:
+    gaps = {"balanced": (4.0, 1.0, 7.0), "accuracy": (-0.5, -1.5, 0.5), "auroc": (0.2, -0.3, 0.7)}
+    card = cards(ACCURACIES, gaps, {}, 0.95, False, BY_CLASS)[1]
+    assert card.label == "Gap to the baseline, in points of balanced accuracy"
+    assert card.note.startswith("The student is above the baseline. ")
+    assert "Points of accuracy: " in card.note and "Points of AUROC: " in card.note

@@ -42,14 +42,14 @@ def test_a_run_by_another_objective_tells_its_borders_calibration_and_what_worse
     done = CliRunner().invoke(
         cli, ["run", str(tmp_path / "bars.npz"), "--out", str(tmp_path / "run"), *how], catch_exceptions=False
     )
-    assert "by the objective" in done.output
+    assert "gap, balanced" in done.output
     facts = read_run(tmp_path / "run")
-    assert facts.objective == "balanced" and facts.objective_gap is not None
+    assert facts.objective == "balanced" and facts.gaps.keys() == {"balanced", "auroc"}
     assert facts.borders.keys() == {"baseline", "student"} and all(0 < border < 1 for border in facts.borders.values())
     assert facts.calibration["synthetic_images"] == 100 and facts.calibration["temperature"] > 0
     assert {kind: len(values) for kind, values in facts.robustness["student"].items()} == dict.fromkeys(CORRUPTIONS, STRENGTHS)
     shown = CliRunner().invoke(cli, ["show", str(tmp_path / "run")], catch_exceptions=False).output
-    assert all(words in shown for words in ("by the objective", "border ", "calibration ", "on worse images"))
+    assert all(words in shown for words in ("gap, balanced", "border ", "calibration ", "on worse images"))
     released = tmp_path / "run" / "release" / "student" / "config.json"
     if released.exists():  # the audit of so few records may say no
         assert json.loads(released.read_text(encoding="utf-8"))["border"] == pytest.approx(facts.borders["student"], abs=1e-4)

@@ -72,8 +72,7 @@ def _numbers(run: RunFacts) -> Iterator[str]:
         yield from (_line(label, text) for label, text in run.by_class.lines())
     if run.gap_points is not None:
         yield _line("gap", f"{run.gap_points.text(2, sign=True)} points on {run.test_images:,} test images")
-    if run.objective_gap is not None:
-        yield _line("by the objective", f"{run.objective_gap.text(2, sign=True)} points of {run.objective}")
+    yield from (_line(label, text) for label, text in run.gap_lines())
     if run.borders:
         yield _line("border", "   ".join(f"{name} {border:.3f}" for name, border in run.borders.items()))
     if run.calibration:

@@ -72,6 +72,8 @@ class Evidence:
         logits: model -> (n, classes) on the test images.
         accuracies: model -> (value, low, high), fractions.
         gap_points: student minus baseline, (value, low, high).
+        gaps: the same by other objectives than accuracy (balanced, auroc), where the run looked at them.
+        objective: what the run's models were chosen by.
         by_class: what the evaluation keeps of single classes.
         audit: JSON of the run's own audit.
         pipelines: JSON of an audit by shadow pipelines; its page is audit/pipeline.html next to the internal report.
@@ -96,6 +98,8 @@ class Evidence:
     logits: Mapping[str, np.ndarray] = field(default_factory=dict)
     accuracies: Mapping[str, Triple] = field(default_factory=dict)
     gap_points: Triple | None = None
+    gaps: Mapping[str, Triple] = field(default_factory=dict)
+    objective: str = "accuracy"
     by_class: Mapping[str, Any] | None = None
     audit: Mapping[str, Any] | None = None
     pipelines: Mapping[str, Any] | None = None
@@ -121,6 +125,8 @@ class Evidence:
             logits=self.logits,
             accuracies=self.accuracies,
             gap_points=self.gap_points,
+            gaps=self.gaps,
+            objective=self.objective,
             by_class=self.by_class,
             audit=public_audit(self.audit),
             pipelines=public_pipelines(self.pipelines),

@@ -55,7 +55,7 @@ def render(evidence: Evidence, *, internal: bool) -> str:
         names=names,
         counts=_counts(shown, names),
         level=percent(level),
-        cards=cards(accuracies, shown.gap_points, leaks, level, found.word == "INVALID", shown.by_class),
+        cards=cards(accuracies, _gaps(shown), leaks, level, found.word == "INVALID", shown.by_class),
         verdict=found,
         words=words(shown.audit, shown.pipelines, "RUN").lines()[: 3 if internal else 2] if shown.audit else [],
         rows=rows,
@@ -71,6 +71,12 @@ def render(evidence: Evidence, *, internal: bool) -> str:
         **_images(shown, names),
         small=SMALL_CELL,
     )
+
+
+def _gaps(evidence: Evidence) -> dict[str, Any]:
+    """Objective -> gap; that of the run comes first."""
+    found = {"accuracy": evidence.gap_points, **evidence.gaps}
+    return {evidence.objective: found.get(evidence.objective), **found}
 
 
 def _images(evidence: Evidence, names: list[str]) -> dict[str, Any]:

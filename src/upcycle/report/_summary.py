@@ -76,6 +76,7 @@ _VERDICTS = {
         "Do not use or quote the leakage numbers. Find out why the control failed, and audit again.",
     ),
 }
+_OF = {"accuracy": " of accuracy", "balanced": " of balanced accuracy", "auroc": " of AUROC"}
 _NOT_AUDITED = (
     "unsure",
     "No audit was run, so nothing is known about what the student reveals.",
@@ -111,18 +112,18 @@ def confidence(audit: Mapping[str, Any] | None) -> float:
 
 def cards(
     accuracies: Mapping[str, Any],
-    gap_points: Any,
+    gaps: Mapping[str, Any],
     leaks: Mapping[str, AttackRow],
     level: float,
     invalid: bool,
     by_class: Mapping[str, Any] | None = None,
 ) -> list[Card]:
-    """Always three: accuracy, gap, leakage. `leaks`: target -> its primary attack. Where classes are uneven, by
-    `by_class`, the first is the balanced accuracy."""
+    """Always three: accuracy, gap, leakage. `gaps`: objective -> (value, low, high), the run's own first; `leaks`: target ->
+    its primary attack. Where classes are uneven, by `by_class`, the first is the balanced accuracy."""
     uneven = by_class is not None and bool(by_class["uneven"])
     return [
         _balanced(by_class, accuracies, level) if by_class is not None and uneven else _accuracy(accuracies, level, by_class),
-        _gap(gap_points, level),
+        _gap(gaps, level),
         _leakage(leaks, level, invalid),
     ]
 
@@ -165,18 +166,25 @@ def _accuracy(accuracies: Mapping[str, Any], level: float, by_class: Mapping[str
     return Card(label, f"{value:.1f} %", f"{percent(level)} interval {low:.1f} to {high:.1f} %", note, strip(shown))
 
 
-def _gap(gap_points: Any, level: float) -> Card:
-    label, gap = "Gap to the baseline, in points", limits(gap_points)
+def _gap(gaps: Mapping[str, Any], level: float) -> Card:
+    (objective, shown), *others = gaps.items()
+    label, gap = f"Gap to the baseline, in points{_OF[objective]}", limits(shown)
     if gap is None:
         return Card(label, "–", "not measured", "Student and baseline were not both tested.")
     value, low, high = gap
     note = "The interval contains zero: no difference was shown."
     if high < 0:
-        note = "The student is right less often than the baseline."
+        note = "The student is below the baseline."
     if low > 0:
-        note = "The student is right more often than the baseline."
+        note = "The student is above the baseline."
     interval = f"{percent(level)} interval {signed(low)} to {signed(high)}"
-    return Card(label, signed(value), interval, note, strip({"student": gap}, 0.0, "baseline"))
+    also = [_also(name, found) for name, other in others if (found := limits(other)) is not None]
+    return Card(label, signed(value), interval, " ".join([note, *also]), strip({"student": gap}, 0.0, "baseline"))
+
+
+def _also(objective: str, gap: Interval) -> str:
+    value, low, high = gap
+    return f"Points{_OF[objective]}: {signed(value)} ({signed(low)} to {signed(high)})."
 
 
 def _leakage(leaks: Mapping[str, AttackRow], level: float, invalid: bool) -> Card:

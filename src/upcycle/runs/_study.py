@@ -129,6 +129,7 @@ def row_of(folder: Path, dataset: str) -> Row:
         "student_accuracy": accuracy["student"],
         "gap_points": facts.gap_points.value,
         "gap_interval": [facts.gap_points.low, facts.gap_points.high],
+        "gaps": {name: _limits(gap) for name, gap in facts.gaps.items()},
         "test_images": facts.test_images,
         "test_labels": hashlib.blake2b(labels.astype("<i8").tobytes(), digest_size=8).hexdigest(),
         "right": right,

@@ -1,6 +1,6 @@
 """A run folder as a small database: paths, lock, stages done, resources, facts read back, what is public."""
 
-from upcycle.runs.folder._by_class import ByClass, by_class
+from upcycle.runs.folder._by_class import GAP_LABELS, ByClass, by_class
 from upcycle.runs.folder._comparison import Comparison, Pair, compare_runs
 from upcycle.runs.folder._facts import Leak, Measured, RunFacts, audit_of, check_release, read_run, stage_records
 from upcycle.runs.folder._folder import (

@@ -12,6 +12,7 @@ from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.statistics import accuracy_interval
 
 UNEVEN: Final = 1.5  # times as many test images of the largest class as of the smallest
+GAP_LABELS: Final = {"balanced": "gap, balanced", "auroc": "gap, AUROC"}  # objective -> what its line is called
 _BY_CLASSIFIER: Final = ("balanced_accuracy", "worst_class", "never_answered")
 _Z: Final = 1.959963984540054
 

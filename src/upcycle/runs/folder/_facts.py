@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +20,7 @@ from upcycle._bounded import one_line
 from upcycle._checksums import REMAKE, check_sums
 from upcycle._files import check_hash, read_json
 from upcycle.errors import DamagedFileError, RunFolderError, printable
-from upcycle.runs.folder._by_class import ByClass
+from upcycle.runs.folder._by_class import GAP_LABELS, ByClass
 from upcycle.runs.folder._folder import RunFolder
 from upcycle.runs.folder._merged import led, pipeline_facts
 from upcycle.runs.folder._stages import MANIFEST, StageRecord, read_record
@@ -103,7 +103,7 @@ class RunFacts:
     accuracy: Annotated[dict[str, Measured], "classifier -> accuracy on the test images, 0..1, with a Clopper-Pearson interval"]
     gap_points: Annotated[Measured | None, "accuracy of student minus baseline in points, with a paired interval"]
     objective: Annotated[str, "what its models were chosen by: accuracy, balanced or auroc"]
-    objective_gap: Annotated[Measured | None, "student minus baseline by the objective, in points; null where it is accuracy"]
+    gaps: Annotated[dict[str, Measured], "balanced, auroc -> gap by it in points, of uneven classes or another objective"]
     borders: Annotated[dict[str, float], "classifier -> the border of two classes that was chosen, a probability of the second"]
     calibration: Annotated[dict[str, float], "the student's calibration error, temperature by synthetic images, error with it"]
     robustness: Annotated[dict[str, dict[str, list[float]]], "classifier -> kind -> accuracy on worse test images, by strength"]
@@ -123,6 +123,10 @@ class RunFacts:
     def total_minutes(self) -> float:
         """Minutes of work of all finished stages."""
         return sum(self.minutes.values())
+
+    def gap_lines(self) -> Iterator[tuple[str, str]]:
+        """Label and text of the gap by every objective that the run looked at, accuracy apart."""
+        return ((GAP_LABELS[objective], f"{gap.text(2, sign=True)} points") for objective, gap in self.gaps.items())
 
     @property
     def on_worse_images(self) -> dict[str, float]:
@@ -203,7 +207,7 @@ def _read(run: RunFolder) -> RunFacts:
         accuracy={name: Measured(*values) for name, values in evaluation.get("accuracy", {}).items()},
         gap_points=Measured(*evaluation["gap_points"]) if evaluation else None,
         objective=config.objective,
-        objective_gap=Measured(*evaluation["objective_gap"]) if "objective_gap" in evaluation else None,
+        gaps={name: Measured(*values) for name, values in evaluation.get("gaps", {}).items()},
         borders={name: records[name].facts["border"] for name in ("baseline", "student") if "border" in _facts(records, name)},
         calibration=evaluation.get("calibration", {}),
         robustness=evaluation.get("robustness", {}),

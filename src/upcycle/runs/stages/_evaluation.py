@@ -7,12 +7,13 @@ import torch
 
 from upcycle._files import write_arrays
 from upcycle.audit.statistics import accuracy_interval, paired_difference_interval
+from upcycle.config import Objective
 from upcycle.data import ImageSet, Store
 from upcycle.nets import predict_logits
-from upcycle.runs.folder import ByClass, by_class
+from upcycle.runs.folder import GAP_LABELS, ByClass, by_class
 from upcycle.runs.stages._bench import Bench, Facts
 from upcycle.runs.stages._calibration import calibration
-from upcycle.runs.stages._objective_gap import objective_gap
+from upcycle.runs.stages._gaps import gap_by
 from upcycle.runs.stages._robustness import robustness
 
 JUDGED = ("baseline", "teacher", "student")
@@ -36,17 +37,17 @@ def evaluation_stage(bench: Bench, store: Store) -> Facts:
     validation, names = store.validation(), tuple(map(str, store.meta.class_names))
     looks = {name: float((_logits(bench, name, validation).argmax(1) == validation.labels).mean()) for name in judged(bench)}
     answered = {name: len(np.unique(values.argmax(1))) for name, values in logits.items()}
-    objective = bench.config.objective
+    of_classes = by_class(logits, test.labels, names, confidence)
+    others: tuple[Objective, ...] = ("balanced", "auroc") if of_classes.uneven or bench.config.objective != "accuracy" else ()
     both = logits["student"], logits["baseline"], test.labels
-    by_objective = {} if objective == "accuracy" else {"objective_gap": list(objective_gap(objective, *both, confidence))}
     return {
         "test_images": len(test),
         "classes_answered": answered,
         "accuracy": accuracies,
         "gap_points": [float(gap), 100 * low, 100 * high],
-        "by_class": by_class(logits, test.labels, names, confidence).to_json(),
+        "gaps": {objective: list(gap_by(objective, *both, confidence)) for objective in others},
+        "by_class": of_classes.to_json(),
         "validation_accuracy": looks,
-        **by_objective,
         "robustness": robustness(bench, test),
         "calibration": calibration(bench, logits["student"], test.labels),
     }
@@ -67,8 +68,10 @@ def headline(
         f"student accuracy  {_share(student)}   baseline {_share(baseline)}",
         f"gap               {gap[0]:+.2f} points [{gap[1]:+.2f}, {gap[2]:+.2f}] on {evaluation['test_images']:,} test images",
     ]
-    if by_objective := evaluation.get("objective_gap"):
-        lines.append(f"{'by the objective':17} {by_objective[0]:+.2f} points [{by_objective[1]:+.2f}, {by_objective[2]:+.2f}]")
+    lines += [
+        f"{GAP_LABELS[objective]:17} {value:+.2f} points [{low:+.2f}, {high:+.2f}]"
+        for objective, (value, low, high) in evaluation.get("gaps", {}).items()
+    ]
     from upcycle.report import words
 
     of_classes = ByClass.from_json(evaluation.get("by_class"))

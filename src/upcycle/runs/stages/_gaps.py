@@ -1,4 +1,4 @@
-"""How much the student serves the objective of its run better than the baseline does."""
+"""How much better than the baseline the student serves an objective other than accuracy."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from upcycle.recycle import Objective, score
 _DRAWS = 400
 
 
-def objective_gap(
+def gap_by(
     objective: Objective, student: np.ndarray, baseline: np.ndarray, labels: np.ndarray, confidence: float
 ) -> tuple[float, float, float]:
     """Student minus baseline by `objective`, in points, with percentile limits: logits (n, classes) of both for the same test
