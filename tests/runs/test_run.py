@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,15 @@ def test_hard_and_blended_draws_count_their_attempts_in_the_plan() -> None:
     ]
     drawn = budget_for(SMOKE, 500).drawn / RATES.sampling
     assert seconds[1] - seconds[0] == pytest.approx(3 * drawn)
+
+
+def test_images_drawn_to_look_at_count_in_the_plan_where_drawing_is_slow() -> None:
+    """A run of six minutes took seven and a half: gate, temperature, copies and report drew for 80 seconds, and 25 were counted."""
+    budget = budget_for(PRESETS["quick"], 500)
+    slow = replace(RATES, sampling=RATES.sampling / 10)
+    longer = stage_seconds(budget, slow)["others"] - stage_seconds(budget, RATES)["others"]
+    assert longer == pytest.approx(9 * budget.looked_at / RATES.sampling)
+    assert budget.looked_at == 4 * 512 + 1_000 + 2_000 + 6 * 256
 
 
 def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:

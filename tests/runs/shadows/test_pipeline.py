@@ -80,7 +80,7 @@ def run(data: tuple[ImageSet, ImageSet], config: Config, *, variants: bool = Fal
 @pytest.fixture(autouse=True, scope="module")
 def _small_gate() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("upcycle.runs.stages._gate._SYNTHETIC", 64)
+        patch.setattr("upcycle.runs.stages._gate.GATE_IMAGES", 64)
         yield
 
 

@@ -9,14 +9,15 @@ from upcycle.data import ImageSet
 from upcycle.recycle import fit_temperature, logits_of
 from upcycle.report import scores
 from upcycle.runs.stages._bench import Bench, Facts
+from upcycle.runs.stages._plan import CALIBRATION_IMAGES
 
-_IMAGES, _LEAST = 1_000, 100
+_LEAST = 100
 
 
 def calibration(bench: Bench, logits: np.ndarray, labels: np.ndarray) -> Facts:
     """The calibration error of the student's logits (n, classes) on test images, as they are and at the temperature at which
     it is as sure as its teachers of synthetic ones it did not learn from; empty where the run makes hardly any."""
-    count = min(_IMAGES, bench.config.release.synthetic_images)
+    count = min(CALIBRATION_IMAGES, bench.config.release.synthetic_images)
     if count < _LEAST:
         return {}
     from upcycle.runs.stages._release import soft_labels_of  # which needs the evaluation

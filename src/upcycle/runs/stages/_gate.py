@@ -13,8 +13,7 @@ from upcycle.data import ImageSet
 from upcycle.generators import Generator, Snapshot
 from upcycle.nets import ResidualClassifier, to_input
 from upcycle.runs.stages._bench import Bench, Facts, Splits
-
-_SYNTHETIC = 512  # images drawn per snapshot
+from upcycle.runs.stages._plan import GATE_IMAGES
 
 
 def gate_stage(bench: Bench, splits: Splits) -> Facts:
@@ -37,7 +36,7 @@ def judged(generator: Generator, bench: Bench, splits: Splits) -> list[GateRepor
     features = random_features(bench.shape.channels, bench.shape.size)
     known = {"pixels": (inside.images, outside.images), "features": (features(inside.images), features(outside.images))}
     prior = np.bincount(inside.labels, minlength=bench.shape.classes)
-    labels = numpy_rng(bench.config.seed, "gate").choice(len(prior), _SYNTHETIC, p=prior / prior.sum())
+    labels = numpy_rng(bench.config.seed, "gate").choice(len(prior), GATE_IMAGES, p=prior / prior.sum())
     spaces = {}
     for snapshot in generator.snapshots():
         drawn = _draw(generator, snapshot, labels, bench.config)

@@ -14,13 +14,16 @@ from upcycle._machine import learning_dtype
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
-from upcycle.generators import Generator, ImageShape, Interpolates, make_generator, training_bytes
+from upcycle.generators import SAMPLE_BATCH, Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
 from upcycle.recycle import Recipe, bank_size, can_remember, image_budget, images_to_remember, proxy_draws, train_classifier
 from upcycle.runs.stages._networks import Networks, own_parts
 
 _CONTROL = 2  # times the baseline's images, which the positive control may see
-_OTHER_SECONDS = 25.0  # reading, flip probe, audit, report: measured on small sets
+_OTHER_SECONDS = 12.0  # reading, the run's own audit, pages: measured on small sets
+GATE_IMAGES = 512  # drawn of every snapshot
+CALIBRATION_IMAGES = 1_000  # drawn for the student's temperature, at most
+_SHEET_IMAGES = 6 * SAMPLE_BATCH  # drawn for the report: five spreads and one call for what lies between, in full batches
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Budget:
     plain: int = 0  # seen by the plain student
     attempts: float = 1.0  # draws for every image that stays
     control: int = 0  # seen by the audit's positive control at most; 0: as many as it takes
+    views: int = 0  # seen by the probe that asks which mirror images keep the label
+    looked_at: int = 0  # drawn for the gate, the student's temperature, the check for copies and the report
 
     @property
     def drawn(self) -> int:
@@ -80,7 +85,15 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         student if config.plain else 0,
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
         control_images(members, config.audit.non_member_share, _CONTROL * max(teacher, student)),
+        min(20_000, max(teacher // 4, config.teacher.batch)) if config.augment.flip == "auto" else 0,
+        looked_at(config),
     )
+
+
+def looked_at(config: Config) -> int:
+    """Images that a run draws to look at, whatever its budgets."""
+    leaving = config.release.synthetic_images
+    return GATE_IMAGES * config.generator.snapshots + min(CALIBRATION_IMAGES, leaving) + leaving + _SHEET_IMAGES
 
 
 def control_images(members: int, share: float, most: int) -> int:
@@ -123,7 +136,7 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
         "tuning": budget.tuning * (distilling + proxy_draws(budget.redrawn / budget.bank) / rates.sampling),
         "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
-        "others": _OTHER_SECONDS,
+        "others": _OTHER_SECONDS + budget.views * learning + budget.looked_at / rates.sampling,
     }
 
 

@@ -61,7 +61,7 @@ def views_stage(bench: Bench, splits: Splits) -> Facts:
     members, config = splits.members(), bench.config
     trials: list[FlipTrial] = []
     if config.augment.flip == "auto":
-        images = min(20_000, max(bench.plan.budget.teacher // 4, config.teacher.batch))
+        images = bench.plan.budget.views
         recipe = bench.recipe(images, choose_augmentation(config.augment, bench.shape.size, []))
         trials = try_flips(members, recipe, seed=config.seed, images=images)
     views = choose_augmentation(config.augment, bench.shape.size, trials)
