@@ -231,6 +231,15 @@ def test_images_drawn_to_look_at_count_in_the_plan_where_drawing_is_slow() -> No
     assert budget.looked_at == 4 * 512 + 1_000 + 2_000 + 6 * 256
 
 
+def test_looks_at_the_validation_split_count_in_the_plan() -> None:
+    """A short run on 5,000 X-rays spent a minute on them, of six."""
+    config, quiet = PRESETS["quick"], budget_for(PRESETS["quick"], 500)
+    budget = budget_for(config, 500, validation=500)
+    assert budget.looks == 20 * 500
+    more = sum(stage_seconds(budget, RATES).values()) - sum(stage_seconds(quiet, RATES).values())
+    assert more == pytest.approx(3 * budget.looks / RATES.labelling)  # teacher, baseline, control
+
+
 def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:
     budget = Budget(teacher=1, baseline=1, generator=1, student=1_000, bank=400, redrawn=40, epoch=250)
     assert budget.drawn == 400 + 3 * 40

@@ -6,7 +6,7 @@ from upcycle.recycle._calibration import fit_temperature
 from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_budget, logits_of, rate, train_classifier
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
 from upcycle.recycle._crossed import CrossedLabels, Origin
-from upcycle.recycle._flips import FlipTrial, choose_augmentation, try_flips
+from upcycle.recycle._flips import MIRRORED_IMAGES, FlipTrial, choose_augmentation, try_flips
 from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
 from upcycle.recycle._objective import (
     Objective,
@@ -40,6 +40,7 @@ from upcycle.recycle._tuning import (
 )
 
 __all__ = [
+    "MIRRORED_IMAGES",
     "AskedLabels",
     "Bank",
     "Candidate",

@@ -1,7 +1,7 @@
 """Which mirror images keep the label? Asked of the data, since "left kidney" and "b" are not safe and a blood cell is."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from upcycle.nets import Augmentation, predict_logits
 from upcycle.recycle._classify import Recipe, train_classifier
 
 Flip = Literal["horizontal", "vertical"]
+MIRRORED_IMAGES: Final = 4_000  # that the probe is asked about, at most
 _AXIS: dict[Flip, int] = {"horizontal": 2, "vertical": 1}
 
 
@@ -42,7 +43,7 @@ def try_flips(members: ImageSet, recipe: Recipe, *, seed: int, images: int = 20_
     """One trial per mirror axis. A probe learns half the members unflipped and is asked about the other half, as it is and
     mirrored; a class that only its side tells apart collapses at once. Neither validation nor test images are used."""
     order = numpy_rng(seed, "flip-probe").permutation(len(members))
-    learn, ask = members.take(order[: len(order) // 2]), members.take(order[len(order) // 2 :][:4_000])
+    learn, ask = members.take(order[: len(order) // 2]), members.take(order[len(order) // 2 :][:MIRRORED_IMAGES])
     config = recipe.config.model_copy(update={"validate_every": 1.0})
     probe_recipe = replace(recipe, config=config, budget=images, augmentation=Augmentation(recipe.augmentation.shift))
     probe = train_classifier(learn, ask, probe_recipe, seed=seed, stage="flip-probe").net

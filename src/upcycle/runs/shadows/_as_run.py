@@ -38,7 +38,16 @@ class AsRun:
         return replace(whole, **{name: max(64, round(images * share)) for name, images in seen.items() if images})
 
 
-_OTHERS: Final = ("teachers", "attempts", "cleaning", "tuning")  # no images, or images that the settings tell
+_OTHERS: Final = (
+    "teachers",
+    "attempts",
+    "cleaning",
+    "tuning",
+    "looks",
+    "views",
+    "mirrored",
+    "looked_at",
+)  # no images, or images that the settings tell
 _SEEN: Final = tuple(field.name for field in fields(Budget) if field.name not in _OTHERS)
 
 

@@ -16,7 +16,16 @@ from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
 from upcycle.generators import SAMPLE_BATCH, Generator, ImageShape, Interpolates, make_generator, training_bytes
 from upcycle.nets import ClassifierFactory, parameter_count, predict_logits
-from upcycle.recycle import Recipe, bank_size, can_remember, image_budget, images_to_remember, proxy_draws, train_classifier
+from upcycle.recycle import (
+    MIRRORED_IMAGES,
+    Recipe,
+    bank_size,
+    can_remember,
+    image_budget,
+    images_to_remember,
+    proxy_draws,
+    train_classifier,
+)
 from upcycle.runs.stages._networks import Networks, own_parts
 
 _CONTROL = 2  # times the baseline's images, which the positive control may see
@@ -43,7 +52,9 @@ class Budget:
     plain: int = 0  # seen by the plain student
     attempts: float = 1.0  # draws for every image that stays
     control: int = 0  # seen by the audit's positive control at most; 0: as many as it takes
+    looks: int = 0  # answered by a classifier while it learns: validation images, at every look
     views: int = 0  # seen by the probe that asks which mirror images keep the label
+    mirrored: int = 0  # answered by that probe, as they are and mirrored
     looked_at: int = 0  # drawn for the gate, the student's temperature, the check for copies and the report
 
     @property
@@ -63,9 +74,10 @@ class Rates:
     teaching: float = 0.0  # as `classifier`, of a teacher with another network; 0 where it has the same
 
 
-def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
-    """The budget of a configuration. The baseline sees at least as many images as the student, so that the gap is not
-    bought by a weak baseline; `scale` shrinks or stretches training and bank alike."""
+def budget_for(config: Config, members: int, scale: float = 1.0, *, validation: int = 0) -> Budget:
+    """The budget of a configuration with that many `members` and images in the `validation` split. The baseline sees at least
+    as many images as the student, so that the gap is not bought by a weak baseline; `scale` shrinks or stretches training and
+    bank alike."""
     teacher = max(config.teacher.batch, round(image_budget(config.teacher, members) * scale))
     student = max(config.teacher.batch, round(teacher * config.student.epochs))
     bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
@@ -85,9 +97,17 @@ def budget_for(config: Config, members: int, scale: float = 1.0) -> Budget:
         student if config.plain else 0,
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
         control_images(members, config.audit.non_member_share, _CONTROL * max(teacher, student)),
-        min(20_000, max(teacher // 4, config.teacher.batch)) if config.augment.flip == "auto" else 0,
+        round(validation / config.teacher.validate_every),
+        *_probed(config, members, teacher),
         looked_at(config),
     )
+
+
+def _probed(config: Config, members: int, teacher: int) -> tuple[int, int]:
+    """Images that the probe for mirror images learns from, and those it is asked about in three ways."""
+    if config.augment.flip != "auto":
+        return 0, 0
+    return min(20_000, max(teacher // 4, config.teacher.batch)), 3 * min(members // 2, MIRRORED_IMAGES)
 
 
 def looked_at(config: Config) -> int:
@@ -126,34 +146,38 @@ def proxy_images(config: Config) -> int:
 def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
     """Expected seconds of every stage."""
     learning, teaching = 1 / rates.classifier, 1 / (rates.teaching or rates.classifier)
-    distilling = learning + budget.teachers / rates.labelling
+    distilling, looking = learning + budget.teachers / rates.labelling, budget.looks / rates.labelling
     return {
         "cleaning": budget.cleaning * teaching,
-        "teacher": budget.teachers * budget.teacher * teaching,
-        "baseline": budget.baseline * learning,
-        "control": budget.control * learning,
+        "teacher": budget.teachers * (budget.teacher * teaching + looking),
+        "baseline": budget.baseline * learning + looking,
+        "control": budget.control * learning + looking * bool(budget.control),
         "generator": budget.generator / rates.generator,
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
         "tuning": budget.tuning * (distilling + proxy_draws(budget.redrawn / budget.bank) / rates.sampling),
         "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
-        "others": _OTHER_SECONDS + budget.views * learning + budget.looked_at / rates.sampling,
+        "others": _OTHER_SECONDS + _probing(budget, rates) + budget.looked_at / rates.sampling,
     }
 
 
-def scale_for(config: Config, members: int, rates: Rates) -> float:
+def _probing(budget: Budget, rates: Rates) -> float:
+    return budget.views / rates.classifier + budget.mirrored / rates.labelling
+
+
+def scale_for(config: Config, members: int, rates: Rates, *, validation: int = 0) -> float:
     """The factor on all budgets that makes the run last about `config.minutes`, 1 where none are given, and no longer than
     `config.minutes_limit`."""
-    wanted = 1.0 if config.minutes is None else _scale_to(config.minutes, config, members, rates)
+    wanted = 1.0 if config.minutes is None else _scale_to(config.minutes, config, members, rates, validation)
     if config.minutes_limit is None:
         return wanted
-    return min(wanted, _scale_to(config.minutes_limit, config, members, rates))
+    return min(wanted, _scale_to(config.minutes_limit, config, members, rates, validation))
 
 
-def _scale_to(minutes: float, config: Config, members: int, rates: Rates) -> float:
+def _scale_to(minutes: float, config: Config, members: int, rates: Rates, validation: int) -> float:
     low, high = 1e-3, 100.0
     for _ in range(40):  # bisection: minimum sizes make the time only piecewise linear
         middle = (low * high) ** 0.5
-        total = sum(stage_seconds(budget_for(config, members, middle), rates).values())
+        total = sum(stage_seconds(budget_for(config, members, middle, validation=validation), rates).values())
         low, high = (middle, high) if total < minutes * 60 else (low, middle)
     return low
 
@@ -267,15 +291,17 @@ def _check_between(config: Config, drawable: bool) -> None:
         raise ConfigError(*problems)
 
 
-def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks) -> Plan:
-    """Measure this machine and derive the plan; `networks` builds the classifiers. Raises ConfigError for a bank that the
-    generator cannot draw."""
+def make_plan(
+    config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks, *, validation: int = 0
+) -> Plan:
+    """Measure this machine and derive the plan for that many `members` and images in the `validation` split; `networks` builds
+    the classifiers. Raises ConfigError for a bank that the generator cannot draw."""
     own = networks.generator
     drawing = own or make_generator(shape, config.generator, config.sampler)
     _check_between(config, isinstance(drawing if own is None else own.new(), Interpolates))
     rates = measure_rates(config, shape, device, networks)
-    scale = scale_for(config, members, rates)
-    budget = budget_for(config, members, scale)
+    scale = scale_for(config, members, rates, validation=validation)
+    budget = budget_for(config, members, scale, validation=validation)
     student, teacher = (
         parameter_count(build(shape.channels, shape.classes, shape.size)) for build in (networks.student, networks.teacher)
     )

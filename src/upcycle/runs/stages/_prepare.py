@@ -140,7 +140,7 @@ def _begun(folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, di
     record, _ = run_stage(
         folder.stage("plan"),
         stage_key("plan", store, config),
-        lambda: make_plan(config, shape, members, device, built).to_json(),
+        lambda: make_plan(config, shape, members, device, built, validation=len(dataset.validation)).to_json(),
         say=_LOG.warning,
     )
     plan, records = Plan.from_json(record.facts), sum(len(s) for s in dataset.splits().values())
