@@ -47,6 +47,7 @@ def evidence(rows: Sequence[Row]) -> str:
             "planted labels first: student",
         ),
         *("positive control", "training: announced, taken", "evidence: announced, taken"),
+        "all, taken / announced",
     )
     for row in rows:
         first = row.get("planted_labels_first", {})
@@ -55,6 +56,7 @@ def evidence(rows: Sequence[Row]) -> str:
                 *(row["dataset"], f"{row['minutes']:g}", row["pipelines"], _reach(row), row["verdict"]),
                 *(_share(first.get("student")), _share(first.get("positive control"))),
                 *(f"{row[f'{part}_announced']:.1f}, {row[f'{part}_taken']:.1f}" for part in ("training", "evidence")),
+                f"{row['whole_ratio']:.2f}",
             )
         )
     return "\n".join(lines)
