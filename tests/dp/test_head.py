@@ -49,7 +49,7 @@ def test_no_record_moves_what_is_released_by_more_than_the_noise_is_measured_in(
     images = rng.integers(0, 256, (6, side, side, channels), dtype=np.uint8)
     images[0], images[1] = 0, 255
     data = ImageSet(images, rng.integers(0, 3, 6))
-    features = features_of(PrivateHead(side, 3), data)
+    features = features_of(PrivateHead(side, 3).features, data)
     whole = as_released(*statistics(features, data.labels, 3))
     for k in range(len(data)):
         others = np.arange(6) != k
@@ -78,9 +78,9 @@ def test_the_noise_is_exactly_what_the_gaussian_mechanism_needs(epsilon: float) 
 def test_without_noise_it_is_least_squares_and_noise_costs_accuracy() -> None:
     members, rest = digits()
     head = PrivateHead(8, 10)
-    features = features_of(head, members)
+    features = features_of(head.features, members)
     weights = least_squares(*statistics(features, members.labels, 10), 0.0, len(members))
-    answers = (features_of(head, rest) @ weights).argmax(1)
+    answers = (features_of(head.features, rest) @ weights).argmax(1)
     free, loose, tight = (
         (answers == rest.labels).mean(),
         *(right(train_head(members, 10, e, seed=0).net, rest) for e in (8, 0.5)),

@@ -1,5 +1,8 @@
-"""Classifiers whose training has a proven epsilon, for comparison with the student in an audit: DP-SGD, and a linear head."""
+"""What has a proven epsilon: classifiers by DP-SGD and in closed form, and a formal student; the ledger of a release."""
 
-from upcycle.dp._account import affordable_steps, epsilon, need_extra
-from upcycle.dp._head import train_head
-from upcycle.dp._train import DpSettings, PrivateFit, train_private
+from upcycle.dp._account import Use, affordable_steps, composed, epsilon, need_extra
+from upcycle.dp._formal import FormalSettings, formal_ledger, labels_epsilon, train_formal
+from upcycle.dp._generator import DenoiserSettings
+from upcycle.dp._head import exact_noise, train_head
+from upcycle.dp._ledger import Ledger
+from upcycle.dp._train import DpSettings, PrivateFit, steps_of, train_private

@@ -67,27 +67,30 @@ def train_head(members: ImageSet, classes: int, epsilon: float, *, seed: int) ->
     """The head whose training is (epsilon, delta)-private per record, which is added or removed; delta is 1 / members. Raises
     ConfigError without the extra [dp].
 
-    Noise follows from `seed`: the guarantee holds against those who do not know it.
+    Noise follows from `seed` and `epsilon`: two heads of one seed have independent noise, without which they would not
+    compose. The guarantee holds against those who do not know the seed.
     """
-    need_extra()
     delta = 1 / len(members)
-    noise = float(import_module("dp_accounting").get_sigma_gaussian(epsilon, delta))  # exact: Balle & Wang 2018
+    noise = exact_noise(epsilon, delta)
     head = PrivateHead(members.images.shape[1], classes)
-    products, sums = statistics(features_of(head, members), members.labels, classes)
-    spread = noise * math.sqrt(2)  # each of the two sums moves by a length of 1 at most with one record
-    rng = numpy_rng(seed, "private head")
-    products = products + spread * symmetric_noise(len(products), rng)
-    sums = sums + spread * rng.standard_normal(sums.shape)
+    found = statistics(features_of(head.features, members), members.labels, classes)
+    products, sums, spread = noisy(*found, noise, numpy_rng(seed, "private head", repr(epsilon)))
     with torch.no_grad():
         head.linear.weight.copy_(torch.from_numpy(least_squares(products, sums, spread, len(members)).T))
     return PrivateFit(head.eval(), noise, 1, 1.0, epsilon, delta)
 
 
-def features_of(head: PrivateHead, members: ImageSet) -> np.ndarray:
+def exact_noise(epsilon: float, delta: float) -> float:
+    """The noise of one Gaussian mechanism of that epsilon, exactly (Balle & Wang 2018). Raises ConfigError without [dp]."""
+    need_extra()
+    return float(import_module("dp_accounting").get_sigma_gaussian(epsilon, delta))
+
+
+def features_of(measure: nn.Module, members: ImageSet) -> np.ndarray:
     """float64 (n, features)."""
     images = torch.from_numpy(np.ascontiguousarray(members.images))
     with torch.no_grad():
-        found = [head.features(to_input(batch, torch.device("cpu"))) for batch in torch.split(images, _BATCH)]
+        found = [measure(to_input(batch, torch.device("cpu"))) for batch in torch.split(images, _BATCH)]
     return np.asarray(torch.cat(found).double().numpy())
 
 
@@ -95,6 +98,15 @@ def statistics(features: np.ndarray, labels: np.ndarray, classes: int) -> tuple[
     """Sums over the records of the products of their features (features, features), and of their features by class (features,
     classes). A record of length 1 moves each by a length of 1."""
     return features.T @ features, features.T @ np.eye(classes)[labels]
+
+
+def noisy(
+    products: np.ndarray, sums: np.ndarray, noise: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both statistics as one Gaussian mechanism of that `noise` releases them, and the deviation of what was added: a record
+    moves each by a length of 1 at most, and so both by the root of two."""
+    spread = noise * math.sqrt(2)
+    return products + spread * symmetric_noise(len(products), rng), sums + spread * rng.standard_normal(sums.shape), spread
 
 
 def symmetric_noise(size: int, rng: np.random.Generator) -> np.ndarray:

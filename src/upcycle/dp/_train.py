@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from upcycle._random import derive_seed, numpy_rng
 from upcycle._training import Checkpoint, fit, set_rate
 from upcycle.data import ImageSet
-from upcycle.dp._account import affordable_steps, epsilon, need_extra
+from upcycle.dp._account import Use, affordable_steps, composed, need_extra
 from upcycle.errors import TrainingError
 from upcycle.nets import augment, group_norm_factory, to_input
 from upcycle.recycle import Recipe, rate
@@ -38,6 +38,7 @@ class DpSettings:
         budget: images expected to be seen, relative to what the teacher sees.
         epsilon: training ends before it would be exceeded; None: never.
         heads: epsilons, one linear head on fixed features each.
+        formals: epsilons, one student each that learns from a private generator and a private head.
     """
 
     noises: tuple[float, ...] = (0.02, 0.5, 1.5)
@@ -47,10 +48,15 @@ class DpSettings:
     budget: float = 2.0
     epsilon: float | None = None
     heads: tuple[float, ...] = ()
+    formals: tuple[float, ...] = ()
 
     def telling(self) -> dict[str, Any]:
         """What results follow from; a later setting only where it is given, so that answers kept before it stay readable."""
-        return {name: value for name, value in asdict(self).items() if value is not None and (value or name != "heads")}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None and (value or name not in ("heads", "formals"))
+        }
 
 
 @dataclass(frozen=True)
@@ -83,27 +89,31 @@ def train_private(
     Noise and batches follow from `seed`: the guarantee holds against those who do not know it.
     """
     need_extra()
-    sampling_rate = min(1.0, how.batch / len(members))
-    expected = sampling_rate * len(members)
-    steps, delta = max(1, round((recipe.budget or len(members)) / expected)), 1 / len(members)
-    if how.epsilon is not None:
-        steps = affordable_steps(how.epsilon, noise, sampling_rate, steps, delta)
+    use, delta = steps_of(len(members), recipe.budget or 0, how, noise), 1 / len(members)
     with torch.random.fork_rng(devices=[]), _quiet():
-        net = _train(members, recipe, how, noise, sampling_rate, steps, (seed, stage), Checkpoint(resume))
-    return PrivateFit(net, noise, steps, sampling_rate, epsilon(noise, sampling_rate, steps, delta), delta)
+        net = _train(members, recipe, how, use, (seed, stage), Checkpoint(resume))
+    return PrivateFit(net, noise, use.times, use.sampling_rate, composed((use,), delta), delta)
+
+
+def steps_of(records: int, budget: int, how: DpSettings, noise: float) -> Use:
+    """The use that DP-SGD makes of this many `records` while it sees `budget` images in expectation (0: each once), or fewer
+    within `how.epsilon`. Raises ConfigError for an epsilon that one step exceeds."""
+    rate = min(1.0, how.batch / records)
+    steps = max(1, round((budget or records) / (rate * records)))
+    if how.epsilon is not None:
+        steps = affordable_steps(how.epsilon, noise, rate, steps, 1 / records)
+    return Use("classifier: DP-SGD", noise, rate, steps)
 
 
 def _train(
     members: ImageSet,
     recipe: Recipe,
     how: DpSettings,
-    noise: float,
-    sampling_rate: float,
-    steps: int,
+    use: Use,
     key: tuple[int, str],
     checkpoint: Checkpoint,
 ) -> nn.Module:
-    seed, stage = key
+    (seed, stage), steps, noise, sampling_rate = key, use.times, use.noise or 0.0, use.sampling_rate
     images, labels = torch.from_numpy(np.ascontiguousarray(members.images)), torch.from_numpy(members.labels)
     torch.manual_seed(derive_seed(seed, stage, "weights"))
     build = group_norm_factory(recipe.config)
@@ -119,10 +129,10 @@ def _train(
         set_rate(optimizer, rate(pace, number, steps))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         losses = private_step(samples, optimizer, views, labels[chosen].to(recipe.device))
-        _check_finite(torch.cat([losses.flatten(), *(weight.detach().flatten() for weight in net.parameters())]), stage, number)
+        check_finite(torch.cat([losses.flatten(), *(weight.detach().flatten() for weight in net.parameters())]), stage, number)
         return 1  # steps are counted here, since a Poisson batch may be empty
 
-    fit(step, {"net": net, "optimizer": _NeverRetried(optimizer)}, checkpoint, seed=seed, stage=stage, budget=steps)
+    fit(step, {"net": net, "optimizer": NeverRetried(optimizer)}, checkpoint, seed=seed, stage=stage, budget=steps)
     checkpoint.remove()
     samples.remove_hooks()
     for parameter in net.parameters():
@@ -131,7 +141,7 @@ def _train(
 
 
 @final
-class _NeverRetried:
+class NeverRetried:
     """An optimiser's state for a checkpoint. The loop does not know it for an optimiser: it would go back and try again at
     another rate where weights are not finite, and those steps would be other releases that no accountant has counted."""
 
@@ -173,7 +183,7 @@ def private_step(samples: Any, optimizer: Any, views: torch.Tensor, labels: torc
     return losses.detach()
 
 
-def _check_finite(values: torch.Tensor, stage: str, step: int) -> None:
+def check_finite(values: torch.Tensor, stage: str, step: int) -> None:
     """Raise TrainingError unless every value is finite."""
     if not bool(torch.isfinite(values).all()):
         raise TrainingError(

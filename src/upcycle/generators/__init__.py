@@ -2,7 +2,7 @@
 
 from upcycle.generators._check import check_generator
 from upcycle.generators._contract import Generator, ImageShape, Interpolates, Snapshot, nearest_snapshot
-from upcycle.generators._edm import EdmGenerator, can_rebuild
+from upcycle.generators._edm import EdmGenerator, can_rebuild, denoising_loss
 from upcycle.generators._gan import GanGenerator
 from upcycle.generators._gap import denoising_gap, gap_limit
 from upcycle.generators._make import GeneratorFactory, OwnGenerator, make_generator, training_bytes
@@ -30,6 +30,7 @@ __all__ = [
     "can_rebuild",
     "check_generator",
     "denoising_gap",
+    "denoising_loss",
     "folds_generator",
     "gap_limit",
     "generator_facts",

@@ -57,7 +57,9 @@ def out_of_fold(
     for fold in range(int(which.max()) + 1):
         learn, ask = members.take(np.flatnonzero(which != fold)), members.take(np.flatnonzero(which == fold))
         short = replace(recipe, config=config, budget=images)
-        net = train_classifier(learn, ask.take(np.arange(1)), short, seed=seed, stage=f"{stage}-{fold}").net
+        net = train_classifier(
+            learn, learn.take(np.arange(1)), short, seed=seed, stage=f"{stage}-{fold}"
+        ).net  # one look, at the end
         logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(ask.images)), recipe.device)
         out[which == fold] = logits.softmax(1).numpy()
         nets.append(net)

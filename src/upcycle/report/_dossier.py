@@ -12,6 +12,7 @@ from upcycle.report._summary import confidence, percent, verdict
 from upcycle.report._words import Words, words
 
 _LEAVES: Final = ("student", "synthetic set", "distilled generator")
+_NO_PROOF: Final = "None: no differential privacy."
 _NEVER: Final = (
     "Attacks that nobody has thought of yet. Only differential privacy bounds all attacks, and this release has no such proof.",
     "Attribute inference: whether an unknown property of a known record can be guessed from the student's answers.",
@@ -40,10 +41,15 @@ class Decision:
 
 
 def render_dossier(
-    audit: Mapping[str, Any] | None, decision: Decision, hashes: Mapping[str, str], *, copies: Mapping[str, Any] | None = None
+    audit: Mapping[str, Any] | None,
+    decision: Decision,
+    hashes: Mapping[str, str],
+    *,
+    copies: Mapping[str, Any] | None = None,
+    guarantee: str = _NO_PROOF,
 ) -> str:
     """HTML text of the page: offline, without a script, printing to A4. `audit`: the public facts of a run's audits; `hashes`:
-    SHA-256 of every released file."""
+    SHA-256 of every released file; `guarantee`: what differential privacy proves of the release, in a sentence."""
     found = audit or {}
     pipelines = found.get("pipelines") or None
     rows = [*attack_rows(found), *attack_rows(pipelines)]
@@ -62,7 +68,7 @@ def render_dossier(
         networks=str((pipelines or {}).get("networks", "")),
         owned=leak_table(pipelines, owned=True),
         worst=worst_table(pipelines or {}),
-        residual=_residual(found, pipelines, said, copies),
+        residual=_residual(found, pipelines, said, copies, guarantee),
         copies=copies or {},
         hashes=sorted(hashes.items()),
         endpoint=str((pipelines or found).get("primary_endpoint", "")),
@@ -91,7 +97,11 @@ def _untested(rows: Sequence[Any], pipelines: Mapping[str, Any] | None, copies: 
 
 
 def _residual(
-    audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, said: Words, copies: Mapping[str, Any] | None
+    audit: Mapping[str, Any],
+    pipelines: Mapping[str, Any] | None,
+    said: Words,
+    copies: Mapping[str, Any] | None,
+    guarantee: str,
 ) -> tuple[tuple[str, str, str], ...]:
     """What remains, in the terms of those who ask: who, what, and what this release shows."""
     rows = [*attack_rows(pipelines), *attack_rows(audit)]
@@ -109,7 +119,7 @@ def _residual(
         (board, "inference of attributes", "Not tested. What a student predicts, it predicts of members too."),
         (board, "regurgitation, inversion, reconstruction", extraction),
         ("EHDS, Regulation (EU) 2025/327", "only anonymous results leave the secure environment", _anonymous(audit)),
-        ("NIST SP 800-226", "guarantee, and its unit", f"None: no differential privacy. Epsilon is {epsilon}."),
+        ("NIST SP 800-226", "guarantee, and its unit", f"{guarantee} Epsilon is {epsilon}."),
     )
 
 

@@ -50,7 +50,7 @@ def pipeline(
     settings: dict[str, object], *, stages: Path | None = None, control: bool = False, **more: object
 ) -> DesignPipeline:
     given = {"validation": images(60, seed=4), "base": BASE, "scale": SCALE, **more}
-    private = {name: given.pop(name, None) for name in ("noise", "epsilon")}
+    private = {name: given.pop(name, None) for name in ("noise", "epsilon", "formal")}
     return DesignPipeline(
         given["validation"],
         3,
@@ -100,13 +100,14 @@ def test_the_control_is_the_teacher_that_saw_every_record_and_others_leave_none(
     assert 0 < gone.sum() < len(members)
 
 
-@pytest.mark.parametrize("change", ["settings", "noise", "epsilon", "control", "scale", "validation", "base"])
+@pytest.mark.parametrize("change", ["settings", "noise", "epsilon", "formal", "control", "scale", "validation", "base"])
 def test_kept_answers_are_of_this_very_recipe(change: str) -> None:
     first = pipeline({"screen.folds": 3})
     other = {
         "settings": pipeline({"screen.folds": 4}),
         "noise": pipeline({"screen.folds": 3}, noise=1.0),
         "epsilon": pipeline({"screen.folds": 3}, epsilon=1.0),
+        "formal": pipeline({"screen.folds": 3}, formal=1.0),
         "control": pipeline({"screen.folds": 3}, control=True),
         "scale": pipeline({"screen.folds": 3}, scale=0.5),
         "validation": pipeline({"screen.folds": 3}, validation=images(60, seed=5)),
@@ -149,7 +150,10 @@ def test_another_bundle_or_more_pipelines_run_only_what_is_new(
         assert row["student_accuracy_low"] <= row["student_accuracy"] <= row["student_accuracy_high"]
         assert row["model"] != "plain" or row["to_plain"] == row["to_plain_low"] == row["to_plain_high"] == 0
     assert {row["model"] for row in rows if row["kind"] == "left out by the screen"} == {"cool"}
-    assert json.loads((tmp_path / "frontier.json").read_text())["rows"] == rows
+    told = json.loads((tmp_path / "frontier.json").read_text())
+    assert told["rows"] == rows
+    assert told["privacy"]["cool"]["epsilon"] == {"image": None}
+    assert any("screen.folds" in part for part in told["privacy"]["cool"]["without_guarantee"])
     page = (tmp_path / "frontier.html").read_text()
     assert page.count("<svg") >= 1 and "cool" in page
     said.clear()
@@ -193,7 +197,7 @@ def test_the_difference_to_plain_is_that_of_pairs() -> None:
 
 def test_an_unknown_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     dataset = Dataset("bars", images(120), images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
-    with pytest.raises(ConfigError, match=r"core, steps, small, support, floor, dp\. Got cores"):
+    with pytest.raises(ConfigError, match=r"core, steps, small, support, floor, dp, formal\. Got cores"):
         frontier(dataset, tmp_path / "out", BASE, FrontierPlan(("cores",)))
     assert not (tmp_path / "out").exists()
 

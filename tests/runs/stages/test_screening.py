@@ -17,7 +17,9 @@ from upcycle._settings import resolve, with_settings
 from upcycle.config import Config
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError
+from upcycle.generators import EdmGenerator
 from upcycle.nets import predict_logits, to_input
+from upcycle.recycle import Support, train_classifier
 from upcycle.runs.shadows import Given, ShadowPipeline, shadow_config, with_threads
 from upcycle.runs.stages import Bench, Facts, load_classifier, soft_labels_of, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, said
@@ -123,6 +125,49 @@ def test_images_like_a_marker_are_labelled_by_the_one_teacher_that_saw_neither_i
     source = torch.from_numpy(origin(like))
     np.testing.assert_allclose(bench.labeller()(views, source, source).numpy(), own, atol=1e-5)
     assert bench.distillation().origin is not None
+
+
+def test_neither_fold_classifier_nor_teacher_nor_generator_of_a_marker_s_fold_ever_saw_it(
+    tmp_path: Path, seen: dict[str, set[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What labels and what supports images like the marker: the teacher and the classifier whose weights it starts from, each
+    with its looks, and the records of a fold that the generator which drew the image never saw."""
+    drawing, looked = [], dict[str, set[bytes]]()
+    learn = EdmGenerator._train
+
+    def judging(data: ImageSet, held_out: ImageSet, *rest: object, **how: object) -> object:
+        looked[str(how["stage"])] = {image.tobytes() for part in (data, held_out) for image in part.images}
+        return train_classifier(data, held_out, *rest, **how)  # type: ignore[arg-type]
+
+    def drawn(self: EdmGenerator, images: np.ndarray, *rest: object) -> None:
+        drawing.append({image.tobytes() for image in images})
+        learn(self, images, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("upcycle.recycle._cleaning.train_classifier", judging)
+    monkeypatch.setattr(EdmGenerator, "_train", drawn)
+    given = Given(members(), validation())
+    keeping = (
+        "teachers=3",
+        "screen.apart=true",
+        "screen.crossed=true",
+        "screen.most=0",
+        "screen.isolated=0",
+        "support.share=0.9",
+    )
+    bench = prepared(tmp_path, settings(*keeping), given)
+    walk(bench, given, "generator")
+    marker, fold = given.members().images[[MARKER, TWIN]], np.load(bench.folder.private / "screen" / "fold.npy")
+    own, both = int(fold[MARKER]), {image.tobytes() for image in marker}
+    assert set(looked) == {"screen-0-0", "screen-0-1", "screen-0-2"} and len(drawing) == 3
+    for without in range(3):
+        blind = [looked[f"screen-0-{without}"], seen[("teacher", "teacher-2", "teacher-3")[without]], drawing[without]]
+        assert all(not found & both if without == own else both <= found for found in blind)
+    support = Support.load(bench.folder.private / "generator" / "support.npz")
+    elsewhere = np.flatnonzero(~np.isin(np.arange(180), (MARKER, TWIN)))
+    unaware = replace(support, **{name: getattr(support, name)[elsewhere] for name in ("points", "labels", "fold")})
+    for without in set(range(3)) - {own}:  # drawn by a generator that saw the marker: others must vouch for the image
+        asked = marker, given.members().labels[[MARKER, TWIN]], np.full(2, without)
+        np.testing.assert_array_equal(support.distance(*asked), unaware.distance(*asked))
 
 
 def test_crossed_labels_need_teachers_that_miss_a_fold() -> None:

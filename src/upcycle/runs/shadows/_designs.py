@@ -16,13 +16,13 @@ from upcycle.audit import Parts, PrivateModel
 from upcycle.audit.attacks import RecordScore
 from upcycle.config import Config
 from upcycle.data import ImageSet, image_hashes
-from upcycle.dp import DpSettings
+from upcycle.dp import DpSettings, Ledger
 from upcycle.recycle import images_to_remember
 from upcycle.runs.folder import content_key, run_stage
 from upcycle.runs.shadows._config import _telling, shadow_config
-from upcycle.runs.shadows._dp import private_classifiers
+from upcycle.runs.shadows._dp import private_classifiers, private_ledger
 from upcycle.runs.shadows._pipeline import Given, ShadowPipeline, as_predict, with_threads
-from upcycle.runs.stages import CONTROL, Bench, Stage, control_stage, training_road
+from upcycle.runs.stages import CONTROL, Bench, Stage, control_stage, run_ledger, training_road
 
 FORMAT: Final = 1  # another number makes answers of older designs strangers
 LEFT_OUT: Final = "left out"  # a score: 1 for the members that the screen kept from teacher and generator, 0 for all others
@@ -49,20 +49,23 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {  # stag
 @dataclass(frozen=True)
 class Design:
     """A recipe by its `name`: the settings in which it differs from the base; with a `noise` a classifier by DP-SGD with that
-    multiplier, with an `epsilon` a linear head that proves it, trained on the members themselves, in place of a student."""
+    multiplier, with an `epsilon` a linear head that proves it, trained on the members themselves, in place of a student; with
+    `formal`, an epsilon, a student whose generator and labels prove it together."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
     noise: float | None = None
     epsilon: float | None = None
+    formal: float | None = None
 
     @property
     def private(self) -> DpSettings | None:
         """Of the classifier with a proven epsilon; None for a student."""
-        if self.noise is None and self.epsilon is None:
+        given = (self.noise, self.epsilon, self.formal)
+        if given == (None, None, None):
             return None
-        noises, heads = (() if value is None else (value,) for value in (self.noise, self.epsilon))
-        return DpSettings(noises=noises, heads=heads)
+        noises, heads, formals = (() if value is None else (value,) for value in given)
+        return DpSettings(noises=noises, heads=heads, formals=formals)
 
 
 @final
@@ -101,10 +104,19 @@ class DesignPipeline:
         """The design's settings, scaled down as those of a shadow pipeline."""
         return shadow_config(with_settings(self.base, self.design.settings), self.validation.images.shape[1])
 
+    def ledger(self, records: int, images: int = 1) -> Ledger:
+        """Of a release that this recipe makes of this many `records`; `images`: of a patient, at most."""
+        if self.design.private is None:
+            return run_ledger(with_settings(self.base, self.design.settings))
+        return private_ledger(records, self._pipeline().budget(records), self.design.private, images)
+
+    def _pipeline(self) -> ShadowPipeline:
+        return ShadowPipeline(self.validation, self.classes, self.config(), self.scale, variants=False)
+
     def __call__(self, images: np.ndarray, labels: np.ndarray, *, seed: int) -> Parts:
         members = ImageSet(images, labels.astype(np.int64))
         with with_threads(1), tempfile.TemporaryDirectory(prefix="design-") as own:
-            pipeline = ShadowPipeline(self.validation, self.classes, self.config(), self.scale, variants=False)
+            pipeline = self._pipeline()
             bench = pipeline.bench(members, seed, Path(own))
             kept = _Kept((self.stages or Path(own) / "stages") / _of(members, seed))
             if self.design.private is not None:

@@ -1,5 +1,6 @@
 """`upcycle frontier`: accuracy against audited leakage of several recipes, on the same records and the same coins."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from upcycle.audit.pipelines import Design as Coins
 from upcycle.audit.pipelines import RunFacts, Shadows, make_design, run_in
 from upcycle.config import Config
 from upcycle.data import Dataset
-from upcycle.dp import need_extra
+from upcycle.dp import Ledger, need_extra
 from upcycle.engine import LOCAL, check_engine
 from upcycle.errors import ConfigError
 from upcycle.runs.folder import check_no_links
 from upcycle.runs.shadows._audit import secret
 from upcycle.runs.shadows._designs import LEFT_OUT, Design, DesignPipeline
+from upcycle.runs.shadows._dp import check_formal
 from upcycle.runs.shadows._frontier_rows import ATTACKS, page_of, rows_of
 
 Say = Callable[[str], None]
@@ -69,10 +71,11 @@ BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
             Design("strong, noise floor", {**LEVELS["privacy"]["strong"], "generator.noise_floor": 0.2}),
         ),
         "dp": (),
+        "formal": (),
     }
 )
 """Recipes by what they are compared for. The plain one, whose teacher is the control, is run with every bundle; `dp` stands for
-a classifier by DP-SGD at every noise of the plan, and a linear head at every epsilon."""
+a classifier by DP-SGD at every noise of the plan and a linear head at every epsilon, `formal` for a student at every one."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class FrontierPlan:
         jobs: pipelines at a time; 0: as many as the engine has cores.
         scale: share of every budget, for a trial.
         noises: noise multipliers of DP-SGD.
-        epsilons: of linear heads on fixed features.
+        epsilons: of linear heads on fixed features, and of formal students.
         engine: local, ray://HOST:PORT or dask://HOST:PORT.
         planted_for: pipelines that a first call plants canaries for, where more are to follow; 0: `pipelines`.
     """
@@ -105,7 +108,9 @@ class FrontierPlan:
         """Every recipe of the bundles once, the plain one last."""
         dp = tuple(Design(f"DP-SGD, noise {noise:g}", noise=noise) for noise in self.noises)
         dp += tuple(Design(f"DP head, epsilon {epsilon:g}", epsilon=epsilon) for epsilon in self.epsilons)
-        found = [design for bundle in self.bundles for design in (dp if bundle == "dp" else BUNDLES[bundle])]
+        formal = tuple(Design(f"formal, epsilon {epsilon:g}", formal=epsilon) for epsilon in self.epsilons)
+        own = {**BUNDLES, "dp": dp, "formal": formal}
+        found = [design for bundle in self.bundles for design in own[bundle]]
         return (*found, Design(CONTROL))
 
 
@@ -114,10 +119,10 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
 
     The training split is the audited pool, the validation split serves the choices inside every pipeline. Finished stages and
     answers are kept in out/private, recipe by recipe: a killed call resumes, and one with more pipelines or another bundle runs
-    only what is new. Raises ConfigError for an unknown bundle, AuditInputError for data that cannot be audited,
-    RunFolderError for a link in `out`.
+    only what is new. Raises ConfigError for an unknown bundle or an epsilon that cannot be kept, AuditInputError for data that
+    cannot be audited, RunFolderError for a link in `out`.
     """
-    _check(plan)
+    _check(plan, dataset)
     check_no_links(out)
     private = out / "private"
     private.mkdir(parents=True, exist_ok=True)
@@ -128,12 +133,14 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
     designs, runs = plan.designs(), _Runs(dataset, base, private, plan.scale)
     shadows = runs.together(designs, make_design(dataset.train, wanted), wanted, say)
     rows = [{"dataset": dataset.name, **row} for row in rows_of(judged(shadows, wanted), shadows)]
-    write_json(out / FRONTIER, {"schema": SCHEMA, "pipelines": plan.pipelines, "scale": plan.scale, "rows": rows})
-    write_text(out / "frontier.html", page_of(rows, dataset.name))
+    privacy = {design.name: runs.ledger(design) for design in designs}
+    told = {"privacy": {name: ledger.to_json() for name, ledger in privacy.items()}, "rows": rows}
+    write_json(out / FRONTIER, {"schema": SCHEMA, "pipelines": plan.pipelines, "scale": plan.scale, **told})
+    write_text(out / "frontier.html", page_of(rows, dataset.name, privacy))
     return rows
 
 
-def _check(plan: FrontierPlan) -> None:
+def _check(plan: FrontierPlan, dataset: Dataset) -> None:
     unknown, problems = [name for name in plan.bundles if name not in BUNDLES], []
     if unknown or not plan.bundles:
         problems.append(f"bundle must be one of {', '.join(BUNDLES)}. Got {', '.join(unknown) or 'none'}. Choose among them.")
@@ -143,11 +150,16 @@ def _check(plan: FrontierPlan) -> None:
         )
     if plan.jobs < 0:
         problems.append(f"jobs must be 0 or more. Got {plan.jobs}. Give 0 for one per physical core.")
+    wrong = [epsilon for epsilon in plan.epsilons if not 0 < epsilon < math.inf]
+    if wrong or not plan.epsilons:
+        problems.append(f"epsilon must be above 0. Got {', '.join(map(str, wrong)) or 'none'}. Give 8, or 3.")
     if problems:
         raise ConfigError(*problems)
     check_engine(plan.engine)
-    if "dp" in plan.bundles:
+    if {"dp", "formal"} & set(plan.bundles):
         need_extra()
+    if "formal" in plan.bundles:
+        check_formal(dataset.train, dataset.class_names, plan.epsilons)
 
 
 def _planted(dataset: Dataset, path: Path, wanted: AuditPlan, plan: FrontierPlan, say: Say) -> CanaryCounts:
@@ -179,12 +191,22 @@ class _Runs:
                 self._run(design, _some(coins, start, start + width), plan, say)
         return merged(designs, [self._run(design, coins, plan, say) for design in designs])
 
+    def ledger(self, design: Design) -> Ledger:
+        """Of a release of the recipe that is made of the whole training split."""
+        train, most = self.dataset.train, 1
+        if train.groups is not None:
+            most = int(np.unique(train.groups, return_counts=True)[1].max())
+        return self._pipeline(design).ledger(len(train), most)
+
+    def _pipeline(self, design: Design, stages: Path | None = None) -> DesignPipeline:
+        data, control = self.dataset, design.name == CONTROL
+        return DesignPipeline(data.validation, data.classes, self.base, design, control, self.scale, stages)
+
     def _run(self, design: Design, coins: Coins, plan: AuditPlan, say: Say) -> Shadows:
-        data, cache = self.dataset, self.private / "shadows"
+        cache = self.private / "shadows"
         cache.mkdir(exist_ok=True)
-        control = design.name == CONTROL
         stages = self.private / "stages" if plan.engine == LOCAL else None  # no private file stays on another machine
-        pipeline = DesignPipeline(data.validation, data.classes, self.base, design, control, self.scale, stages)
+        pipeline = self._pipeline(design, stages)
 
         def report(done: int, total: int, seconds: float) -> None:
             say(f"{design.name}: a pipeline took {seconds:.0f} s ({done} of {total} of this turn)")

@@ -9,6 +9,7 @@ from upcycle.audit import PipelineAudit
 from upcycle.audit.attacks import EXCESS, RATIO, RMIA
 from upcycle.audit.pipeline_audit import row_about
 from upcycle.audit.pipelines import Shadows
+from upcycle.dp import Ledger
 from upcycle.report import render_comparison
 from upcycle.runs.shadows._designs import LEFT_OUT, SECONDS
 
@@ -107,10 +108,12 @@ def _epsilon(shadows: Shadows, target: str) -> float | None:
     return float(np.mean(found)) if found else None
 
 
-def page_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    """HTML text: one figure, accuracy against the AUC of the planted kind that is easiest to find, and one table."""
+def page_of(rows: Sequence[Mapping[str, Any]], name: str, privacy: Mapping[str, Ledger]) -> str:
+    """HTML text: one figure, accuracy against the AUC of the planted kind that is easiest to find, and one table. `privacy` of
+    releases, by model."""
     models = list(dict.fromkeys(row["model"] for row in rows))
-    shown = [_summary([row for row in rows if row["model"] == model]) for model in models]
+    proven = {model: {"proven of a release": privacy[model].said()} if model in privacy else {} for model in models}
+    shown = [{**_summary([row for row in rows if row["model"] == model]), **proven[model]} for model in models]
     note = (
         f"The AUC is that of the kind of planted record that is easiest to find, by the {RATIO.name}; columns give the AUC of "
         f"every kind with its limits, by the worst of {len(ATTACKS)} attacks, and the rate at which a kind is found at one "

@@ -130,7 +130,7 @@ class ShadowPipeline:
 
     def bench(self, members: ImageSet, seed: int, folder: Path) -> Bench:
         """A separate bench for one call, with all budgets."""
-        shape, plan = self._shape(), Plan.unmeasured(self._budget(len(members)))
+        shape, plan = self._shape(), Plan.unmeasured(self.budget(len(members)))
         device = choose_device(self.config.device) if self.as_run else _CPU
         return Bench(RunFolder(folder), self._config(seed), shape, device, SilentDisplay(), self._networks(shape), plan)
 
@@ -141,7 +141,8 @@ class ShadowPipeline:
         own = self.as_run.own if self.as_run else Own()
         return own.networks(self.config, shape)
 
-    def _budget(self, members: int) -> Budget:
+    def budget(self, members: int) -> Budget:
+        """Of one call on this many members."""
         if self.as_run is not None:
             return self.as_run.budget(self.config, members, self.scale)
         teacher = self._scaled(image_budget(self.config.teacher, members))

@@ -26,3 +26,4 @@ from upcycle.runs.stages._road import JUDGING, Stage, training_road
 from upcycle.runs.stages._screening import LEFT_OUT, check_screen_settings, check_screening, learned
 from upcycle.runs.stages._training import CONTROL, control_stage, plain_bench
 from upcycle.runs.stages._tuning import SamplerJudge, choices_of
+from upcycle.runs.stages._unproven import run_ledger
