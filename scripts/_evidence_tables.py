@@ -1,4 +1,4 @@
-"""Tables of what recipes buy, of what a run's evidence said next to its forecast, and of what small networks change in it."""
+"""Tables of what recipes buy, of a run's evidence next to its forecast, of what small networks change in it, and of growth."""
 
 from __future__ import annotations
 
@@ -92,6 +92,23 @@ def _limits(row: Row, name: str) -> str:
     if row.get(name) is None:
         return "-"
     return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+
+
+_AXES = ("records", "side", "classes", "million")
+
+
+def growth(rows: Sequence[Row]) -> str:
+    """A line per axis and stage: processor seconds and peak memory at the smallest and the largest size, and the exponent."""
+    lines = _head("grows with", "stage", "from, to", "seconds", "exponent", "MB at the peak")
+    for row in sorted(rows, key=lambda row: _AXES.index(row["axis"])):
+        exponent = f"{row['exponent']:.2f} ± {row['scatter']:.2f}" if "exponent" in row else "-"
+        ends = (_ends(row["sizes"], ",d"), _ends(row["seconds"], ".2f"), exponent, _ends(row["peak_mb"], ",.0f"))
+        lines.append(_line("a million records" if row["axis"] == "million" else row["axis"], row["stage"], *ends))
+    return "\n".join(lines)
+
+
+def _ends(values: Sequence[float], form: str) -> str:
+    return ", ".join(format(value, form) for value in dict.fromkeys((values[0], values[-1])))
 
 
 def _grouped(rows: Iterable[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from _evidence_tables import evidence, fidelity, frontier
+from _evidence_tables import evidence, fidelity, frontier, growth
 from _leakage_tables import canary_costs, false_alarms
 from _reference import api, json_fields
 from pydantic import BaseModel
@@ -171,6 +171,7 @@ def results() -> str:
         "Families of generators at equal processor time": _generators(),
         "Single runs": _utility(),
         "Speed of the loops": _speed(),
+        "How time and memory grow": _growth(),
         "Killed, cut off, damaged": _reliability(),
         "Memory of hostile files": _memory(),
         "Damaged and hostile bytes": _fuzz(),
@@ -319,6 +320,19 @@ def _speed() -> str:
         rows.append(f"| {' | '.join(cells)} | {row['share']:.2f} [{row['share_low']:.2f}, {row['share_high']:.2f}] |")
     note = "Brackets are the lowest and highest of seven measurements, in which loop and bare convolutions alternated."
     return "\n".join([*rows, "", f"{note} {_source(result, 'speed.json')}"])
+
+
+def _growth() -> str:
+    result = _result("growth.json")
+    if result is None:
+        return ""
+    note = (
+        "Each case in a separate process, on one core; where sides or classes grow there are 4,000 records. Seconds are of "
+        "the processor, after a few images of the same. MB: the largest resident memory, libraries (up to 570 MB where "
+        "networks learn) and mapped files included. Exponents are slopes of logarithms over all turns, with their standard "
+        "error. The help of the module says what each stage does."
+    )
+    return f"{growth(result['rows'])}\n\n{note} {_source(result, 'growth.json')}"
 
 
 def _reliability() -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import io
 import logging
 import math
@@ -101,10 +102,15 @@ def stream(n: int, seed: int, key: str, start: int, count: int) -> np.ndarray:
     parts = []
     while count > 0:
         epoch, offset = divmod(start, n)
-        part = numpy_rng(seed, key, "pass", epoch).permutation(n)[offset : offset + count]
+        part = _shuffled(n, seed, key, epoch)[offset : offset + count]
         parts.append(part)
         start, count = start + len(part), count - len(part)
     return np.concatenate(parts)
+
+
+@functools.lru_cache(maxsize=2)  # every step asks for it: to shuffle n records at each took n^2 in a pass
+def _shuffled(n: int, seed: int, key: str, epoch: int) -> np.ndarray:
+    return numpy_rng(seed, key, "pass", epoch).permutation(n)
 
 
 def seed_step(seed: int, stage: str, images_seen: int) -> torch.Generator:

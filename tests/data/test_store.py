@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import blobs
 from upcycle.config import DataConfig
-from upcycle.data import ImageSet, Store, cut, draw_members, from_arrays, sealed, write_store
+from upcycle.data import ImageSet, Store, _rows, cut, draw_members, from_arrays, sealed, write_store
+from upcycle.data._rows import rows
 from upcycle.errors import RunFolderError, SealedError
 
 
@@ -155,3 +156,18 @@ def test_seal_is_lifted_after_an_error(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="x"), sealed(tmp_path / "store"):
         raise ValueError("x")
     assert len(store.members())
+
+
+def test_rows_of_a_mapped_file_are_those_of_the_array_and_leave_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_rows, "_BLOCK", 100)
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.asarray(np.load(tmp_path / "images.npy", mmap_mode="r"))[..., 0]
+    for chosen in (np.array([3, 1, 3, 49]), np.arange(0), np.arange(50) % 3 == 0):
+        found = rows(mapped, chosen)
+        assert np.array_equal(found, images[..., 0][chosen]) and found.flags.writeable
+    changed = np.load(tmp_path / "images.npy", mmap_mode="c")
+    changed[5] = 0  # on these pages only: to let go of them would lose it
+    assert not rows(changed, np.array([4, 5]))[1].any() and not changed[5].any()

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle.data._imageset import Dataset
 
 
@@ -61,9 +62,9 @@ def check(dataset: Dataset) -> CheckReport:
     """Look at every image once; seconds for tens of thousands."""
     splits = dataset.splits()
     hashes = {name: split.hashes() for name, split in splits.items()}
-    within = {name: len(found) - len(np.unique(found)) for name, found in hashes.items()}
+    within = {name: len(found) - len(distinct(found)) for name, found in hashes.items()}
     between = {f"{a} and {b}": int(np.isin(hashes[b], hashes[a]).sum()) for a, b in combinations(hashes, 2)}
-    groups = {name: len(np.unique(split.groups)) for name, split in splits.items() if split.groups is not None}
+    groups = {name: len(distinct(split.groups)) for name, split in splits.items() if split.groups is not None}
     counts = {name: np.bincount(split.labels, minlength=dataset.classes).tolist() for name, split in splits.items()}
     return CheckReport(
         dataset.name,
@@ -98,7 +99,7 @@ def _thin_splits(dataset: Dataset, counts: dict[str, list[int]]) -> Iterator[str
         if absent:
             yield f"{split} has no image of class {', '.join(absent)}"
     test, groups = len(dataset.test), dataset.test.groups
-    patients = test if groups is None else len(np.unique(groups))
+    patients = test if groups is None else len(distinct(groups))
     if patients == test < 500:
         yield f"{test} test images: an accuracy near 0.9 is known to about +-{_points(test)} points"
     elif patients < min(test, 500):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from upcycle.data._preprocess import Preprocess
+from upcycle.data._rows import rows
 from upcycle.data.readers import image_hashes
 
 
@@ -30,10 +31,15 @@ class ImageSet:
         """The chosen rows, in the order of `indices` (int or bool array)."""
         groups, labels = None if self.groups is None else self.groups[indices], self.labels[indices]
         if self.digests is None:
-            return ImageSet(self.images[indices], labels, groups)
+            return ImageSet(rows(self.images, indices), labels, groups)
         return ImageSet(
             np.broadcast_to(self.images[:1], (len(labels), *self.images.shape[1:])), labels, groups, self.digests[indices]
         )
+
+    def sketched(self) -> ImageSet:
+        """The same with digests in place of the images: enough for checks, splits and coin flips, and it takes no memory."""
+        stand_in = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), self.images.shape)
+        return ImageSet(stand_in, self.labels, self.groups, self.hashes())
 
     def hashes(self) -> np.ndarray:
         """S16 (n,), equal exactly for byte-identical images."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle.config import DataConfig
 from upcycle.data._groups import alike_ids, group_numbers
 from upcycle.data._imageset import Dataset, ImageSet
@@ -78,7 +79,7 @@ def _read(data: str, config: DataConfig, seed: int, groups_csv: str | Path | Non
     raw = checked_raw(reader.read(source), reader.name)
     splits = list(raw.splits) if groups is None else owned(raw.splits, groups, findings)
     name = raw.name or (source.path.name if source.path.is_dir() else source.path.stem) or reader.name
-    return _assemble(replace(raw, splits=splits, name=name), config, seed, findings)
+    return _assemble(replace(raw, splits=splits, name=name), config, seed, findings, keep=keep)
 
 
 @typed("images", "labels", "groups")
@@ -97,7 +98,7 @@ def from_arrays(
     return _assemble(RawImages([raw], name=name), config, seed, Findings())
 
 
-def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Findings) -> Dataset:
+def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Findings, *, keep: bool = True) -> Dataset:
     raws, class_names = by_name(_one_of_each(raw_images.splits, findings), raw_images.class_names, findings)
     raws = _in_one_shape(raws, config, findings)
     preprocess = found_preprocess(raws, raw_images.kind, config, findings)
@@ -116,6 +117,7 @@ def _assemble(raw_images: RawImages, config: DataConfig, seed: int, findings: Fi
         raise DataError(*findings.problems)
     _note_looks(raws, sets, findings)
     note_alike(alike_ids(raws), findings)
+    sets = sets if keep else {name: split.sketched() for name, split in sets.items()}
     train, validation, test = _complete(sets, class_names, config, seed, findings)
     problems = [*_groups_apart(train, validation, test), *_classes_in_train(train, class_names)]
     if problems:
@@ -214,15 +216,16 @@ def _complete(
     train = sets["all"] if "all" in sets else sets["train"]
     shares = {"test": config.test_share, "validation": config.validation_share}
     parts, left, taken = {}, np.arange(len(train)), dict[str, np.ndarray]()
+    known = train if set(shares) <= set(sets) else train.sketched()  # a cut looks at no pixel
     for name, share in shares.items():
         if name in sets:
             parts[name] = sets[name]
             continue
-        rest, part = cut(train.take(left) if taken else train, share, seed=seed, key=name)
+        rest, part = cut(known.take(left) if taken else known, share, seed=seed, key=name)
         if len(part) == 0:
             blank = findings.counts.get(BLANK, 0)
             hint = f"images must show something. Got {blank} of one shade all over. Look at the files, or at data.window."
-            raise DataError(_uncut(name, train.take(left), class_names), *([hint] if blank else []))
+            raise DataError(_uncut(name, known.take(left), class_names), *([hint] if blank else []))
         left, taken[name] = left[rest], left[part]
         findings.note(f"no {name} split was given: {len(part)} images were cut off, stratified")
     parts |= {name: train.take(rows) for name, rows in taken.items()}  # copies of all images at once only here
@@ -232,11 +235,11 @@ def _complete(
 def _uncut(split: str, pool: ImageSet, class_names: Sequence[str]) -> str:
     """The line for a split that cannot be cut from `pool`: which class has the fewest groups."""
     unit = units(pool)
-    groups = [len(np.unique(unit[pool.labels == label])) for label in range(len(class_names))]
+    groups = [len(distinct(unit[pool.labels == label])) for label in range(len(class_names))]
     fewest = int(np.argmin(groups))
     kind = "patients" if pool.groups is not None else "different images"
     return (
-        f"{split} split must be cut by whole {kind} and leave every class in train. Got {len(np.unique(unit))} {kind}, "
+        f"{split} split must be cut by whole {kind} and leave every class in train. Got {len(distinct(unit))} {kind}, "
         f"{groups[fewest]} of class {class_names[fewest]}. Add {kind}, or give a {split} split."
     )
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle._random import numpy_rng
 from upcycle.data._imageset import ImageSet
 
@@ -97,7 +98,7 @@ def _patients_out(patients: int) -> int:
 
 
 def _count(unit: np.ndarray, outside: np.ndarray) -> int:
-    return len(np.unique(unit[outside]))
+    return len(distinct(unit[outside]))
 
 
 def _flip(unit: np.ndarray, target: int, least: int, rng: np.random.Generator, kept: np.ndarray | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 
@@ -125,11 +125,15 @@ class Store:
 
     def members(self) -> ImageSet:
         """The records given to teacher, generator and baseline; a copy in memory."""
-        return self._split("train").take(self._load("members"))
+        return self.train_part(self._load("members"))
 
     def non_members(self) -> ImageSet:
         """The records kept away from every model, for the audit; a copy in memory."""
-        return self._split("train").take(self._load("non_members"))
+        return self.train_part(self._load("non_members"))
+
+    def train_part(self, chosen: np.ndarray) -> ImageSet:
+        """These rows (n,) of the training split; a copy in memory."""
+        return self._split("train", "r").take(chosen)
 
     def train_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Which rows of the training split, as it was read, `members` and `non_members` are, int64 (n,) each."""
@@ -158,21 +162,21 @@ class Store:
             write_record(mark, {"purpose": purpose})
         return self._split("test")
 
-    def _split(self, name: str) -> ImageSet:
+    def _split(self, name: str, mode: Literal["r", "c"] = "c") -> ImageSet:
         if name not in _SPLITS:
             raise ValueError(name)
         grouped = f"{name}_groups.npy" in self._files
         return ImageSet(
-            self._load(f"{name}_images", mapped=True),
+            self._load(f"{name}_images", mode),
             self._load(f"{name}_labels"),
             self._load(f"{name}_groups") if grouped else None,
         )
 
-    def _load(self, name: str, *, mapped: bool = False) -> np.ndarray:
+    def _load(self, name: str, mode: Literal["r", "c"] | None = None) -> np.ndarray:
         path = self._folder / f"{name}.npy"
         refuse_sealed(path)
         self._verify(path.name)
-        found: np.ndarray = np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
+        found: np.ndarray = np.load(path, mmap_mode=mode, allow_pickle=False)
         return found
 
     def _verify(self, name: str) -> None:

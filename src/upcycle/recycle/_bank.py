@@ -214,12 +214,14 @@ class Bank:
     def _holds(self, draws: np.ndarray) -> np.ndarray:
         """Which of `draws` (n,) are in their slots, whole; bool (n,)."""
         held = self._ids[draws % self.size] == draws + 1
-        unsure = draws[held & ~self._checked[draws % self.size]]
-        slots = unsure % self.size
-        whole = self._sums[slots] == _sums(unsure, self.images[slots], self.labels[slots])
-        self._checked[slots] = whole
-        if not whole.all():
-            _LOG.warning("%s: %d images are damaged and are drawn again", self._folder, int((~whole).sum()))
+        unsure, damaged = draws[held & ~self._checked[draws % self.size]], 0
+        for start in range(0, len(unsure), _CHUNK):
+            part = unsure[start : start + _CHUNK]
+            slots = part % self.size
+            self._checked[slots] = self._sums[slots] == _sums(part, self.images[slots], self.labels[slots])
+            damaged += int((~self._checked[slots]).sum())
+        if damaged:
+            _LOG.warning("%s: %d images are damaged and are drawn again", self._folder, damaged)
         return np.asarray(held & self._checked[draws % self.size])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from upcycle._distinct import distinct
 from upcycle._protection import ScreenConfig
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError, DataError
@@ -117,7 +118,7 @@ def _too_few(unit: np.ndarray, labels: np.ndarray, how: ScreenConfig, class_name
             f"screen.folds must be at most the number of independent members, {units}: one patient's images and near copies "
             f"count once. Got {how.folds}. {_advice(units, how)}"
         ]
-    found = {name: len(np.unique(unit[labels == label])) for label, name in enumerate(class_names)}
+    found = {name: len(distinct(unit[labels == label])) for label, name in enumerate(class_names)}
     return [
         f"screen.folds must be at most the number of independent members of a class, {inside} of {name!r}. Got {how.folds}. "
         f"{_advice(inside, how)}"

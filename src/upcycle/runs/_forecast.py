@@ -15,16 +15,16 @@ _BUDGETS = {"none": (), "auto": ("quick", "standard"), "quick": ("quick",), "sta
 def forecasts(dataset: Dataset, config: Config, plan: AuditPlan | None = None) -> tuple[list[Forecast], list[str]]:
     """The forecast of the run's own audit and of shadow pipelines by `plan`, or by what `config.evidence` may choose; and
     why there is none. No pixel is read beyond its hash. Raises DataError for a set that a run would refuse."""
-    how = config.audit
-    members, outside = draw_members(dataset.train, share=how.non_member_share, at_least=how.min_non_members, seed=config.seed)
+    how, train = config.audit, dataset.train.sketched()
+    members, outside = draw_members(train, share=how.non_member_share, at_least=how.min_non_members, seed=config.seed)
     check_audit_size(dataset, outside, config)
-    found, notes = [forecast_run(dataset.train.take(members), dataset.train.take(outside), how.confidence)], []
+    found, notes = [forecast_run(train.take(members), train.take(outside), how.confidence)], []
     for budget in _BUDGETS[config.evidence]:
         wanted = plan or plan_for(budget, confidence=how.confidence)
         if plan is not None and len(found) > 1:
             break
         try:
-            found.append(forecast_pipelines(dataset.train, wanted))
+            found.append(forecast_pipelines(train, wanted))
         except AuditInputError as error:
             notes += [f"shadow pipelines: {problem}" for problem in error.problems]
             break

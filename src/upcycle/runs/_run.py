@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -90,8 +92,8 @@ def run(
     _check_arguments(out, config, network, generator)
     check_run(Path(out), config)
     choose_device(config.device)
-    dataset = read(data, config=config.data, seed=config.seed, groups_csv=groups_csv)
-    return run_dataset(dataset, out, config, until=until, display=display, network=network, generator=generator)
+    opened = partial(prepare, out=Path(out), config=config, display=display, network=network, generator=generator)
+    return _run(read(data, config=config.data, seed=config.seed, groups_csv=groups_csv), opened, until)
 
 
 @typed("out", "config", "network", "generator")
@@ -107,8 +109,15 @@ def run_dataset(
 ) -> Summary:
     """As `run`, for a data set already in memory."""
     _check_arguments(out, config, network, generator)
-    with prepare(dataset, Path(out), config, display=display, network=network, generator=generator) as bench:
+    opened = partial(prepare, out=Path(out), config=config, display=display, network=network, generator=generator)
+    return _run(dataset, opened, until)
+
+
+def _run(dataset: Dataset, opened: Callable[[Dataset], AbstractContextManager[Bench]], until: str) -> Summary:
+    """Nothing holds the images of `dataset` once they are in the store, unless the caller does."""
+    with opened(dataset) as bench:
         bench.display.plan(_outlook(dataset, bench))
+        del dataset
         return _walk(bench, bench.folder.open_store(), until)
 
 

@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from upcycle.audit.attacks import _learned
 from upcycle.audit.attacks._folds import cross_fit, forward_fit, membership_folds
 from upcycle.audit.attacks._learned import ESTIMATORS
 from upcycle.audit.attacks._signals import attack_features, signals
@@ -171,3 +172,10 @@ def test_more_folds_than_patients_are_one_line_so_that_fewer_are_tried(patients:
     groups = np.repeat(np.arange(patients), 20)
     with pytest.raises(AuditInputError, match=rf"groups must fill 5 folds\. Got {patients}"):
         membership_folds(groups < patients // 2, groups, 5, 0)
+
+
+def test_neighbours_are_sought_among_so_many_records_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, members = np.random.default_rng(0).normal(size=(90, 3)), np.arange(90) % 2 == 0
+    monkeypatch.setattr(_learned, "_MOST_KNOWN", 45)
+    model = ESTIMATORS["k nearest neighbours"](0).fit(features, np.roll(members, 1) ^ (np.arange(90) > 40))
+    assert model[-1].n_samples_fit_ == 45

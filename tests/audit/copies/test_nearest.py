@@ -7,7 +7,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tests.audit.pipelines.test_canaries import pool
-from upcycle.audit.copies._nearest import near_copies
+from upcycle.audit.copies import _nearest
+from upcycle.audit.copies._nearest import near_copies, nearest
 from upcycle.audit.pipelines import CanaryCounts, make_design, plan_for
 from upcycle.data import ImageSet
 
@@ -45,3 +46,11 @@ def test_a_design_says_that_copies_are_on_both_sides_and_that_canaries_are_many(
     assert "canaries: 9 of 400 records, more than 2%" in loud[0]
     assert "near-duplicates: 4.0% of the records" in loud[1]
     assert make_design(data, plan_for("standard", pipelines=2, canaries=CanaryCounts(8), seed=1)).notes == ()
+
+
+def test_a_pool_in_blocks_gives_the_same_neighbours_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (300, 6, 6, 1), np.uint8)
+    whole = nearest(images[:40], images, 3)
+    monkeypatch.setattr(_nearest, "_ROWS", 64)
+    assert all(map(np.array_equal, nearest(images[:40], images, 3), whole))
+    assert nearest(images[:40], images[:2], 3)[0].shape == (40, 2)

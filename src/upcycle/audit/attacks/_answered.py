@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit.attacks._folds import membership_folds
 from upcycle.audit.attacks._shadow_set import ShadowSet, record_statistic
@@ -85,7 +86,7 @@ class Audited:
     @cached_property
     def groups(self) -> np.ndarray | None:
         """`units`, or None where each is one record."""
-        return None if len(np.unique(self.units)) == len(self.units) else self.units
+        return None if len(distinct(self.units)) == len(self.units) else self.units
 
     @cached_property
     def folds(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.statistics import midranks
 from upcycle.errors import AuditInputError
 
@@ -21,7 +22,7 @@ def membership_folds(
     try:
         pairs = list(kind(folds, shuffle=True, random_state=state).split(np.zeros(len(members)), members, groups))
     except ValueError as error:  # of scikit-learn, for more folds than groups or records
-        count = len(members) if groups is None else len(np.unique(groups))
+        count = len(members) if groups is None else len(distinct(groups))
         raise AuditInputError(f"groups must fill {folds} folds. Got {count}. Use fewer folds.") from error
     for train, held_out in pairs:
         if len(np.unique(members[train])) < 2 or len(np.unique(members[held_out])) < 2:
@@ -37,7 +38,7 @@ def fitting_folds(
     """`membership_folds` with as many folds as groups and records fill, at most `folds`, `least` records in the first; empty
     where they fill not even two."""
     owners = np.arange(len(members)) if groups is None else groups
-    most = min(len(np.unique(owners[side])) for side in (members, ~members))
+    most = min(len(distinct(owners[side])) for side in (members, ~members))
     for count in range(min(folds, most), 1, -1):
         try:
             pairs = membership_folds(members, groups, count, seed)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit.attacks._answered import Answered, Audited
 from upcycle.audit.attacks._attack import Attack, AttackCard, Needs
@@ -91,7 +92,7 @@ def _scale(logits: np.ndarray, members: np.ndarray, labels: np.ndarray) -> np.fl
 
 def _heads(audited: Audited) -> tuple[np.ndarray, np.ndarray] | None:
     """Logits and members of the heads; None where the units are too few."""
-    if len(np.unique(audited.units)) < LEAST_UNITS:
+    if len(distinct(audited.units)) < LEAST_UNITS:
         return None
     seed = derive_seed(audited.seed, "heads")
     return ridge_heads(random_features(audited.images), audited.labels, audited.units, audited.classes, seed=seed)

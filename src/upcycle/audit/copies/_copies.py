@@ -143,8 +143,9 @@ def _refuse_few(synthetic: int, members: int, held_out: int) -> None:
 
 
 def _units(members: np.ndarray, held_out: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    both = np.concatenate([members, held_out])
-    return units(ImageSet(both, np.zeros(len(both), np.int64), groups))
+    sides = (ImageSet(images, np.zeros(len(images), np.int64)) for images in (members, held_out))
+    digests = np.concatenate([side.hashes() for side in sides])
+    return units(ImageSet(members, np.zeros(len(digests), np.int64), groups, digests))
 
 
 def _drawn(some: Nearest, others: Nearest, sizes: tuple[int, int]) -> np.ndarray:

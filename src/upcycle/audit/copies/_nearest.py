@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 _BLOCK: Final = 512  # queries at a time
+_ROWS: Final = 32_768  # of the pool at a time: only they are ever floats
 _WORK: Final = 8_000_000  # differences held at a time
 _COMPONENTS, _NEIGHBOURS, _LOOKED_AT = 32, 5, 5000
 _NEAR: Final = 0.1  # of the usual distance between neighbours: pictures of different things lie farther apart
@@ -14,12 +15,22 @@ Nearest = tuple[np.ndarray, np.ndarray]
 
 def nearest(queries: np.ndarray, pool: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Root-mean-square distances float64 (n, k) to the k = min(count, m) nearest of `pool` (m, ...), nearest first, and their
-    indices int64 (n, k). Images or features (n, ...); memory stays at a block of queries times the pool."""
-    flat, base, k = _flat(queries), _flat(pool), min(count, len(pool))
+    indices int64 (n, k). Images or features (n, ...); memory stays at a block of queries times a block of the pool."""
+    found = _nearest(queries, pool[:_ROWS], count)
+    for start in range(_ROWS, len(pool), _ROWS):
+        distances, index = _nearest(queries, pool[start : start + _ROWS], count)
+        both = np.hstack([found[0], distances]), np.hstack([found[1], index + start])
+        order = np.argsort(both[0], axis=1, kind="stable")[:, :count]
+        found = np.take_along_axis(both[0], order, 1), np.take_along_axis(both[1], order, 1)
+    return found
+
+
+def _nearest(queries: np.ndarray, pool: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    base, k = _flat(pool), min(count, len(pool))
     squares = np.einsum("ij,ij->i", base, base)
-    distances, index = np.empty((len(flat), k)), np.empty((len(flat), k), np.int64)
-    for start in range(0, len(flat), _BLOCK):
-        part = flat[start : start + _BLOCK]
+    distances, index = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), _BLOCK):
+        part = _flat(queries[start : start + _BLOCK])
         found = np.argpartition(squares - 2 * part @ base.T, k - 1, axis=1)[:, :k]
         exact = _exact(part, base, found)  # the rough ones cancel where images are alike
         order = np.argsort(exact, axis=1, kind="stable")

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed
 from upcycle.audit.attacks import LOSS, AttackCard
 from upcycle.audit.pipeline_audit._attacked import AttackResult
@@ -51,7 +52,7 @@ def canary_bounds(design: Design, done: Sequence[AttackResult], plan: AuditPlan)
         return ()
     used = design.records.canary & (design.records.copies == 1)
     units = design.units[used]
-    coins = len(np.unique(units))
+    coins = len(distinct(units))
     guesses = round(plan.guessed * coins)
     if guesses < LEAST:
         return ()
@@ -62,7 +63,7 @@ def _bound(a: AttackResult, design: Design, used: np.ndarray, guesses: int, plan
     s, ties = Scores(a.scores[0, used], design.members[0, used], design.units[used]), derive_seed(plan.seed, "one-run ties")
     found = one_run_bound(s, guesses=guesses, seed=ties, confidence=plan.confidence)
     gaussian = one_run_gaussian(s, guesses=guesses, seed=ties, confidence=plan.confidence)
-    return CanaryBound(a.part.name, a.attack, len(np.unique(s.units)), guesses, found.low, found.cap, gaussian.mu)
+    return CanaryBound(a.part.name, a.attack, len(distinct(s.units)), guesses, found.low, found.cap, gaussian.mu)
 
 
 ONE_RUN_CARD: Final = AttackCard(

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.attacks import (
     ESTIMATORS,
     EXCESS,
@@ -79,7 +80,7 @@ def _blind(shadows: Shadows, rule: Rule, seed: int) -> list[Control]:
     design = shadows.design
     records, members = design.records, design.members[0]
     features = blind_features(records.labels, int(records.true_labels.max()) + 1, records.images)
-    groups = None if len(np.unique(design.units)) == len(members) else design.units
+    groups = None if len(distinct(design.units)) == len(members) else design.units
     pairs = fitting_folds(members, groups, _FOLDS, seed)
     if not pairs:
         return []

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.pipeline_audit._at_risk import Exposure
 from upcycle.audit.pipeline_audit._owners import has_patients
 from upcycle.audit.pipelines import KINDS, Shadows
@@ -64,7 +65,7 @@ def audit_facts(shadows: Shadows, exposed: Exposure | None) -> AuditFacts:
         _means([f.reported for f in facts]),
         {name: PrivateFacts(float(noise), float(epsilon)) for name, (noise, epsilon) in private.items()},
         exposed,
-        len(np.unique(shadows.design.units)) if has_patients(shadows.design) else None,
+        len(distinct(shadows.design.units)) if has_patients(shadows.design) else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.pipelines import KINDS, LEAST_UNITS, AuditPlan
 from upcycle.audit.statistics import detectable_auc, records_for_margin, records_needed, upper_limit
@@ -127,7 +128,7 @@ def _check_units(pool: ImageSet, units: int, unit: str) -> None:
     if units < LEAST_UNITS:
         problems.append(f"{unit} must number at least {LEAST_UNITS} for shadow pipelines. Got {units}. Add {unit}.")
     owners = np.arange(len(pool)) if pool.groups is None else pool.groups
-    lone = [int(label) for label in np.unique(pool.labels) if len(np.unique(owners[pool.labels == label])) < 2]
+    lone = [int(label) for label in np.unique(pool.labels) if len(distinct(owners[pool.labels == label])) < 2]
     if lone:
         got = f"Got one for class {lone[0]}. Add {unit}."
         problems.append(f"every class must have two {unit} or more for shadow pipelines. {got}")
@@ -180,11 +181,11 @@ def _counted(data: ImageSet) -> tuple[int, str]:
     if not _grouped(data):
         return len(data), "records"
     assert data.groups is not None
-    return len(np.unique(data.groups)), "patients"
+    return len(distinct(data.groups)), "patients"
 
 
 def _grouped(data: ImageSet) -> bool:
-    return data.groups is not None and len(np.unique(data.groups)) < len(data)
+    return data.groups is not None and len(distinct(data.groups)) < len(data)
 
 
 def _harmonic(inside: int, outside: int) -> float:

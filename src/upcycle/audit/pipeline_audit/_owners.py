@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed, numpy_rng
 from upcycle.audit.attacks import SetDetection, patient_scores, set_detection
 from upcycle.audit.pipeline_audit._attacked import AttackResult
@@ -33,14 +34,14 @@ class SetShare:
 
 def has_patients(design: Design) -> bool:
     """Are there groups, and does one of them hold several records?"""
-    return design.records.groups is not None and len(np.unique(design.units)) < len(design.units)
+    return design.records.groups is not None and len(distinct(design.units)) < len(design.units)
 
 
 def clean_patients(design: Design) -> np.ndarray:
     """bool (records,): the real records of patients without a canary; of all patients, where fewer than half are without."""
     records, units = design.records, design.units
     free = ~np.isin(units, units[records.canary])
-    enough = 2 * len(np.unique(units[free])) >= len(np.unique(units))
+    enough = 2 * len(distinct(units[free])) >= len(distinct(units))
     return np.asarray(free if enough else ~records.canary)
 
 
@@ -52,7 +53,7 @@ def patient_scores_of(a: AttackResult, design: Design, among: np.ndarray) -> Sco
     runs = np.flatnonzero(design.members[:, used].any(1) & ~design.members[:, used].all(1))
     if a.part.role in (Role.SYNTHETIC, Role.GENERATOR, Role.DISTILLED) or not len(runs):
         return None
-    units = np.unique(design.units[used])
+    units = distinct(design.units[used])
     found = [patient_scores(Scores(a.scores[run, used], design.members[run, used], design.units[used])) for run in runs]
     scores, members = (np.stack(part) for part in zip(*found, strict=True))
     return Scores.pooled(scores, members, units, np.ones(len(units), bool), runs)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack, listed, named, twins
 from upcycle.audit.pipeline_audit._attacked import AttackResult
@@ -46,7 +47,7 @@ def without_faults(
 
 def without_rows(done: Iterable[AttackResult], rows: Sequence[Row], design: Design) -> dict[Part, str]:
     """Targets that were attacked, yet in no population that could be judged, and what to say of them."""
-    judged, owners = {row.part for row in rows}, len(np.unique(design.units))
+    judged, owners = {row.part for row in rows}, len(distinct(design.units))
     few = f" Everything rests on {owners} patients or records; a figure needs {SMALL_CELL}." if owners < SMALL_CELL else ""
     return {a.part: f"{a.part}: no population of it could be judged.{few}" for a in done if a.part not in judged}
 

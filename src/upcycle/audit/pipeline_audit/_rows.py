@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import EXCESS, LOSS, RATIO, Attack
 from upcycle.audit.pipeline_audit._attacked import AttackResult
@@ -95,7 +96,7 @@ def _enough(s: Scores) -> Scores | str:
         return "a single record or patient among members or non-members"
     if s.values.min() == s.values.max():
         return "one score for all, a ROC of one point"
-    found = len(np.unique(s.units))
+    found = len(distinct(s.units))
     return f"{found} distinct records, fewer than {SMALL_CELL}" if found < SMALL_CELL else s
 
 

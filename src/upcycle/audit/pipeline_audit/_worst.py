@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import LOSS
 from upcycle.audit.pipeline_audit._attacked import AttackResult
@@ -46,7 +47,7 @@ class WorstRecord:
 def worst_records(done: Sequence[AttackResult], design: Design, confidence: float) -> tuple[WorstRecord, ...]:
     """Of the student and the positive control; nothing for a single pipeline, or fewer than ten records or patients."""
     clean = ~design.records.canary
-    if len(design.members) < 2 or len(np.unique(design.units[clean])) < SMALL_CELL:
+    if len(design.members) < 2 or len(distinct(design.units[clean])) < SMALL_CELL:
         return ()
     read = [a for a in done if a.part.role in _JUDGED and a.threat_model is a.part.access and a.attack == LOSS.name]
     return tuple(_worst(a, design, clean, confidence) for a in read)

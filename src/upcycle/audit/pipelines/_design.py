@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed, numpy_rng
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.copies import near_copies
@@ -51,7 +52,7 @@ class Design:
         """What makes the audit differ from the released pipeline or see less than it could, or nothing."""
         canary, found = self.records.canary, []
         single = canary & (self.records.kind != PATIENT_PATCH)
-        canaries, owners = int(canary.sum()), len(np.unique(self.units[single]))
+        canaries, owners = int(canary.sum()), len(distinct(self.units[single]))
         if canaries > _CANARY_SHARE * len(self.records):
             found.append(
                 f"canaries: {canaries} of {len(self.records)} records, more than {_CANARY_SHARE:.0%}; the accuracies here may "

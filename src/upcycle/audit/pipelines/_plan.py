@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-import numpy as np
-
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle._random import derive_seed
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import CATALOGUE, Attack
@@ -94,7 +93,7 @@ class AuditPlan:
 
     def fitted(self, data: ImageSet) -> AuditPlan:
         """The same; with few pipelines where patients are so few that there are hardly more halves, and no row is made."""
-        if self.pipelines <= _OF_FEW or len(np.unique(units(data))) >= SMALL_CELL:
+        if self.pipelines <= _OF_FEW or len(distinct(units(data))) >= SMALL_CELL:
             return self
         return replace(self, pipelines=_OF_FEW, without_canaries=min(self.without_canaries, _OF_FEW), look=0)
 

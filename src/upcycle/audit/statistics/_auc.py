@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.statistics._clusters import clustered, effective_number, two_way_error
 from upcycle.audit.statistics._scores import Scores
 from upcycle.audit.statistics._values import Rate, expit, normal_or_t_below, normal_or_t_quantile
@@ -24,7 +25,7 @@ def coarse(s: Scores) -> bool:
         return True
     if counts.max() < len(s.values) / 2:
         return False
-    moved = len(np.unique(s.units[inverse != counts.argmax()]))
+    moved = len(distinct(s.units[inverse != counts.argmax()]))
     return moved * min(s.sides) / sum(s.sides) < _FEW_MOVED
 
 
@@ -175,13 +176,13 @@ def _spread(s: Scores) -> _Spread:
         )
         effective = min(effective_number(s.units[s.members]), effective_number(s.units[~s.members]))
         return _Spread(auc(s), math.sqrt(variance), max(effective - 1, 1.0), min(s.sides))
-    few = len(np.unique(s.pairs)) < FEW_PAIRS
+    few = len(distinct(s.pairs)) < FEW_PAIRS
     s = _ranked(s) if few else s
     parts = np.empty(len(s.values))
     above, below = _placements(s)
     parts[s.members], parts[~s.members] = (above - above.mean()) / m, (below - below.mean()) / n
     error = math.sqrt(clustered(parts, s.units)) if few else two_way_error(s, parts)
-    return _Spread(auc(s), error, len(np.unique(s.units if few else s.pairs)) - 1, min(m, n))
+    return _Spread(auc(s), error, len(distinct(s.units if few else s.pairs)) - 1, min(m, n))
 
 
 def _interval(found: _Spread, confidence: float) -> Rate:
@@ -221,7 +222,7 @@ def _placements(s: Scores) -> tuple[np.ndarray, np.ndarray]:
 def _ranked(s: Scores) -> Scores:
     """The same with scores as shares of the same run that lie below, so that runs do not differ in level."""
     scores = np.empty(len(s.values))
-    for run in np.unique(s.runs):
+    for run in distinct(s.runs):
         mine = s.runs == run
         scores[mine] = (midranks(s.values[mine]) - 0.5) / mine.sum()
     return s.having(scores)

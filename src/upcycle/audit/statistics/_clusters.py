@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.statistics._scores import Scores
 
 
@@ -63,5 +64,5 @@ def design_effect_above(s: Scores, side: np.ndarray, threshold: float) -> float:
     found = float(hits[side].mean())
     plain = found * (1 - found) / count
     if plain <= 0:  # tied scores: nothing to measure it on, so take the records, not the pairs, as trials
-        return max(count / len(np.unique(s.units[side])), 1.0)
+        return max(count / len(distinct(s.units[side])), 1.0)
     return max(two_way_error(s, np.where(side, (hits - found) / count, 0.0)) ** 2 / plain, 1.0)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.errors import AuditInputError
 
 
@@ -69,7 +70,7 @@ class Scores:
     @cached_property
     def independent(self) -> bool:
         """One run, and no two entries share a coin."""
-        return self.single and len(np.unique(self.units)) == len(self.units)
+        return self.single and len(distinct(self.units)) == len(self.units)
 
     @cached_property
     def pairs(self) -> np.ndarray:
@@ -89,7 +90,7 @@ class Scores:
     @property
     def sides(self) -> tuple[int, int]:
         """Numbers of distinct units among members and among non-members."""
-        return len(np.unique(self.units[self.members])), len(np.unique(self.units[~self.members]))
+        return len(distinct(self.units[self.members])), len(distinct(self.units[~self.members]))
 
     def take(self, kept: np.ndarray) -> Scores:
         """The entries `kept` bool (n,)."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle._random import numpy_rng
 from upcycle.audit.statistics import Rate, Scores, auc_interval
 from upcycle.audit.verdict._part import Part, Role
@@ -30,12 +31,12 @@ def halves(s: Scores, seed: int) -> Scores | None:
     """The non-members of each run, half of whose units are called members: nothing may tell them apart. None where they are
     too few in a run, or a half of all would be a single unit."""
     rng, members = numpy_rng(seed, "control-halves"), np.zeros(len(s.values), bool)
-    for run in np.unique(s.runs):
+    for run in distinct(s.runs):
         outside = (s.runs == run) & ~s.members
         members |= outside & np.isin(s.units, _half(s.units[outside], rng))
-    outside, runs = ~s.members, len(np.unique(s.runs))
+    outside, runs = ~s.members, len(distinct(s.runs))
     for side in (members, outside & ~members):
-        if len(np.unique(s.runs[side])) < runs or len(np.unique(s.units[side])) < LEAST_ON_A_SIDE:
+        if len(distinct(s.runs[side])) < runs or len(distinct(s.units[side])) < LEAST_ON_A_SIDE:
             return None
     return Scores(s.values[outside], members[outside], s.units[outside], s.runs[outside])
 
@@ -43,7 +44,7 @@ def halves(s: Scores, seed: int) -> Scores | None:
 def shuffled(s: Scores, seed: int) -> Scores:
     """Coins drawn again, after the fact, for complementary halves: no attack may find out how they fell."""
     rng, members = numpy_rng(seed, "control-shuffle"), np.zeros(len(s.values), bool)
-    for pair in np.unique(s.pairs):
+    for pair in distinct(s.pairs):
         inside = np.isin(s.units, _half(s.units, rng))
         members |= (s.pairs == pair) & (inside ^ (s.runs % 2 == 1))
     return Scores(s.values, members, s.units, s.runs)
@@ -51,4 +52,4 @@ def shuffled(s: Scores, seed: int) -> Scores:
 
 def _half(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random half of the distinct units, so that neither half is ever a single patient."""
-    return rng.permutation(np.unique(units))[::2]
+    return rng.permutation(distinct(units))[::2]

@@ -77,6 +77,8 @@ def _idx(path: Path, axes: int, source: Source) -> np.ndarray | None:
             sides = np.frombuffer(file.read(4 * axes), ">u4").tolist()
             count = math.prod(sides)
             source.hold(count, path.stat().st_size)
+            if not isinstance(file, gzip.GzipFile) and path.stat().st_size == count + file.tell():
+                return np.memmap(path, np.uint8, "r", file.tell(), tuple(sides)) if count else np.zeros(sides, np.uint8)
             content = file.read(count + 1)  # one byte more than claimed shows a file that is too long
             return np.frombuffer(content, np.uint8).reshape(sides)
     except (OSError, EOFError, ValueError, zlib.error, OverflowError):

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from upcycle._distinct import distinct
 from upcycle.audit.score_audit import MIN_RECORDS
 from upcycle.config import Config
 from upcycle.data import Dataset
@@ -49,8 +50,8 @@ def check_audit_size(dataset: Dataset, non_members: np.ndarray, config: Config) 
     groups = dataset.train.groups
     if groups is None:
         return
-    outside = np.unique(groups[non_members])
-    inside = len(np.unique(groups)) - len(outside)
+    outside = distinct(groups[non_members])
+    inside = len(distinct(groups)) - len(outside)
     if min(inside, len(outside)) < 2:
         raise DataError(
             "patients (groups) for the audit must number two or more on each side of the coin, four in train with two of every "

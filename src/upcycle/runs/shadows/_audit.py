@@ -151,12 +151,7 @@ def audit_pool(
 
 def run_pool(store: Store) -> ImageSet:
     """Members and non-members of a run, from which an audit draws its own halves."""
-    inside, outside = store.members(), store.non_members()
-    groups = None
-    if inside.groups is not None and outside.groups is not None:
-        groups = np.concatenate([inside.groups, outside.groups])
-    images = np.concatenate([inside.images, outside.images])
-    return ImageSet(images, np.concatenate([inside.labels, outside.labels]), groups)
+    return store.train_part(np.concatenate(store.train_rows()))
 
 
 def staying(pool: ImageSet, store: Store, keep: tuple[int, ...]) -> np.ndarray | None:

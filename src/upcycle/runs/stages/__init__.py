@@ -1,6 +1,6 @@
 """The stages of the road, one file each, and the bench that they share."""
 
-from upcycle.runs.stages._audit import audit_stage, compared_members
+from upcycle.runs.stages._audit import audit_records, audit_stage, compared_members
 from upcycle.runs.stages._bench import Bench, Facts, load_classifier, teacher_names
 from upcycle.runs.stages._copies import copies_stage
 from upcycle.runs.stages._distilled import distilled

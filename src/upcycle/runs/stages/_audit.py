@@ -58,15 +58,12 @@ def _bound(config: Config) -> str:
 
 def compared_members(store: Store, seed: int) -> np.ndarray:
     """Rows of the members that the audit compares with the non-members, as many as those where there are as many; sorted."""
-    outside, inside = len(store.non_members()), len(store.members())
+    inside, outside = map(len, store.train_rows())
     return np.sort(numpy_rng(seed, "audit-members").permutation(inside)[: min(outside, inside)])
 
 
 def audit_records(store: Store, seed: int) -> tuple[ImageSet, np.ndarray, np.ndarray]:
     """All non-members and as many members, drawn at random: images, membership (n,) bool and row numbers in their half."""
-    outside, inside, chosen = store.non_members(), store.members(), compared_members(store, seed)
-    members, count = inside.take(chosen), len(chosen)
-    groups = None if outside.groups is None or members.groups is None else np.concatenate([members.groups, outside.groups])
-    both = ImageSet(np.concatenate([members.images, outside.images]), np.concatenate([members.labels, outside.labels]), groups)
-    flags = np.arange(len(both)) < count
-    return both, flags, np.concatenate([chosen, np.arange(len(outside))])
+    (inside, outside), chosen = store.train_rows(), compared_members(store, seed)
+    both = store.train_part(np.concatenate([inside[chosen], outside]))
+    return both, np.arange(len(both)) < len(chosen), np.concatenate([chosen, np.arange(len(outside))])

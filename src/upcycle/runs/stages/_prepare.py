@@ -77,7 +77,9 @@ def prepare(
     flips = _checked(dataset, out, config)
     display.plan(check(dataset).lines())
     with _held(out, config, display) as folder:
-        yield _begun(folder, dataset, flips, config, display, own)
+        bench = _begun(folder, dataset, flips, config, display, own)
+        del dataset  # the store has it: the images would stay in memory as long as the run
+        yield bench
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from upcycle._arguments import typed
+from upcycle._distinct import distinct
 from upcycle._files import read_record as read_noted
 from upcycle._files import write_record
 from upcycle._random import derive_seed
@@ -194,16 +195,17 @@ def _hashes(store: Store) -> frozenset[bytes]:
 
 def budget_of(bench: Bench, store: Store) -> Budget:
     """What the settings `gate.*` let out of this run: of its patients, or of its members where these are independent."""
-    groups = store.members().groups
-    people = len(store.members()) if groups is None else len(np.unique(groups))
+    members = store.members()
+    groups = members.groups
+    people = len(members) if groups is None else len(distinct(groups))
     return Budget(bench.config.gate, people, "records" if groups is None else "patients")
 
 
 def _comparing(store: Store, seed: int) -> Callable[[np.ndarray], DistanceHistogram | None]:
     """How members and non-members lie to a set that does not exist yet: they are in memory before the store is sealed."""
     inside, outside = store.members(), store.non_members()
-    sides, groups = (np.array(inside.images), np.array(outside.images)), groups_of(inside, outside)
-    return lambda images: distance_histogram(images, *sides, groups, seed=seed)
+    groups = groups_of(inside, outside)
+    return lambda images: distance_histogram(images, inside.images, outside.images, groups, seed=seed)
 
 
 def material(bench: Bench, store: Store, prior: Prior) -> Material:
