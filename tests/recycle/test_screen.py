@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from upcycle._protection import ScreenConfig
 from upcycle.data import ImageSet
 from upcycle.errors import ConfigError, DataError
-from upcycle.recycle import believed, check_screen, draw_folds, screen, second_opinion, share_right, unit_of
+from upcycle.recycle import (
+    believed,
+    check_cleaning,
+    check_screen,
+    draw_folds,
+    fold_of,
+    screen,
+    second_opinion,
+    share_right,
+    unit_of,
+)
 from upcycle.recycle._screen import PixelSpace, allowed_share, isolation
 
 
@@ -172,6 +182,21 @@ def test_the_number_of_folds_that_works_comes_with_the_teachers_that_it_needs() 
     )
 
 
+def test_more_folds_than_patients_are_refused_for_cleaning_too_with_a_number_that_works() -> None:
+    members = replace(clustered()[0], groups=np.arange(120) // 30)
+    with pytest.raises(
+        ConfigError, match=r"cleaning\.folds must be at most the number of independent members, 4: .* Got 5\."
+    ) as p:
+        check_cleaning(members, 5, ("healthy", "scar"))
+    assert len(p.value.problems) == 1
+    assert "Set cleaning.folds=4, or 0 for no cleaning." in str(p.value)
+    members = replace(clustered()[0], labels=np.arange(120) // 118)
+    with pytest.raises(ConfigError, match=r"2 of 'scar'\. Got 3\. Set cleaning\.folds=2, or 0 for no cleaning\."):
+        check_cleaning(members, 3, ("healthy", "scar"))
+    check_cleaning(members, 2, ("healthy", "scar"))
+    fold_of(members, 2, seed=0)
+
+
 def test_rows_to_keep_that_do_not_exist_are_refused() -> None:
     assert "0 to 119. Got 120, -1." in check(clustered()[0], 3, keep=(5, 120, -1))
 
@@ -180,8 +205,13 @@ def test_a_screen_that_would_empty_a_class_is_refused() -> None:
     members, held_out = clustered()
     wrong = answers(np.ones(120, np.int64), sure=0.99)
     how = ScreenConfig(folds=3, most=1.0)
-    with pytest.raises(DataError, match="class number 0"):
+    with pytest.raises(DataError, match="class number 0") as problem:
         screen(members, held_out, np.arange(120) % 3, wrong, RIGHT, how, np.zeros(120, bool))
+    assert "Lower screen.most" in str(problem.value)
+    less = how.model_copy(update={"most": 0.5})
+    assert (
+        screen(members, held_out, np.arange(120) % 3, wrong, RIGHT, less, np.zeros(120, bool)).kept[members.labels == 0].any()
+    )
 
 
 @pytest.mark.parametrize(("right", "doubted"), [(0.9, 2), (0.89, 0)])

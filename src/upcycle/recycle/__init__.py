@@ -20,7 +20,7 @@ from upcycle.recycle._objective import (
     under_prior,
 )
 from upcycle.recycle._remember import can_remember, images_to_remember, train_to_remember
-from upcycle.recycle._screen import PixelSpace, Screened, check_screen, draw_folds, screen, share_right, unit_of
+from upcycle.recycle._screen import PixelSpace, Screened, check_cleaning, check_screen, draw_folds, screen, share_right, unit_of
 from upcycle.recycle._student import Distillation, blend, smooth, soft_cross_entropy, train_student
 from upcycle.recycle._support import Support, SupportFilter, TeacherDoubt, TeacherFilter
 from upcycle.recycle._tuning import (
@@ -78,6 +78,7 @@ __all__ = [
     "blend",
     "can_remember",
     "candidates",
+    "check_cleaning",
     "check_screen",
     "choose_augmentation",
     "choose_border",

@@ -1,7 +1,7 @@
 """The screen: which members a teacher and a generator may learn from without giving them away. Doubted labels and isolated
 images are left out, both judged only by what was made without the record or anything near it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -101,7 +101,7 @@ def check_screen(members: ImageSet, held_out: ImageSet, how: ScreenConfig, class
     """Raise ConfigError, all problems at once, where folds of these members could not be drawn, or screen.keep names what is
     none of the `rows` of the training split."""
     unit = unit_of(members, held_out)
-    problems = _too_few(unit, members.labels, how, class_names)
+    problems = _too_few(unit, members.labels, how.folds, "screen.folds", class_names, lambda most: _advice(most, how))
     if strangers := [row for row in how.keep if not 0 <= row < rows]:
         problems.append(
             f"screen.keep must be rows of the training split, 0 to {rows - 1}. Got {', '.join(map(str, strangers[:5]))}. "
@@ -111,19 +111,32 @@ def check_screen(members: ImageSet, held_out: ImageSet, how: ScreenConfig, class
         raise ConfigError(*problems)
 
 
-def _too_few(unit: np.ndarray, labels: np.ndarray, how: ScreenConfig, class_names: Sequence[str]) -> list[str]:
+def check_cleaning(members: ImageSet, folds: int, class_names: Sequence[str]) -> None:
+    """Raise ConfigError, all problems at once, where that many `folds` of these members could not be drawn to clean labels."""
+    unit = np.arange(len(members)) if members.groups is None else np.unique(members.groups, return_inverse=True)[1]
+
+    def advice(most: int) -> str:
+        return f"Set cleaning.folds={most}, or 0 for no cleaning." if most > 1 else "Set cleaning.folds=0, or add images."
+
+    if problems := _too_few(unit, members.labels, folds, "cleaning.folds", class_names, advice):
+        raise ConfigError(*problems)
+
+
+def _too_few(
+    unit: np.ndarray, labels: np.ndarray, folds: int, setting: str, class_names: Sequence[str], advice: Callable[[int], str]
+) -> list[str]:
     """One line where there are fewer units than folds, else one for every class with fewer."""
-    if (units := int(unit.max()) + 1) < how.folds:
+    if (units := int(unit.max()) + 1) < folds:
         return [
-            f"screen.folds must be at most the number of independent members, {units}: one patient's images and near copies "
-            f"count once. Got {how.folds}. {_advice(units, how)}"
+            f"{setting} must be at most the number of independent members, {units}: one patient's images and near copies count "
+            f"once. Got {folds}. {advice(units)}"
         ]
     found = {name: len(distinct(unit[labels == label])) for label, name in enumerate(class_names)}
     return [
-        f"screen.folds must be at most the number of independent members of a class, {inside} of {name!r}. Got {how.folds}. "
-        f"{_advice(inside, how)}"
+        f"{setting} must be at most the number of independent members of a class, {inside} of {name!r}. Got {folds}. "
+        f"{advice(inside)}"
         for name, inside in found.items()
-        if 0 < inside < how.folds
+        if 0 < inside < folds
     ]
 
 

@@ -210,6 +210,17 @@ def test_pipelines_that_cannot_be_attacked_by_others_are_refused_with_all_else(p
     assert len(str(problem.value).splitlines()) == 3
 
 
+@pytest.mark.parametrize("setting", ["screen.folds=5", "cleaning.folds=5"])
+def test_more_folds_than_patients_or_than_a_class_are_refused_before_any_work(setting: str, tmp_path: Path) -> None:
+    train = replace(images(120), groups=np.arange(120) // 30)
+    few = Dataset("bars", train, images(60, seed=4), images(30, seed=5), ("a", "b", "c"))
+    base = resolve("quick", config_file=None, overrides=[setting])
+    with pytest.raises(ConfigError, match=r"folds must be at most the number of independent members.* Got 5\. Set") as problem:
+        frontier(few, tmp_path / "out", base, FrontierPlan(("dp",)))
+    assert len(problem.value.problems) == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_recipe_of_every_bundle_is_one_that_settings_allow() -> None:
     from upcycle.runs.stages import check_screen_settings
 

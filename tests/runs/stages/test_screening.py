@@ -225,6 +225,13 @@ def test_settings_that_do_not_go_together_are_refused_all_at_once() -> None:
         check_screen_settings(resolve("quick", config_file=None, overrides=["screen.folds=1"]))
 
 
+@pytest.mark.parametrize("part", ["screen", "cleaning"])
+def test_a_single_fold_is_refused_with_numbers_that_work(part: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{part}\.folds must be 0 or from 2 to 20\. Got 1\. Set 3, or 0 for no {part}\."):
+        check_screen_settings(resolve("quick", config_file=None, overrides=[f"{part}.folds=1"]))
+    check_screen_settings(resolve("quick", config_file=None, overrides=[f"{part}.folds=3"]))
+
+
 def test_strong_privacy_is_where_its_settings_start_and_any_of_them_may_differ() -> None:
     strong = resolve("quick", config_file=None, overrides=[], privacy="strong")
     assert strong.screen.folds == strong.teachers == 3

@@ -12,6 +12,7 @@ import numpy as np
 from upcycle._files import read_json, write_json, write_text
 from upcycle._machine import physical_cores
 from upcycle._presets import LEVELS
+from upcycle._settings import with_settings
 from upcycle.audit import AuditPlan, CanaryCounts, PipelineAudit, plan_for
 from upcycle.audit.pipeline_audit import judge_shadows
 from upcycle.audit.pipelines import Design as Coins
@@ -26,6 +27,7 @@ from upcycle.runs.shadows._audit import secret
 from upcycle.runs.shadows._designs import LEFT_OUT, Design, DesignPipeline
 from upcycle.runs.shadows._dp import check_formal
 from upcycle.runs.shadows._frontier_rows import ATTACKS, page_of, rows_of
+from upcycle.runs.stages import check_screening
 
 Say = Callable[[str], None]
 FRONTIER: Final = "frontier.json"
@@ -122,7 +124,7 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
     only what is new. Raises ConfigError for an unknown bundle or an epsilon that cannot be kept, AuditInputError for data that
     cannot be audited, RunFolderError for a link in `out`.
     """
-    _check(plan, dataset)
+    _check(plan, dataset, base)
     check_no_links(out)
     private = out / "private"
     private.mkdir(parents=True, exist_ok=True)
@@ -140,7 +142,7 @@ def frontier(dataset: Dataset, out: Path, base: Config, plan: FrontierPlan, say:
     return rows
 
 
-def _check(plan: FrontierPlan, dataset: Dataset) -> None:
+def _check(plan: FrontierPlan, dataset: Dataset, base: Config) -> None:
     unknown, problems = [name for name in plan.bundles if name not in BUNDLES], []
     if unknown or not plan.bundles:
         problems.append(f"bundle must be one of {', '.join(BUNDLES)}. Got {', '.join(unknown) or 'none'}. Choose among them.")
@@ -156,6 +158,9 @@ def _check(plan: FrontierPlan, dataset: Dataset) -> None:
     if problems:
         raise ConfigError(*problems)
     check_engine(plan.engine)
+    recipes = [with_settings(base, design.settings) for design in plan.designs() if design.private is None]
+    for part in ("screen", "cleaning"):
+        check_screening(dataset, np.arange(len(dataset.train)), max(recipes, key=lambda recipe: getattr(recipe, part).folds))
     if {"dp", "formal"} & set(plan.bundles):
         need_extra()
     if "formal" in plan.bundles:

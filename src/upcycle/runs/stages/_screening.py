@@ -20,6 +20,7 @@ from upcycle.recycle import (
     Lesson,
     Origin,
     Screened,
+    check_cleaning,
     check_screen,
     class_shares,
     draw_folds,
@@ -38,18 +39,22 @@ _COLUMNS: Final = ("train_row", "class", "group", "why", "belief", "distance")
 
 
 def check_screening(dataset: Dataset, members: np.ndarray, config: Config) -> None:
-    """Raise ConfigError, before any work, where settings or `members`, rows of the training split, rule a screen out."""
+    """Raise ConfigError, before any work, where settings or `members`, rows of the training split, rule screen or cleaning
+    out."""
     check_screen_settings(config)
+    inside, rows = dataset.train.take(members), len(dataset.train)
     if config.screen.folds:
-        inside, rows = dataset.train.take(members), len(dataset.train)
         check_screen(inside, dataset.validation, config.screen, dataset.class_names, rows)
+    if config.cleaning.folds:
+        check_cleaning(inside, config.cleaning.folds, dataset.class_names)
 
 
 def check_screen_settings(config: Config) -> None:
     """Raise ConfigError, all problems at once, for settings of screen and support that do not go together."""
     how, problems = config.screen, []
-    if how.folds == 1:
-        problems.append("screen.folds must be 0 or from 2 to 20. Got 1. Set 3, or 0 for no screen.")
+    for name, folds in (("screen", how.folds), ("cleaning", config.cleaning.folds)):
+        if folds == 1:
+            problems.append(f"{name}.folds must be 0 or from 2 to 20. Got 1. Set 3, or 0 for no {name}.")
     if how.folds and config.cleaning.folds:
         problems.append(
             f"cleaning.folds must be 0 where screen.folds is not, since the screen cleans as well. "
