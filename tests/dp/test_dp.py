@@ -123,7 +123,7 @@ def test_epsilon_is_that_of_the_tighter_accountant(noise: float, rate: float, st
     )
     found = epsilon(noise, rate, steps, delta)
     assert (
-        by_loss * (1 - 1e-9) <= found <= min(by_renyi, by_loss * 1.03)
+        by_loss * (1 - 1e-6) <= found <= min(by_renyi, by_loss * 1.03)
     )  # on a coarser grid, whose errors are on the safe side
 
 

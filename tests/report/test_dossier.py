@@ -65,6 +65,12 @@ def test_every_part_is_there_and_no_seed() -> None:
     assert "<script" not in text and "http" not in text.split("</style>")[1]
 
 
+def test_what_is_proven_stands_by_the_guide_that_asks_for_it() -> None:
+    proven = "No finite epsilon, for an image or a patient. Made from private records without a guarantee: the <screen>."
+    text = render_dossier(facts(), Decision(False), {}, guarantee=proven)
+    assert proven.replace("<screen>", "&lt;screen&gt;") in text[text.index("SP 800-226") :]
+
+
 def test_dossier_and_both_reports_say_which_networks_the_pipelines_had() -> None:
     known = facts()
     known["pipelines"]["networks"] = "The networks were <small>."

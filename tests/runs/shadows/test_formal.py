@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import blobs
-from upcycle._presets import LEVELS
 from upcycle._settings import resolve, with_settings
 from upcycle.cli import cli
 from upcycle.data import Dataset, ImageSet
@@ -19,7 +18,6 @@ from upcycle.dp import DenoiserSettings, FormalSettings
 from upcycle.errors import ConfigError
 from upcycle.runs.shadows import Design, DesignPipeline, FrontierPlan, frontier
 from upcycle.runs.shadows import _dp as room
-from upcycle.runs.stages import run_ledger
 
 BASE = resolve("quick", config_file=None, overrides=["augment.flip=none"])
 
@@ -114,16 +112,6 @@ def test_the_command_takes_epsilons(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"epsilon must be above 0\. Got -1\.0"):
         asked = ["frontier", "digits", "--out", str(tmp_path / "out"), "--bundle", "dp", "--epsilon", "-1"]
         CliRunner().invoke(cli, asked, catch_exceptions=False)
-
-
-def test_the_ledger_of_a_run_names_every_choice_that_its_settings_make() -> None:
-    plain = run_ledger(with_settings(BASE, {"generator.snapshots": 1, "release.synthetic_images": 0}))
-    assert not any(word in " ".join(plain.unproven) for word in ("screen", "tuning", "cleaning", "border", "mirror", "copies"))
-    strong = {**LEVELS["privacy"]["strong"], "tuning.strategy": "greedy", "border": "chosen", "support.share": 0.85}
-    found = " ".join(run_ledger(with_settings(BASE, {**strong, "augment.flip": "auto"})).unproven)
-    for word in ("screen.folds", "screen.crossed", "tuning.strategy", "border", "support.share", "augment.flip", "copies"):
-        assert word in found
-    assert plain.to_json()["epsilon"] == {"image": None} and plain.said().startswith("No finite epsilon")
 
 
 def _killed(*_: object, **__: object) -> None:
