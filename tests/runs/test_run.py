@@ -238,6 +238,8 @@ def test_looks_at_the_validation_split_count_in_the_plan() -> None:
     assert budget.looks == 20 * 500
     more = sum(stage_seconds(budget, RATES).values()) - sum(stage_seconds(quiet, RATES).values())
     assert more == pytest.approx(3 * budget.looks / RATES.labelling)  # teacher, baseline, control
+    asked = budget_for(config, 500, test=10_000).asked - quiet.asked
+    assert asked == 3 * 10_000  # student, baseline, teacher
 
 
 def test_drawn_images_are_the_bank_and_what_every_epoch_redraws() -> None:

@@ -58,6 +58,6 @@ def measured_minutes(dataset: Dataset, config: Config) -> float:
     tune_process(config.threads)
     how, shape = config.audit, ImageShape(dataset.channels, dataset.size, dataset.classes)
     members, _ = draw_members(dataset.train, share=how.non_member_share, at_least=how.min_non_members, seed=config.seed)
-    device, looks = choose_device(config.device), len(dataset.validation)
-    plan = make_plan(config, shape, len(members), device, networks_of(config), validation=looks)
+    splits = {"validation": len(dataset.validation), "test": len(dataset.test)}
+    plan = make_plan(config, shape, len(members), choose_device(config.device), networks_of(config), **splits)
     return sum(plan.seconds.values()) / 60

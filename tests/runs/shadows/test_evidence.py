@@ -76,7 +76,7 @@ def data() -> Dataset:
 def test_a_run_with_evidence_has_one_verdict_and_says_which_pipelines_it_rests_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_ends: None
 ) -> None:
-    monkeypatch.setattr(module, "seconds_of_one", lambda *_: 1.0)
+    monkeypatch.setattr(module, "seconds_of_one", lambda *_: (1.0, lambda: 0.0))
     monkeypatch.setattr(module, "run_pipeline", lambda *_: Memory(8.0, 4))
     monkeypatch.setattr(audits, "measure_cost", lambda *_: Cost(1, 1, 1, 1.0, 1.0))
     config = resolve("quick", config_file=None, overrides=(*TINY, "evidence=quick"))

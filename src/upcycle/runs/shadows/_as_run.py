@@ -46,6 +46,7 @@ _OTHERS: Final = (
     "looks",
     "views",
     "mirrored",
+    "asked",
     "looked_at",
 )  # no images, or images that the settings tell
 _SEEN: Final = tuple(field.name for field in fields(Budget) if field.name not in _OTHERS)

@@ -71,9 +71,12 @@ def measure_cost(
     return Cost(len(paths), pending, workers, each, attacks, len(paths) - len(design.members), pipeline.as_run is not None)
 
 
-def seconds_of_one(pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int) -> float:
-    """Seconds of work of one pipeline while `workers` run, from short ones."""
-    return _from_short_ones(pipeline, design, plan, min(workers, len(design.members)))[0]
+def seconds_of_one(
+    pipeline: ShadowPipeline, design: Design, plan: AuditPlan, workers: int
+) -> tuple[float, Callable[[], float]]:
+    """Seconds of work of one pipeline while `workers` run, from short ones; and what measures those of the attacks."""
+    each, answers = _from_short_ones(pipeline, design, plan, min(workers, len(design.members)))
+    return each, lambda: 0.0 if answers is None else seconds_of_attacks(answers.logits, design, plan)
 
 
 def _first_kept(paths: Sequence[Path]) -> Answers | None:

@@ -107,12 +107,18 @@ def _choose(bench: Bench, pipeline: ShadowPipeline, pool: ImageSet) -> Choice:
     except (AuditInputError, RunFolderError) as error:
         return Choice("none", 0, 0.0, f"shadow pipelines cannot be run on this set: {error.problems[0]}")
     workers = _workers(bench.config)
-    seconds = seconds_of_one(pipeline, design, plan, workers)
+    seconds, attacks = seconds_of_one(pipeline, design, plan, workers)
     if level != "auto":
-        minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers)
+        minutes = _minutes(plan.pipelines + plan.without_canaries, seconds, workers) + attacks() / 60
         why = f"{level}, {plan.pipelines} shadow pipelines, about {minutes:.1f} min"
         return Choice(level, plan.pipelines, minutes, why, each=seconds)
-    return _within(_trained_seconds(bench), seconds, workers, may_shrink=pipeline.as_run is None)
+    choice = _within(_trained_seconds(bench), seconds, workers, may_shrink=pipeline.as_run is None)
+    return _with_attacks(choice, attacks() / 60) if choice.pipelines == 1 else choice
+
+
+def _with_attacks(choice: Choice, minutes: float) -> Choice:
+    """The attacks on a single pipeline learn from its own records, and take a good part of its time where these are many."""
+    return replace(choice, minutes=choice.minutes + minutes, why=f"{choice.why}, and {minutes:.1f} min of attacks")
 
 
 def _on(networks: str, choice: Choice) -> Choice:

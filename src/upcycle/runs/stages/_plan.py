@@ -29,7 +29,7 @@ from upcycle.recycle import (
 from upcycle.runs.stages._networks import Networks, own_parts
 
 _CONTROL = 2  # times the baseline's images, which the positive control may see
-_OTHER_SECONDS = 12.0  # reading, the run's own audit, pages: measured on small sets
+_OTHER_SECONDS = 20.0  # reading, bounds of the run's own audit, pages, exports: measured on small sets
 GATE_IMAGES = 512  # drawn of every snapshot
 CALIBRATION_IMAGES = 1_000  # drawn for the student's temperature, at most
 _SHEET_IMAGES = 6 * SAMPLE_BATCH  # drawn for the report: five spreads and one call for what lies between, in full batches
@@ -55,6 +55,7 @@ class Budget:
     looks: int = 0  # answered by a classifier while it learns: validation images, at every look
     views: int = 0  # seen by the probe that asks which mirror images keep the label
     mirrored: int = 0  # answered by that probe, as they are and mirrored
+    asked: int = 0  # answered when all is trained: test images by every classifier, those that the run's own audit compares
     looked_at: int = 0  # drawn for the gate, the student's temperature, the check for copies and the report
 
     @property
@@ -74,10 +75,10 @@ class Rates:
     teaching: float = 0.0  # as `classifier`, of a teacher with another network; 0 where it has the same
 
 
-def budget_for(config: Config, members: int, scale: float = 1.0, *, validation: int = 0) -> Budget:
-    """The budget of a configuration with that many `members` and images in the `validation` split. The baseline sees at least
-    as many images as the student, so that the gap is not bought by a weak baseline; `scale` shrinks or stretches training and
-    bank alike."""
+def budget_for(config: Config, members: int, scale: float = 1.0, *, validation: int = 0, test: int = 0) -> Budget:
+    """The budget of a configuration with that many `members` and images in the `validation` and `test` splits. The baseline
+    sees at least as many images as the student, so that the gap is not bought by a weak baseline; `scale` shrinks or stretches
+    training and bank alike."""
     teacher = max(config.teacher.batch, round(image_budget(config.teacher, members) * scale))
     student = max(config.teacher.batch, round(teacher * config.student.epochs))
     bank = max(256, round(bank_size(config.bank, members) * min(scale, 1.0)))
@@ -99,6 +100,8 @@ def budget_for(config: Config, members: int, scale: float = 1.0, *, validation: 
         control_images(members, config.audit.non_member_share, _CONTROL * max(teacher, student)),
         round(validation / config.teacher.validate_every),
         *_probed(config, members, teacher),
+        (3 + config.plain) * test
+        + 8 * _kept_away(members, config.audit.non_member_share),  # four targets, members and non-members
         looked_at(config),
     )
 
@@ -121,7 +124,12 @@ def control_images(members: int, share: float, most: int) -> int:
     the `share` of the pool that is kept away, which the audit compares."""
     if can_remember(members, most) or not share:
         return min(images_to_remember(members), most)
-    return min(images_to_remember(round(members * share / (1 - share))), most)
+    return min(images_to_remember(_kept_away(members, share)), most)
+
+
+def _kept_away(members: int, share: float) -> int:
+    """Non-members next to that many members, where they are a `share` of both."""
+    return round(members * share / (1 - share))
 
 
 def generator_images(config: Config, members: int, scale: float = 1.0) -> int:
@@ -156,28 +164,28 @@ def stage_seconds(budget: Budget, rates: Rates) -> dict[str, float]:
         "student": budget.student * distilling + budget.drawn * budget.attempts / rates.sampling,
         "tuning": budget.tuning * (distilling + proxy_draws(budget.redrawn / budget.bank) / rates.sampling),
         "plain": budget.plain * learning + min(budget.epoch, budget.plain) / rates.sampling,
-        "others": _OTHER_SECONDS + _probing(budget, rates) + budget.looked_at / rates.sampling,
+        "others": _OTHER_SECONDS + _asking(budget, rates) + budget.looked_at / rates.sampling,
     }
 
 
-def _probing(budget: Budget, rates: Rates) -> float:
-    return budget.views / rates.classifier + budget.mirrored / rates.labelling
+def _asking(budget: Budget, rates: Rates) -> float:
+    return budget.views / rates.classifier + (budget.mirrored + budget.asked) / rates.labelling
 
 
-def scale_for(config: Config, members: int, rates: Rates, *, validation: int = 0) -> float:
-    """The factor on all budgets that makes the run last about `config.minutes`, 1 where none are given, and no longer than
-    `config.minutes_limit`."""
-    wanted = 1.0 if config.minutes is None else _scale_to(config.minutes, config, members, rates, validation)
+def scale_for(config: Config, members: int, rates: Rates, **splits: int) -> float:
+    """The factor on all budgets, for `splits` as `budget_for` names them, that makes the run last about `config.minutes`, 1
+    where none are given, and no longer than `config.minutes_limit`."""
+    wanted = 1.0 if config.minutes is None else _scale_to(config.minutes, config, members, rates, splits)
     if config.minutes_limit is None:
         return wanted
-    return min(wanted, _scale_to(config.minutes_limit, config, members, rates, validation))
+    return min(wanted, _scale_to(config.minutes_limit, config, members, rates, splits))
 
 
-def _scale_to(minutes: float, config: Config, members: int, rates: Rates, validation: int) -> float:
+def _scale_to(minutes: float, config: Config, members: int, rates: Rates, splits: dict[str, int]) -> float:
     low, high = 1e-3, 100.0
     for _ in range(40):  # bisection: minimum sizes make the time only piecewise linear
         middle = (low * high) ** 0.5
-        total = sum(stage_seconds(budget_for(config, members, middle, validation=validation), rates).values())
+        total = sum(stage_seconds(budget_for(config, members, middle, **splits), rates).values())
         low, high = (middle, high) if total < minutes * 60 else (low, middle)
     return low
 
@@ -291,17 +299,15 @@ def _check_between(config: Config, drawable: bool) -> None:
         raise ConfigError(*problems)
 
 
-def make_plan(
-    config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks, *, validation: int = 0
-) -> Plan:
-    """Measure this machine and derive the plan for that many `members` and images in the `validation` split; `networks` builds
-    the classifiers. Raises ConfigError for a bank that the generator cannot draw."""
+def make_plan(config: Config, shape: ImageShape, members: int, device: torch.device, networks: Networks, **splits: int) -> Plan:
+    """Measure this machine and derive the plan for that many `members` and images in the other `splits`, as `budget_for` names
+    them; `networks` builds the classifiers. Raises ConfigError for a bank that the generator cannot draw."""
     own = networks.generator
     drawing = own or make_generator(shape, config.generator, config.sampler)
     _check_between(config, isinstance(drawing if own is None else own.new(), Interpolates))
     rates = measure_rates(config, shape, device, networks)
-    scale = scale_for(config, members, rates, validation=validation)
-    budget = budget_for(config, members, scale, validation=validation)
+    scale = scale_for(config, members, rates, **splits)
+    budget = budget_for(config, members, scale, **splits)
     student, teacher = (
         parameter_count(build(shape.channels, shape.classes, shape.size)) for build in (networks.student, networks.teacher)
     )

@@ -139,10 +139,11 @@ def _begun(folder: RunFolder, dataset: Dataset, flips: Flips, config: Config, di
     store = _store(folder, dataset, config, flips)
     shape, device = ImageShape(dataset.channels, dataset.size, dataset.classes), choose_device(config.device)
     built, members = own.networks(config, shape), len(flips[0])
+    splits = {"validation": len(dataset.validation), "test": len(dataset.test)}
     record, _ = run_stage(
         folder.stage("plan"),
         stage_key("plan", store, config),
-        lambda: make_plan(config, shape, members, device, built, validation=len(dataset.validation)).to_json(),
+        lambda: make_plan(config, shape, members, device, built, **splits).to_json(),
         say=_LOG.warning,
     )
     plan, records = Plan.from_json(record.facts), sum(len(s) for s in dataset.splits().values())
