@@ -62,6 +62,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 def row(data: str, work: Path, config: Config) -> dict[str, Any]:
     """One set, from its forecast to its verdict."""
     folder, before = work / Path(data).stem, processor_minutes()
+    resumed = folder.exists()
     expected, notes = forecasts(read(data, config=config.data, seed=config.seed), config)
     run(data, folder, config)
     records, found = stage_records(folder / "private"), read_run(folder)
@@ -73,7 +74,7 @@ def row(data: str, work: Path, config: Config) -> dict[str, Any]:
         **outcome(folder),
         "control_knows": records["control"].facts["labels_known"],
         **{name: round(value, 3) for name, value in minutes(records).items()},
-        "processor_minutes": round(processor_minutes() - before, 1),
+        "processor_minutes": None if resumed else round(processor_minutes() - before, 1),
     }
 
 

@@ -44,7 +44,6 @@ _OTHERS: Final = (
     "cleaning",
     "tuning",
     "looks",
-    "views",
     "mirrored",
     "asked",
     "looked_at",

@@ -42,6 +42,7 @@ from upcycle.runs.stages import (
     distilled,
     generator_images,
     own_parts,
+    probe_images,
     soft_labels_of,
     training_road,
 )
@@ -150,7 +151,8 @@ class ShadowPipeline:
         bank = max(64, round(bank_size(self.config.bank, members) * self.scale))
         generator = max(64, generator_images(self.config, members, self.scale))
         control = self._scaled(images_to_remember(members))
-        return Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student, control=control)
+        views = probe_images(self.config, teacher)
+        return Budget(teacher, teacher, generator, student, bank, redrawn=0, epoch=student, control=control, views=views)
 
     def _config(self, seed: int) -> Config:
         cleaning, screen = self.config.cleaning, self.config.screen

@@ -16,6 +16,7 @@ from upcycle.runs.stages._plan import (
     generator_images,
     make_plan,
     memory_bytes,
+    probe_images,
     scale_for,
     stage_seconds,
 )

@@ -99,18 +99,17 @@ def budget_for(config: Config, members: int, scale: float = 1.0, *, validation: 
         1 + config.bank.between + config.bank.hard * (config.bank.candidates - 1),
         control_images(members, config.audit.non_member_share, _CONTROL * max(teacher, student)),
         round(validation / config.teacher.validate_every),
-        *_probed(config, members, teacher),
+        probe_images(config, teacher),
+        3 * min(members // 2, MIRRORED_IMAGES) if config.augment.flip == "auto" else 0,
         (3 + config.plain) * test
         + 8 * _kept_away(members, config.audit.non_member_share),  # four targets, members and non-members
         looked_at(config),
     )
 
 
-def _probed(config: Config, members: int, teacher: int) -> tuple[int, int]:
-    """Images that the probe for mirror images learns from, and those it is asked about in three ways."""
-    if config.augment.flip != "auto":
-        return 0, 0
-    return min(20_000, max(teacher // 4, config.teacher.batch)), 3 * min(members // 2, MIRRORED_IMAGES)
+def probe_images(config: Config, teacher: int) -> int:
+    """Images that the probe for mirror images learns from, next to a `teacher` that sees that many; 0 where none is asked."""
+    return min(20_000, max(teacher // 4, config.teacher.batch)) if config.augment.flip == "auto" else 0
 
 
 def looked_at(config: Config) -> int:
