@@ -11,6 +11,7 @@ import joblib
 import psutil
 import torch
 
+from upcycle._parallel import processes, processes_here
 from upcycle.errors import ConfigError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -36,6 +37,12 @@ def available_memory() -> int:
 
 def choose_device(name: str) -> torch.device:
     """The torch device for `name`; "auto" takes an accelerator if there is one. Raises ConfigError for a missing one."""
+    if processes() > 1 and name not in ("auto", "cpu"):
+        raise ConfigError(
+            f"device must be cpu where several processes of torchrun work. Got {name!r}. Leave --device out, or torchrun."
+        )
+    if processes() > 1:
+        return torch.device("cpu")
     if name == "auto":
         found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return torch.device("cpu") if found is None else found
@@ -63,12 +70,13 @@ def _native_bfloat16(device: torch.device) -> bool:
 
 
 def tune_process(threads: int = 0) -> int:
-    """Set the threads (0 = physical cores) and keep freed memory in the process; returns the number of threads.
+    """Set the threads (0 = physical cores, divided by the processes of torchrun) and keep freed memory in the process; returns
+    the number of threads.
 
     By default glibc hands every buffer above some MB back to the kernel, so each training step pays for zeroed pages
     again: a 28x28 convolution with its backward pass ran at 303 instead of 527 GFLOP/s (docs/log.md).
     """
-    count = threads or physical_cores()
+    count = threads or max(1, physical_cores() // processes_here())
     torch.set_num_threads(count)
     torch.set_flush_denormal(True)
     if sys.platform == "linux":

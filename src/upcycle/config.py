@@ -317,7 +317,9 @@ class Config(Section):
     )
     seed: int = Field(0, ge=0, description="seed of everything random: splits, coin flips, training and drawing")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps ...; auto takes an accelerator if there is one")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 uses the physical cores")
+    threads: int = Field(
+        0, ge=0, description="CPU threads of a process; 0 uses the physical cores, divided by the processes of torchrun"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "float32",
         description="format of convolutions while networks learn and edm draws; auto is bfloat16 where the machine has "

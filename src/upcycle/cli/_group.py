@@ -1,8 +1,11 @@
 """The lazy group, and the one place where errors become lines and exit codes."""
 
+import contextlib
 import difflib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from importlib import import_module, metadata
 
 import click
@@ -82,11 +85,37 @@ def cli() -> None:
     """
 
 
+@contextlib.contextmanager
+def _helped() -> Iterator[bool]:
+    """Whether this process does the command: every one but those of torchrun that help the first."""
+    if os.environ.pop("TORCHELASTIC_RUN_ID", None) is None or int(os.environ["WORLD_SIZE"]) == 1:
+        yield True
+        return
+    from upcycle._machine import tune_process
+    from upcycle._parallel import LostError, leading
+
+    helper = int(os.environ["RANK"]) > 0
+    if helper:
+        signal.signal(
+            signal.SIGTERM, signal.SIG_DFL
+        )  # it waits where no handler of Python is called, and leaves nothing behind
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first says that it was stopped, and ends
+    try:
+        with leading(tune_process) as first:
+            yield first
+    except LostError:
+        if helper:
+            sys.exit(1)  # the first says so
+        raise
+
+
 def main(args: list[str] | None = None) -> None:
     """Entry point. User errors end in a line each and exit code 2; bugs keep their traceback."""
     exit_on_sigterm()
     try:
-        sys.exit(cli.main(args, prog_name="upcycle", standalone_mode=False) or 0)
+        with _helped() as first:
+            code = cli.main(args, prog_name="upcycle", standalone_mode=False) if first else 0
+        sys.exit(code or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)

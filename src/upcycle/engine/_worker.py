@@ -41,10 +41,12 @@ def _of_threads(threads: int) -> Iterator[None]:
     """Another number of threads adds sums in another order: the last bits would depend on the machine that does a piece."""
     import torch
 
+    from upcycle._parallel import alone
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with threadpool_limits(threads):
+        with threadpool_limits(threads), alone():
             yield
     finally:
         torch.set_num_threads(before)

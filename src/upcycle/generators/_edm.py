@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import final
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from upcycle._parallel import Shared, alone
 from upcycle._random import derive_seed, indexed_normal, numpy_rng
 from upcycle._training import Report, Stateful, descend, set_rate
 from upcycle.config import EdmConfig, SamplerConfig
@@ -234,6 +236,11 @@ def pixel_statistics(images: np.ndarray) -> Tensor:
     return torch.tensor([*mean, SIGMA_DATA / max(std, 1e-3)], dtype=torch.float32)
 
 
+def _computed(dtype: torch.dtype, loss: Callable[..., Tensor], net: nn.Module, *batch: Tensor) -> Tensor:
+    """`loss` of a batch, the network computed in `dtype`."""
+    return loss(partial(mixed, net, dtype), *batch)
+
+
 class _Fit(Fitting):
     """The loop of Karras et al. 2022 with the averages of 2024."""
 
@@ -255,6 +262,8 @@ class _Fit(Fitting):
             fused=True,
         )
         self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
+        self.plain = not self.config.noise_floor and not self.config.skip_low_loss
+        self.loss_of = Shared(self.net, partial(_computed, owner.dtype, denoising_loss if self.plain else denoising_errors))
         self.usual = UsualLoss(self.config.skip_low_loss) if self.config.skip_low_loss else None
 
     def parts(self) -> dict[str, Stateful]:
@@ -300,12 +309,13 @@ class _Fit(Fitting):
         normal = torch.special.ndtri(uniform.double().clamp_(1e-6, 1 - 1e-6)).float()
         sigma = (normal * self.config.p_std + self.config.p_mean).exp().to(clean.device)
         noise = torch.randn(clean.permute(0, 2, 3, 1).shape, generator=rng).permute(0, 3, 1, 2).to(clean.device)
-        net, floor = partial(mixed, self.net, self.owner.dtype), self.config.noise_floor
-        if not floor and self.usual is None:
-            return denoising_loss(net, clean, noise, sigma, labels)
+        if self.plain:
+            return self.loss_of(clean, noise, sigma, labels)
+        floor = self.config.noise_floor
         held = torch.where(sigma < floor, 0.0, floor)
         image = clean + held[:, None, None, None] * once if floor else clean
-        errors = denoising_errors(net, image, held, noise, sigma, labels)
+        with alone() if floor and self.config.dropout else nullcontext():  # it draws for rows on one side of the floor
+            errors = self.loss_of(image, held, noise, sigma, labels)
         return errors.mean() if self.usual is None else self.usual.without_low(errors, sigma)
 
     def keep(self, seen: int) -> None:

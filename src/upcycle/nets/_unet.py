@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from upcycle._parallel import drawn
+
 
 class _Norm(nn.GroupNorm):
     """Group normalisation in float32 whatever the input: a CPU takes twice as long over bfloat16 (docs/log.md)."""
@@ -25,10 +27,12 @@ def dropout(x: Tensor, share: float) -> Tensor:
     torch draws one number a value, on one thread: 11 % of a training step. Shares are rounded to 1/256.
     """
     low = round(256 * share)
-    bits = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
-    kept = (bits[: x.numel()] >= low).to(x.dtype).mul_(256 / (256 - low)).to(x.device)
     n, channels, height, width = x.shape  # values in memory order, so that a channels-last mask needs no copy
-    return x * kept.view(n, height, width, channels).permute(0, 3, 1, 2)
+    rows, mine = drawn(n)
+    values = rows * channels * height * width
+    bits = torch.empty((values + 7) // 8, dtype=torch.int64).random_(-(2**63), None).view(torch.uint8)
+    kept = (bits[:values] >= low).to(x.dtype).mul_(256 / (256 - low)).to(x.device)
+    return x * kept.view(rows, height, width, channels)[mine].permute(0, 3, 1, 2)
 
 
 @final

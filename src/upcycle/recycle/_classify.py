@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from upcycle._parallel import Shared
 from upcycle._random import derive_seed
 from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed, set_rate, silent, stream
 from upcycle.config import ClassifierConfig
@@ -125,14 +127,13 @@ def train_classifier(
     optimizer = sgd(net, config)
     best, prior = _Best(config, budget), log_prior(recipe.objective, members.labels, recipe.classes)
     shift = None if prior is None else torch.from_numpy(prior).to(recipe.device)
+    loss_of = Shared(net, partial(_cross_entropy, recipe.dtype, shift, config.label_smoothing))
 
     def step(seen: int, rng: torch.Generator) -> int:
         chosen = torch.from_numpy(stream(len(labels), seed, stage, seen, min(config.batch, budget)))
         views = to_input(augment(images[chosen], recipe.augmentation, rng), recipe.device)
         set_rate(optimizer, rate(config, seen, budget))
-        answers, wanted = mixed(net, recipe.dtype, views), labels[chosen].to(recipe.device)
-        answers = answers if shift is None else answers + shift
-        loss = F.cross_entropy(answers, wanted, label_smoothing=config.label_smoothing)
+        loss = loss_of(views, labels[chosen].to(recipe.device))
         descend(loss, optimizer)
         if passed(best.every, seen, seen + len(chosen), budget):
             look = _look(net, validation, recipe)
@@ -148,6 +149,15 @@ def train_classifier(
     checkpoint.remove()
     kept = best.score if recipe.objective == ACCURACY else accuracy(net, validation, recipe.device)
     return Fitted(net.eval(), seen, kept)
+
+
+def _cross_entropy(
+    dtype: torch.dtype, shift: Tensor | None, smoothing: float, net: nn.Module, views: Tensor, wanted: Tensor
+) -> Tensor:
+    """Of the answers to `views`, moved by `shift` (classes,)."""
+    answers = mixed(net, dtype, views)
+    answers = answers if shift is None else answers + shift
+    return F.cross_entropy(answers, wanted, label_smoothing=smoothing)
 
 
 def _look(net: nn.Module, validation: ImageSet, recipe: Recipe) -> dict[str, float]:

@@ -5,6 +5,7 @@ Nothing here can hold a private image: the loop reads a Bank, which only a Sampl
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from upcycle._parallel import Shared
 from upcycle._training import Checkpoint, Report, Stateful, descend, fit, passed, set_rate, silent, state_of, stream
 from upcycle.nets import PowerEma, augment, mixed, to_input
 from upcycle.recycle._bank import Bank
@@ -92,6 +94,7 @@ def train_student(
     average = PowerEma(net.parameters(), [how.ema] if how.ema else [])
     parts: dict[str, Stateful] = {"net": net, "optimizer": optimizer, "ema": average}
     images, asked = torch.from_numpy(bank.images), torch.from_numpy(bank.labels)
+    loss_of = Shared(net, partial(_distilled, labeller, how.label_smoothing, how.temperature, recipe.dtype))
     drawn = 0
 
     def step(seen: int, rng: torch.Generator) -> int:
@@ -105,10 +108,8 @@ def train_student(
         if how.mix:
             views = blend(views, how.mix, rng)
         source = torch.zeros_like(chosen) if how.origin is None else torch.from_numpy(how.origin(bank.images[chosen.numpy()]))
-        soft = labeller(views, asked[chosen].to(recipe.device), source.to(recipe.device))
-        target = smooth(soft, how.label_smoothing)
         set_rate(optimizer, rate(config, seen, budget))
-        loss = soft_cross_entropy(mixed(net, recipe.dtype, views), target, how.temperature)
+        loss = loss_of(views, asked[chosen].to(recipe.device), source.to(recipe.device))
         descend(loss, optimizer)
         average.update(seen, seen + len(chosen))
         if passed(5_000, seen, seen + len(chosen), budget):
@@ -123,6 +124,21 @@ def train_student(
         _renew_statistics(net, bank, recipe)
     checkpoint.remove()
     return Fitted(net.eval(), seen, None)
+
+
+def _distilled(
+    labeller: Labeller,
+    smoothing: float,
+    temperature: float,
+    dtype: torch.dtype,
+    net: nn.Module,
+    views: Tensor,
+    asked: Tensor,
+    source: Tensor,
+) -> Tensor:
+    """How far the answers to `views` are from their soft labels."""
+    target = smooth(labeller(views, asked, source), smoothing)
+    return soft_cross_entropy(mixed(net, dtype, views), target, temperature)
 
 
 @torch.no_grad()
