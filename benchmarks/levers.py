@@ -1,10 +1,10 @@
 """What makes the default generator learn in fewer processor seconds, lever by lever: rows of levers.json, written as they come.
 
-    python -m benchmarks.levers DATA [DATA ...] --arms "" lr=0.008 optimizer=muon,lr=0.008 --images 30000 --seeds 0 1
+    python -m benchmarks.levers DATA [DATA ...] --arms "" lr=0.008 p_mean=-0.8 --images 30000 --seeds 0 1
 
 Every arm is the generator of the preset with some settings changed, trained on the same images in the same order from the same
 weights. At every snapshot it is judged on the validation split: `cas` by a fixed small classifier that learns from images drawn
-with hard labels (`accuracy`, and `log_likelihood`, which scatters less), `loss` of the denoiser over four noise levels, and
+with hard labels (`cas_log_likelihood` scatters less), `loss` of the denoiser over four noise levels, and
 `gap`, the share by which that is lower on members. `seconds` are the process's own, and more on a busy machine; `cost` is
 what an image costs relative to the first arm, the median of short trainings in turns. The test split is never opened.
 """
@@ -36,7 +36,7 @@ _JUDGE = ClassifierConfig(width=16, blocks=1, batch=64, validate_every=1.0)
 
 
 def made(data: Dataset, preset: str, arm: str, overrides: list[str]) -> EdmGenerator:
-    """The generator of the preset with the settings of `arm`, as in "optimizer=muon,lr=0.004"."""
+    """The generator of the preset with the settings of `arm`, as in "lr=0.004,dropout=0"."""
     texts = [f"generator.{text}" for text in arm.split(",") if text]
     config = resolve(preset, config_file=None, overrides=["generator.snapshots=3", *overrides, *texts])
     assert isinstance(config.generator, EdmConfig), "arms are settings of an edm"

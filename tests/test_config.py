@@ -204,7 +204,7 @@ def test_wrong_settings_in_python_are_our_lines(make: Callable[[], object], line
 def test_keys_tell_a_new_setting_only_where_it_is_not_at_its_default() -> None:
     """Runs and frontiers that took hours are keyed by what is told."""
     usual, floor = Config(), Config(generator={"noise_floor": 0.2})
-    new = {"noise_floor", "skip_low_loss", "gap_stop", "optimizer"}
+    new = {"noise_floor", "skip_low_loss", "gap_stop"}
     assert not new & set(telling(usual.model_dump())["generator"])
     assert new & set(telling(floor.model_dump())["generator"]) == {"noise_floor"}
     mix = Config(generator=MixConfig(members=(MixMember(), MixMember(generator=EdmConfig(skip_low_loss=0.5)))))

@@ -21,12 +21,8 @@ class EdmConfig(Section):
     dropout: float = Field(0.05, ge=0, lt=1, description="share of the activations set to 0 in training")
     images: int = Field(400_000, ge=1, description="images seen in training")
     batch: int = Field(128, ge=2, le=65_536, description="images in one training step")
-    optimizer: Literal["adamw", "muon"] = Field(
-        "adamw",
-        description="muon learns in fewer images, at an lr of 0.008: orthogonal steps in convolutions, AdamW's elsewhere",
-    )
-    lr: float = Field(2e-3, gt=0, description="highest learning rate")
-    weight_decay: float = Field(0.01, ge=0, description="weight decay of the optimizer")
+    lr: float = Field(2e-3, gt=0, description="highest learning rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, description="weight decay of AdamW")
     warmup_images: int = Field(20_000, ge=0, description="images during which the learning rate rises linearly")
     decay_share: float = Field(0.4, ge=0, le=1, description="last share of the run in which the rate falls linearly to 0")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient; longer gradients are scaled down to it")

@@ -18,7 +18,6 @@ from upcycle.errors import ConfigError
 from upcycle.generators._ambient import SIGMA_DATA, Network, denoising_errors
 from upcycle.generators._contract import ImageShape, Snapshot
 from upcycle.generators._low_loss import UsualLoss
-from upcycle.generators._muon import optimizer
 from upcycle.generators._solver import adams_bashforth, karras_sigmas
 from upcycle.generators._stored import SAMPLE_BATCH, Draw, Fitting, StoredGenerator, in_batches, levels, padded, patch_side
 from upcycle.nets import Augmentation, LocalBelow, PowerEma, UNet, augment, mixed, parameter_count, rebuilding, to_input
@@ -255,12 +254,12 @@ class _Fit(Fitting):
         self.pixels = pixel_statistics(images).to(owner.device)
         torch.manual_seed(derive_seed(seed, "generator", "weights"))
         self.net = owner.build().train()
-        self.optimizer = optimizer(
-            self.config.optimizer,
+        self.optimizer = torch.optim.AdamW(
             self.net.parameters(),
             lr=self.config.lr,
             betas=(0.9, 0.99),
             weight_decay=self.config.weight_decay,
+            fused=True,
         )
         self.ema = PowerEma(self.net.parameters(), self.config.ema_stds)
         self.plain = not self.config.noise_floor and not self.config.skip_low_loss
