@@ -1,9 +1,9 @@
 """How processor time and peak memory grow with records, with the side of images and with classes.
 
-    python -m benchmarks.growth --records 1000 4000 16000 64000     (twenty minutes of one core for these, for sides and classes)
+    python -m benchmarks.growth --records 1000 4000 16000 64000     (ten minutes of one core for these, for sides and classes)
     python -m benchmarks.growth --sides 28 64 128
     python -m benchmarks.growth --classes 2 10 100
-    python -m benchmarks.growth --million                           (fifteen minutes, 5 GB of disk)
+    python -m benchmarks.growth --million                           (twelve minutes, 2 GB of disk)
 
 Images are those of scikit-learn's digits, enlarged, shifted and under noise, in IDX files. Every case has its own process, which
 first does the same on a few images, so that no import is counted; `peak_mb` is the largest resident memory of that process, libraries
@@ -36,7 +36,7 @@ BASE: Final = {"records": 4_000, "side": 28, "classes": 10}
 AXES: Final = {"records": [1_000, 4_000, 16_000, 64_000], "side": [28, 64, 128], "classes": [2, 10, 100]}
 TURNS: Final = 2
 MILLION: Final = 1_000_000
-_TINY: Final = 1_000
+_TINY: Final = 2_000
 _CHUNK: Final = 8_192
 Work = Callable[[], object]
 
@@ -64,7 +64,7 @@ def write_images(root: Path, records: int, side: int, classes: int) -> None:
         labels.write(bytes([0, 0, 8, 1]) + np.array([records], ">u4").tobytes())
         for start in range(0, records, _CHUNK):
             row = np.arange(start, min(start + _CHUNK, records))
-            which, shift = row % len(small), row // len(small) % 10
+            which, shift = row % len(small), row // 10 % 10  # the digits go round by ten
             block = small[which][:, places[:, None], places[None]]
             for step in range(1, 10):
                 block[shift == step] = np.roll(block[shift == step], (step % 5 - 2, step // 5), (1, 2))

@@ -120,6 +120,13 @@ def test_an_exponent_is_the_slope_of_the_logarithms_with_its_error() -> None:
     assert abs(slope - 1) < 2 * scatter < 0.1
 
 
+@pytest.mark.parametrize("classes", [2, 100])
+def test_a_few_images_of_all_classes_are_a_set_that_upcycle_takes(tmp_path: Path, classes: int) -> None:
+    write_images(tmp_path / "idx", 2_000, 8, classes)
+    store_work(tmp_path, Case("store", 2_000, 8, classes))()
+    assert (tmp_path / "store" / "manifest.json").exists()
+
+
 def test_the_benchmark_measures_a_case_and_labels_are_of_as_many_classes_as_asked(folders: dict[int, Path]) -> None:
     found = measure(Case("statistics", FEW, SIDE, 10), folders[FEW])
     assert min(found["seconds"]) > 0 and found["peak_mb"] > 50
