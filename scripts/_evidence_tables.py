@@ -47,7 +47,7 @@ def evidence(rows: Sequence[Row]) -> str:
             "planted labels first: student",
         ),
         *("positive control", "training: announced, taken", "evidence: announced, taken"),
-        "all, taken / announced",
+        "all and measuring, taken / announced",
     )
     for row in rows:
         first = row.get("planted_labels_first", {})
