@@ -37,6 +37,12 @@ def test_a_leak_is_graded_by_how_many_of_a_hundred_are_found(rate: tuple[float, 
     assert said.lines()[0][1].startswith(grade)
 
 
+def test_a_leak_whose_limits_hold_guessing_is_not_called_certain() -> None:
+    found = row(p_holm=1.0, tpr_p_holm=0.038, auc=0.487, auc_low=0.464, auc_high=0.51)
+    found |= {"tpr_at_1pct": 0.022, "tpr_at_1pct_low": 0.004, "tpr_at_1pct_high": 0.045}
+    assert words(audit("LEAKS", found), None, "run").grade == "shown by a test, of open size"
+
+
 def test_an_open_verdict_names_the_next_command_with_its_minutes() -> None:
     pipelines = {**audit("INCONCLUSIVE", row()), "facts": {"seconds_per_pipeline": 30.0}, "plan": {"budget": "quick"}}
     said = words(audit("INCONCLUSIVE", row()), pipelines, "my/run")

@@ -154,7 +154,10 @@ def _grade(row: Mapping[str, Any]) -> str:
     rate, area = float(row.get("tpr_at_1pct_low") or 0.0), float(row["auc_low"])
     if rate >= 0.1 or area >= 0.75:
         return "large"
-    return "moderate" if rate >= 0.03 or area >= 0.6 else "small but certain"
+    if rate >= 0.03 or area >= 0.6:
+        return "moderate"
+    shown = rate > _GUESSED or area > 0.5  # else its test alone says so, and limits that hold guessing are not certain
+    return "small but certain" if shown else "shown by a test, of open size"
 
 
 def _limit(rows: Sequence[Mapping[str, Any]]) -> str:
