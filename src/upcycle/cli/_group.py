@@ -96,9 +96,8 @@ def _helped() -> Iterator[bool]:
 
     helper = int(os.environ["RANK"]) > 0
     if helper:
-        signal.signal(
-            signal.SIGTERM, signal.SIG_DFL
-        )  # it waits where no handler of Python is called, and leaves nothing behind
+        # a helper waits where no handler of Python is called, and leaves nothing behind
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first says that it was stopped, and ends
     try:
         with leading(tune_process) as first:

@@ -57,9 +57,8 @@ def out_of_fold(
     for fold in range(int(which.max()) + 1):
         learn, ask = members.take(np.flatnonzero(which != fold)), members.take(np.flatnonzero(which == fold))
         short = replace(recipe, config=config, budget=images)
-        net = train_classifier(
-            learn, learn.take(np.arange(1)), short, seed=seed, stage=f"{stage}-{fold}"
-        ).net  # one look, at the end
+        shown = learn.take(np.arange(1))  # for the one look, at the end, which chooses nothing
+        net = train_classifier(learn, shown, short, seed=seed, stage=f"{stage}-{fold}").net
         logits = predict_logits(net, torch.from_numpy(np.ascontiguousarray(ask.images)), recipe.device)
         out[which == fold] = logits.softmax(1).numpy()
         nets.append(net)

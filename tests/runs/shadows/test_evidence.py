@@ -17,7 +17,7 @@ from upcycle._settings import resolve
 from upcycle.data import Dataset, from_arrays
 from upcycle.runs import read_run, run_dataset
 from upcycle.runs.shadows._cost import Cost
-from upcycle.runs.shadows._evidence import _within
+from upcycle.runs.shadows._evidence import _with_attacks, _within
 
 TINY = (
     *("teacher.min_images=400", "teacher.max_images=400", "teacher.width=8", "teacher.blocks=1", "teacher.batch=64"),
@@ -54,6 +54,13 @@ def test_four_pipelines_that_nearly_fit_train_a_little_less_instead_of_leaving_o
     assert "82% of their budgets" in choice.why
     assert _within(3.3 * 60.0, 60.0, 1, may_shrink=False).pipelines == 1  # own networks are trained as the run's were
     assert _within(2.3 * 60.0, 60.0, 1).pipelines == 1  # little more than half of the budgets would be another recipe
+
+
+def test_the_attacks_on_a_single_pipeline_count_in_what_is_announced() -> None:
+    """On 12,000 images they took a minute that nobody had announced."""
+    choice = _with_attacks(_within(90.0, 60.0, 1), 1.5)
+    assert (choice.pipelines, choice.minutes) == (1, pytest.approx(2.5))
+    assert "about 1.0 min" in choice.why and choice.why.endswith("and 1.5 min of attacks")
 
 
 def test_what_was_measured_to_choose_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

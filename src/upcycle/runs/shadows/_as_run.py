@@ -38,16 +38,8 @@ class AsRun:
         return replace(whole, **{name: max(64, round(images * share)) for name, images in seen.items() if images})
 
 
-_OTHERS: Final = (
-    "teachers",
-    "attempts",
-    "cleaning",
-    "tuning",
-    "looks",
-    "mirrored",
-    "asked",
-    "looked_at",
-)  # no images, or images that the settings tell
+# no images, or images whose number no budget changes
+_OTHERS: Final = (*("teachers", "attempts", "cleaning", "tuning"), *("looks", "mirrored", "asked", "looked_at"))
 _SEEN: Final = tuple(field.name for field in fields(Budget) if field.name not in _OTHERS)
 
 

@@ -63,7 +63,7 @@ def evidence(bench: Bench, store: Store) -> Evidence:
         logits={name: predictions[name] for name in judged(bench)},
         accuracies={name: tuple(values) for name, values in facts["accuracy"].items()},
         gap_points=tuple(facts["gap_points"]),
-        gaps={name: tuple(values) for name, values in facts["gaps"].items()},
+        gaps={name: tuple(values) for name, values in facts.get("gaps", {}).items()},
         objective=bench.config.objective,
         by_class=facts.get("by_class"),
         audit=led(folder.facts("audit", "audit"), pipelines),
