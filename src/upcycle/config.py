@@ -198,6 +198,13 @@ class StudentConfig(Section):
         gt=0,
         description="temperature of soft labels, the released ones too; 2 to 8 teach more at equal budgets, and reveal more",
     )
+    levels: int = Field(
+        0,
+        ge=0,
+        le=1_000,
+        description="round soft labels, the released ones too, to multiples of 1 / levels: 1 = the likeliest class alone, 0 = "
+        "not rounded. Fewer levels reveal less",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of every soft label spread evenly over all classes")
     mix: float = Field(0.0, ge=0, le=1, description="share of the views blended with another; the teacher labels the blend")
     epochs: float = Field(1.0, gt=0, description="images seen as a multiple of the baseline's; above 1 it sees as many")

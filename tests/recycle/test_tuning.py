@@ -17,12 +17,14 @@ from upcycle.config import ClassifierConfig
 from upcycle.generators import SAMPLE_BATCH, Snapshot, nearest_snapshot
 from upcycle.nets import classifier_factory
 from upcycle.recycle import (
+    AskedLabels,
     Candidate,
     Choice,
     CommitteeLabels,
     Distillation,
     Proxy,
     Recipe,
+    RoundedLabels,
     Sampler,
     Score,
     TeacherFilter,
@@ -185,8 +187,6 @@ def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_m
     recipe = Recipe(classifier_factory(config), 2, config)
     proxy, validation = Proxy(recipe, Distillation(1, 0)), stripes(64, 1)
 
-    from upcycle.recycle import AskedLabels
-
     good, bad = (
         score_on(
             proxy.train(Sampler(painter, np.array([0.5, 0.5]), seed=0), AskedLabels(2), 960, seed=0),  # type: ignore[arg-type]
@@ -200,8 +200,6 @@ def test_proxy_students_tell_a_generator_that_paints_the_classes_from_one_that_m
 
 @pytest.mark.parametrize("refresh", [0.0, 0.05, 1.0])
 def test_a_proxy_student_draws_as_many_images_as_the_plan_counts(refresh: float) -> None:
-    from upcycle.recycle import AskedLabels
-
     painter = Painter()
     config = ClassifierConfig(width=8, blocks=1, batch=16)
     proxy = Proxy(Recipe(classifier_factory(config), 2, config), Distillation(1, 0), refresh=refresh)
@@ -250,6 +248,24 @@ def test_the_teacher_labels_the_blend_that_the_student_sees(tmp_path: Path, monk
     recipe = Recipe(classifier_factory(CONFIG), 2, CONFIG, budget=64)
     student_module.train_student(_bank(tmp_path).advance(64), Labels(), recipe, Distillation(64, 0, mix=1.0), seed=0)
     assert len(seen) == 2
+
+
+@settings(max_examples=50, deadline=None)
+@given(levels=st.integers(1, 40), classes=st.integers(2, 12), seed=st.integers(0, 999))
+def test_rounded_labels_are_whole_levels_that_sum_to_one_and_lie_within_one_of_what_they_were(
+    levels: int, classes: int, seed: int
+) -> None:
+    soft = torch.randn(6, classes, generator=torch.Generator().manual_seed(seed)).mul(3).softmax(1)
+    found = RoundedLabels(lambda *_: soft, levels)(soft, soft, soft)
+    assert torch.allclose(found * levels, (found * levels).round(), atol=1e-4)
+    assert torch.allclose(found.sum(1), torch.ones(6)) and (found >= 0).all()
+    assert (found - soft).abs().max() < 1 / levels + 1e-6
+
+
+def test_labels_of_one_level_are_the_likeliest_class() -> None:
+    soft = torch.tensor([[0.2, 0.5, 0.3], [0.4, 0.35, 0.25]])
+    assert RoundedLabels(lambda *_: soft, 1)(soft, soft, soft).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert RoundedLabels(lambda *_: soft, 4)(soft, soft, soft)[0].tolist() == [0.25, 0.5, 0.25]
 
 
 def test_a_committee_labels_with_the_mean_of_its_teachers_and_one_teacher_is_itself() -> None:

@@ -41,6 +41,16 @@ def test_what_was_not_measured_is_left_out(copies: dict[str, Any] | None, tmp_pa
     assert "privacy measure" not in card and ("was not measured" in card) is (copies is None)
 
 
+@pytest.mark.parametrize(("levels", "said"), [(1, "only the likeliest class was kept"), (4, "rounded to multiples of 1/4")])
+def test_card_says_that_labels_are_rounded_and_not_how_to_undo_it(levels: int, said: str, tmp_path: Path) -> None:
+    write_release(tmp_path / "rounded", made_of(temperature=4.0, levels=levels), light(images=6))
+    card = (tmp_path / "rounded" / "DATA_CARD.md").read_text(encoding="utf-8")
+    assert said in card and "raise them to the power" not in card
+    assert f"rounded to multiples of 1/{levels}" in (tmp_path / "rounded" / "croissant.json").read_text(encoding="utf-8")
+    write_release(tmp_path / "plain", made_of(), light(images=6))
+    assert "rounded to" not in (tmp_path / "plain" / "DATA_CARD.md").read_text(encoding="utf-8")
+
+
 def test_card_says_at_what_temperature_the_soft_labels_are(tmp_path: Path) -> None:
     """Whoever takes flattened labels for probabilities trains a student that is sure of nothing."""
     write_release(tmp_path / "warm", made_of(temperature=4.0), light(images=6))

@@ -7,7 +7,7 @@ from upcycle.recycle._classify import Fitted, Lesson, Recipe, accuracy, image_bu
 from upcycle.recycle._cleaning import OutOfFold, believed, fold_of, out_of_fold, second_opinion
 from upcycle.recycle._crossed import CrossedLabels, Origin
 from upcycle.recycle._flips import MIRRORED_IMAGES, FlipTrial, choose_augmentation, try_flips
-from upcycle.recycle._labels import AskedLabels, CommitteeLabels, HardLabels, Labeller, TeacherLabels
+from upcycle.recycle._labels import AskedLabels, CommitteeLabels, Labeller, RoundedLabels, TeacherLabels
 from upcycle.recycle._objective import (
     Objective,
     auroc,
@@ -50,7 +50,6 @@ __all__ = [
     "Distillation",
     "Fitted",
     "FlipTrial",
-    "HardLabels",
     "Labeller",
     "Lesson",
     "Objective",
@@ -59,6 +58,7 @@ __all__ = [
     "PixelSpace",
     "Proxy",
     "Recipe",
+    "RoundedLabels",
     "Sampler",
     "Score",
     "Screened",

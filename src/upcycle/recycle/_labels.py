@@ -57,13 +57,20 @@ class AskedLabels:
 
 
 @final
-class HardLabels:
-    """The teachers' first class, by their mean logits, as a one-hot row."""
+class RoundedLabels:
+    """Soft labels rounded to multiples of 1 / `levels`; one level gives the likeliest class as a one-hot row.
 
-    def __init__(self, teachers: Sequence[nn.Module]) -> None:
-        self._teachers = [for_inference(teacher) for teacher in teachers]
+    What a teacher remembers of a record shows in digits that a student does not need. The largest remainders are rounded up,
+    so that a row still sums to 1 (Hamilton's method).
+    """
+
+    def __init__(self, soft: Labeller, levels: int) -> None:
+        self._soft, self._levels = soft, levels
 
     @torch.inference_mode()
-    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002 - the strategy's signature
-        logits = torch.stack([teacher(views) for teacher in self._teachers]).mean(0)
-        return F.one_hot(logits.argmax(1), logits.shape[1]).to(views.dtype)
+    def __call__(self, views: Tensor, asked: Tensor, source: Tensor) -> Tensor:
+        shares = self._soft(views, asked, source) * self._levels
+        whole = shares.floor()
+        left = (self._levels - whole.sum(1, keepdim=True)).round()
+        rank = (shares - whole).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        return (whole + (rank < left)) / self._levels

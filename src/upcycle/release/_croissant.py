@@ -49,8 +49,10 @@ def write_croissant(contents: Contents, folder: Path) -> None:
 
 
 def _warmth(contents: Contents) -> str:
-    degrees = contents.material.temperature
-    return "" if degrees == 1 else f" (the teacher's softmax at temperature {degrees:g})"
+    degrees, levels = contents.material.temperature, contents.material.levels
+    warm = [] if degrees == 1 else [f"the teacher's softmax at temperature {degrees:g}"]
+    rounded = [f"rounded to multiples of 1/{levels}"] if levels else []
+    return f" ({', '.join(warm + rounded)})" if warm or rounded else ""
 
 
 def _distribution(contents: Contents, folder: Path) -> list[dict[str, Any]]:

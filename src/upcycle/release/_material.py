@@ -163,6 +163,7 @@ class Material:
         judged: name -> SHA-256 of what the audit judged.
         versions: of the libraries.
         temperature: of the soft labels.
+        levels: they are rounded to multiples of 1 / levels; 0: not rounded.
     """
 
     student: nn.Module
@@ -186,6 +187,7 @@ class Material:
     judged: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     temperature: float = 1.0
+    levels: int = 0
 
     def __post_init__(self) -> None:
         if self.preprocess is None:

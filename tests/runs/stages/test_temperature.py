@@ -10,10 +10,12 @@ import torch
 
 from upcycle._settings import resolve
 from upcycle.generators import ImageShape
+from upcycle.recycle import CommitteeLabels, RoundedLabels
 from upcycle.runs.folder import RunFolder
 from upcycle.runs.stages._bench import Bench
 from upcycle.runs.stages._networks import networks_of
 from upcycle.runs.stages._plan import Plan, budget_for
+from upcycle.runs.stages._release import soft_labels_of
 from upcycle.runs.stages._report import _probabilities
 from upcycle.runs.watch import SilentDisplay
 
@@ -26,6 +28,20 @@ def test_hard_labels_are_learned_without_a_temperature(labels: str, temperature:
     plan = Plan.unmeasured(budget_for(config, 100))
     bench = Bench(RunFolder(tmp_path), config, shape, cpu, SilentDisplay(), networks_of(config), plan)
     assert bench.distillation().temperature == temperature
+
+
+@pytest.mark.parametrize(("levels", "kind"), [(0, CommitteeLabels), (2, RoundedLabels)])
+def test_labels_that_are_to_be_rounded_are_rounded_for_the_student_and_for_the_released_set(
+    levels: int, kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = resolve("quick", config_file=None, overrides=[f"student.levels={levels}"])
+    shape, cpu = ImageShape(1, 8, 3), torch.device("cpu")
+    plan = Plan.unmeasured(budget_for(config, 100))
+    bench = Bench(RunFolder(tmp_path), config, shape, cpu, SilentDisplay(), networks_of(config), plan)
+    monkeypatch.setattr(Bench, "teachers", lambda self: [self.networks.of("teacher")(1, 3, 8)])
+    assert isinstance(bench.labeller(), kind)
+    found = soft_labels_of(bench)(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8))
+    assert (np.abs(found * 2 - np.round(found * 2)) < 1e-6).all() == bool(levels)
 
 
 def test_bars_of_the_report_are_the_teachers_probabilities_at_any_temperature() -> None:

@@ -42,7 +42,10 @@ _CROSSED: Final = {**_APART, "screen.crossed": True}
 
 BUNDLES: Final[Mapping[str, tuple[Design, ...]]] = MappingProxyType(
     {
-        "core": (Design("strong", LEVELS["privacy"]["strong"]),),
+        "core": (
+            Design("strong", LEVELS["privacy"]["strong"]),
+            Design("strong, two levels", {**LEVELS["privacy"]["strong"], "student.levels": 2}),
+        ),
         "steps": (
             Design("few passes", {"support.passes": 20.0}),
             Design("temperature 1", _COOL),

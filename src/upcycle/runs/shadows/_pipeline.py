@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -22,7 +22,7 @@ from upcycle.data import ImageSet, image_hashes
 from upcycle.dp import DpSettings
 from upcycle.generators import ImageShape
 from upcycle.nets import predict_logits
-from upcycle.recycle import Bank, HardLabels, Labeller, bank_size, image_budget, images_to_remember, train_student
+from upcycle.recycle import Bank, Labeller, RoundedLabels, bank_size, image_budget, images_to_remember, train_student
 from upcycle.report import SCREENED
 from upcycle.runs.folder import RunFolder, content_key
 from upcycle.runs.shadows._as_run import OWN_NETWORKS, SMALL_NETWORKS, AsRun
@@ -210,7 +210,7 @@ def _parts(bench: Bench, facts: Mapping[str, Facts], variants: bool) -> Parts:
     teachers, bank, device = bench.teachers(), bench.bank("student", bench.plan.budget.bank), bench.device
     released = bank.images[:_RELEASED].copy()
     answers = as_predict(teachers[0], device)(released)
-    others, sampler = _variants(bench, bank, teachers) if variants else {}, bench.sampler()
+    others, sampler = _variants(bench, bank) if variants else {}, bench.sampler()
     return Parts(
         student=as_predict(bench.classifier("student"), device),
         teacher=as_predict(teachers[0], device),
@@ -252,9 +252,9 @@ def _counts(facts: Mapping[str, Facts]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _variants(bench: Bench, bank: Bank, teachers: Sequence[nn.Module]) -> dict[str, nn.Module]:
+def _variants(bench: Bench, bank: Bank) -> dict[str, nn.Module]:
     """Train extra students on the same bank, so that the expensive stages run once."""
-    labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (HardLabels(teachers), 1.0)}
+    labellers: dict[str, tuple[Labeller, float]] = {"student, hard labels": (RoundedLabels(bench.soft_labeller(1.0), 1), 1.0)}
     for t in _TEMPERATURES:
         if t != bench.config.student.temperature:
             labellers[f"student, temperature {t:g}"] = (bench.soft_labeller(t), t)

@@ -38,6 +38,7 @@ from upcycle.recycle import (
     Labeller,
     Origin,
     Recipe,
+    RoundedLabels,
     Sampler,
     Support,
     SupportFilter,
@@ -199,8 +200,9 @@ class Bench:
 
     def soft_labeller(self, temperature: float | None = None) -> Labeller:
         """Soft labels of the teachers, those of a released set too; None: at the student's temperature."""
-        how = CrossedLabels if self.config.screen.crossed else CommitteeLabels
-        return how(self.teachers(), temperature=self.config.student.temperature if temperature is None else temperature)
+        how, student = CrossedLabels if self.config.screen.crossed else CommitteeLabels, self.config.student
+        found = how(self.teachers(), temperature=student.temperature if temperature is None else temperature)
+        return RoundedLabels(found, student.levels) if student.levels else found
 
     def origin(self) -> Origin | None:
         """Which fold an image is most like, where labels depend on it."""

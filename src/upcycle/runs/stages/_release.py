@@ -235,6 +235,7 @@ def material(bench: Bench, store: Store, prior: Prior) -> Material:
         judged=_judged(bench),
         versions={"upcycle": environment()["upcycle"], "torch": environment()["libraries"]["torch"]},
         temperature=bench.config.student.temperature,
+        levels=bench.config.student.levels,
     )
 
 
