@@ -10,9 +10,12 @@ resumed one has no minutes of the processor.
 """
 
 import argparse
+import math
 import resource
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks._results import MEASURED, write
 from upcycle._files import read_json
@@ -22,6 +25,7 @@ from upcycle.data import read
 from upcycle.runs import forecasts, run
 from upcycle.runs.folder import StageRecord, read_run, stage_records
 
+ASKED = {"student": "T1", "positive control": "T5"}  # and by which threat model
 FORECAST = ("audit", "rests_on", "smallest_auc", "observed", "limit", "no_leak_found", "changes")
 
 
@@ -44,6 +48,17 @@ def minutes(records: dict[str, StageRecord]) -> dict[str, float]:
     }
 
 
+def answered(folder: Path) -> dict[str, dict[str, float]]:
+    """Shares of planted wrong labels that are given a probability above a half, by models that were given them and by others."""
+    with np.load(folder / "private" / "audit" / "pipeline_scores.npz", allow_pickle=False) as kept:
+        planted, members = kept["kind"] == "mislabelled", kept["members"]
+        sure = {name: kept[f"{name}/{threat}/loss threshold"] > math.log(0.5) for name, threat in ASKED.items()}
+    return {
+        name: {"given": float(found[members & planted].mean()), "not_given": float(found[~members & planted].mean())}
+        for name, found in sure.items()
+    }
+
+
 def outcome(folder: Path) -> dict[str, Any]:
     """Of the shadow pipelines, where there were some: verdicts, and planted labels put first by the control and the student."""
     path = folder / "private" / "audit" / "pipeline.json"
@@ -54,6 +69,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     return {
         "verdicts": {row["target"]: row["verdict"] for row in found["verdicts"]},
         "sentence": found["sentence"],
+        "planted_labels_answered": answered(folder),
         "planted_labels_first": {name: labels[name] for name in ("student", "positive control") if name in labels},
         "accuracy": found["facts"]["accuracy"],
     }

@@ -44,17 +44,16 @@ def evidence(rows: Sequence[Row]) -> str:
             "pipelines",
             "NO LEAK FOUND, by the forecast",
             "verdict",
-            "planted labels first: student",
         ),
-        *("positive control", "training: announced, taken", "evidence: announced, taken"),
+        *("planted labels answered: student", "positive control", "training: announced, taken", "evidence: announced, taken"),
         "all and measuring, taken / announced",
     )
     for row in rows:
-        first = row.get("planted_labels_first", {})
+        answered = row.get("planted_labels_answered", {})
         lines.append(
             _line(
                 *(row["dataset"], f"{row['minutes']:g}", row["pipelines"], _reach(row), row["verdict"]),
-                *(_share(first.get("student")), _share(first.get("positive control"))),
+                *(_answered(answered.get(target)) for target in ("student", "positive control")),
                 *(f"{row[f'{part}_announced']:.1f}, {row[f'{part}_taken']:.1f}" for part in ("training", "evidence")),
                 f"{row['whole_ratio']:.2f}",
             )
@@ -67,8 +66,9 @@ def _reach(row: Row) -> str:
     return "; ".join(f"{each['audit']}: {each['no_leak_found']}" for each in row["forecast"])
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
+def _answered(shares: Mapping[str, float] | None) -> str:
+    """By models that were given those labels, and by those that were not."""
+    return "-" if shares is None else f"{100 * shares['given']:.0f} %, {100 * shares['not_given']:.0f} %"
 
 
 def fidelity(rows: Sequence[Row]) -> str:

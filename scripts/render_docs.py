@@ -415,7 +415,9 @@ _MEASURED = (
     (
         "A run's own evidence: forecast and outcome",
         "`upcycle run` with the preset quick and its default evidence. The plan says before the run whether NO LEAK FOUND is "
-        "within reach. The last columns are minutes.",
+        "within reach. Planted labels: of the wrong labels that canaries carry, the share that the student, or a model made to "
+        "remember, gives a probability above a half; first of those that it was given, then of those that it was not. The last "
+        "columns are minutes.",
         "evidence.json",
         evidence,
     ),
