@@ -219,3 +219,9 @@ def test_an_objective_is_where_its_settings_start_and_any_of_them_may_differ() -
     both = Config.from_preset("quick", objective="auroc", privacy="strong")
     assert (both.bank.prior, both.screen.folds) == (0, 3)
     assert Config.from_preset("quick", objective="accuracy") == PRESETS["quick"]
+
+
+def test_levels_of_labels_that_are_hard_are_refused_and_not_passed_over() -> None:
+    with pytest.raises(ConfigError, match=r"student\.levels must be 0 where student.labels is hard"):
+        Config(student={"labels": "hard", "levels": 2})
+    assert Config(student={"labels": "hard"}).student.levels == 0
