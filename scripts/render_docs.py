@@ -6,7 +6,7 @@ import inspect
 import json
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -456,14 +456,7 @@ def _false_alarms() -> str:
         "95 % intervals and the one-run bound at a threshold fixed beforehand are exact or nearly so and scatter about 5 % (a "
         "test computes that this bound is wrong in 4.7 to 4.95 %); the other bounds and the word LEAKS stay below."
     )
-    rows = [{**row, "statistic": row["statistic"] + _of_rule(row)} for row in result["rows"]]
-    return f"{about}\n\n{false_alarms(rows)}\n\n{_source(result, 'calibration.json')}"
-
-
-def _of_rule(row: Mapping[str, Any]) -> str:
-    """What a reader must know of a verdict that was simulated before both audits got one rule (a97bf59)."""
-    older = {"caf336a", "2ac7dbc", "ea7d41b", "ca92560"}
-    return ", under the rules before 0.2.0" if row["statistic"].startswith("verdict") and row["commit"] in older else ""
+    return f"{about}\n\n{false_alarms(result['rows'])}\n\n{_source(result, 'calibration.json')}"
 
 
 def _audit(targets: tuple[str, ...] = ()) -> str:
