@@ -26,7 +26,8 @@ demo: $(VENV)/.installed
 	$(BIN)/upcycle demo
 
 test: check
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile $(ARGS) $(PATHS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile \
+		--no-loadscope-reorder $(ARGS) $(PATHS)
 
 quick: $(QUICK_VENV)/.quick
 	UPCYCLE_TORCH=blocked $(QUICK_VENV)/bin/python -m pytest -q -m 'not slow' -n $(WORKERS) --maxprocesses 4 $(ARGS) $(QUICK)
