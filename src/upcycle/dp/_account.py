@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
@@ -88,6 +88,7 @@ def _by_loss(uses: _Parts, delta: float, records: int) -> float:
     return float(whole.get_epsilon_for_delta(delta))
 
 
+@lru_cache(maxsize=16)  # a search for a noise asks for the same one-shot sums every time
 def _loss(noise: float, rate: float, records: int) -> Any:
     """The privacy loss of one step; of `records` records a binomial number is drawn, which all move it the same way."""
     room = import_module("dp_accounting.pld.privacy_loss_distribution")
