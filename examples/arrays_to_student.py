@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from upcycle import Upcycler, load_student
 from upcycle.runs import read_run
 
-TINY = {"threads": 1, "generator.images": 5_000, "release.synthetic_images": 50, "augment.flip": "none"}
+TINY = {"threads": 1, "generator.images": 2_000, "release.synthetic_images": 50, "augment.flip": "none", "audit.folds": 2}
 
 
 def main(out: Path) -> None:

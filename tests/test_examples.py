@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -23,6 +25,7 @@ def run(name: str, *args: str | Path, env: Mapping[str, str] = os.environ) -> st
     return result.stdout
 
 
+@pytest.mark.slow
 def test_arrays_become_a_student_and_an_audit(tmp_path: Path, without_onnx: dict[str, str]) -> None:
     text = run("arrays_to_student.py", tmp_path / "run", env=without_onnx)
     for words in ("on images it never met:", "synthetic images: (20, 8, 8, 1) uint8", "verdict: ", "released student: "):

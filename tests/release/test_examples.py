@@ -63,9 +63,12 @@ def test_onnx_example_answers_an_image_file(run: Path, tmp_path: Path) -> None:
     assert result.returncode == 0 and result.stdout.startswith("00000000.png: "), result.stderr
 
 
+@pytest.mark.slow
 def test_released_set_trains_a_classifier_in_plain_scikit_learn(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    upcycle.run("digits", run, resolve("smoke", config_file=None, overrides=("threads=1", "audit.folds=2")))
+    upcycle.run(
+        "digits", run, resolve("smoke", config_file=None, overrides=("threads=1", "audit.folds=2", "augment.flip=none"))
+    )
     release_run(run, light(images=1_000))
     path = run / "release" / "synthetic" / "synthetic.npz"
     result = alone(EXAMPLES / "train_on_release.py", path, blocked=("torch", "upcycle"))

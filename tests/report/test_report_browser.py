@@ -124,6 +124,7 @@ def test_text_can_be_read_in_light_and_in_dark(browser: Any, pages: dict[str, st
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)  # WCAG 2.2, AA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_axe_finds_nothing_to_mend(opened: Callable[..., Any], kind: str, scheme: str, width: int) -> None:

@@ -121,6 +121,7 @@ def upcycle(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-m", "upcycle", "study", *arguments], capture_output=True, text=True, env=env)
 
 
+@pytest.mark.slow
 def test_runs_beside_one_another_give_the_rows_in_order_and_say_which_of_them_speaks(
     bars: Path, tmp_path: Path, without_onnx: dict[str, str]
 ) -> None:

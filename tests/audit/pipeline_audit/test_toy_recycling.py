@@ -77,6 +77,7 @@ def row(seed: int, target: str, population: str, attack: str) -> Row:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_student_of_synthetic_images_looks_safe_on_clean_records_and_leaks_its_canaries(seed: int) -> None:
     assert row(seed, "student", "clean", "loss threshold").auc.value < 0.65

@@ -32,6 +32,7 @@ def pipeline() -> ShadowPipeline:
     return ShadowPipeline(validation, 3, config, 0.02, variants=False)
 
 
+@pytest.mark.slow
 def test_dp_models_are_audited_beside_an_unchanged_student(pipeline: ShadowPipeline) -> None:
     for module in ("opacus", "dp_accounting"):
         pytest.importorskip(module, reason="DP-SGD needs the extra [dp]")

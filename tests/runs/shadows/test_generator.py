@@ -38,6 +38,7 @@ def sampler(generator: StoredGenerator) -> Sampler:
     return Sampler(generator, np.array([0.5, 0.5]), 0)
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_learned_its_images_by_heart_is_found_and_one_that_never_saw_them_is_not() -> None:
     pool, labels, members = records(60)
     score = generator_scores(sampler(fitted(GAN, 12_000, n=60)))["discriminator logit"]
