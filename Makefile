@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 # 2.13.0 is the tested version; where it is not to be had, any supported torch will do.
 TORCH ?= torch==2.13.0
 CONSTRAINTS ?= constraints.txt
-# Processes of the tests: one more than there are cores, since some tests wait for others, 4 at most. A file's tests stay in one, so that they share its fixtures.
+# Processes of the tests: one more than there are cores, since some tests wait for others, 4 at most. A file's tests stay in
+# one, so that they share its fixtures.
 WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN || echo 1` + 1)
 PATHS ?= tests
 # More for pytest, such as ARGS='-m "not slow"' or ARGS=--last-failed.

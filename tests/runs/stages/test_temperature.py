@@ -42,6 +42,7 @@ def test_labels_that_are_to_be_rounded_are_rounded_for_the_student_and_for_the_r
     assert isinstance(bench.labeller(), kind)
     found = soft_labels_of(bench)(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8))
     assert (np.abs(found * 2 - np.round(found * 2)) < 1e-6).all() == bool(levels)
+    assert isinstance(bench.soft_labeller(1.0, rounded=False), CommitteeLabels), "calibration asks how sure the teachers are"
 
 
 def test_bars_of_the_report_are_the_teachers_probabilities_at_any_temperature() -> None:

@@ -81,7 +81,7 @@ def choices_inside(config: Config) -> tuple[str, ...]:
         "blended views": student.mix > 0,
         "label smoothing": student.label_smoothing > 0,
         **_of_generator(config.generator),
-        f"labels in {student.levels} levels": student.levels > 0,
+        f"labels rounded to multiples of 1/{student.levels}": student.levels > 0,
         "hard labels": student.labels == "hard",
     }
     return tuple(name for name, on in found.items() if on)

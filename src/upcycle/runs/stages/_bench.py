@@ -198,11 +198,12 @@ class Bench:
             return AskedLabels(self.shape.classes)
         return self.soft_labeller()
 
-    def soft_labeller(self, temperature: float | None = None) -> Labeller:
-        """Soft labels of the teachers, those of a released set too; None: at the student's temperature."""
+    def soft_labeller(self, temperature: float | None = None, *, rounded: bool = True) -> Labeller:
+        """Soft labels of the teachers, those of a released set too; None: at the student's temperature. `rounded`: as
+        student.levels asks; else as sure as the teachers are."""
         how, student = CrossedLabels if self.config.screen.crossed else CommitteeLabels, self.config.student
         found = how(self.teachers(), temperature=student.temperature if temperature is None else temperature)
-        return RoundedLabels(found, student.levels) if student.levels else found
+        return RoundedLabels(found, student.levels) if rounded and student.levels else found
 
     def origin(self) -> Origin | None:
         """Which fold an image is most like, where labels depend on it."""

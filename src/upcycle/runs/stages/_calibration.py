@@ -25,7 +25,7 @@ def calibration(bench: Bench, logits: np.ndarray, labels: np.ndarray) -> Facts:
     seed = derive_seed(bench.config.seed, "calibration")
     drawn = ImageSet(*replace(bench.tuned().sampler(), seed=seed).draw(np.arange(count)))
     # not by the classes asked for: a generator that draws another class would make any student look too sure
-    soft = soft_labels_of(bench, temperature=1.0)(drawn.images)
+    soft = soft_labels_of(bench, temperature=1.0, rounded=False)(drawn.images)  # rounding changes how sure they are
     temperature = fit_temperature(logits_of(bench.classifier("student"), drawn, bench.device), soft)
     errors = {name: scores(logits / t, labels).calibration_error for name, t in {"error": 1.0, "scaled": temperature}.items()}
     return {"temperature": temperature, "synthetic_images": count, **errors}

@@ -246,9 +246,12 @@ def _judged(bench: Bench) -> dict[str, str]:
     return {name: named[name] for name in ("student", "generator", "settings") if name in named}
 
 
-def soft_labels_of(bench: Bench, temperature: float | None = None) -> Callable[[np.ndarray], np.ndarray]:
-    """uint8 images (n, side, side, channels) to the teachers' soft labels float32 (n, classes)."""
-    labeller, origin, unused = bench.soft_labeller(temperature), bench.origin(), torch.empty(0, dtype=torch.int64)
+def soft_labels_of(
+    bench: Bench, temperature: float | None = None, *, rounded: bool = True
+) -> Callable[[np.ndarray], np.ndarray]:
+    """uint8 images (n, side, side, channels) to soft labels float32 (n, classes), as `Bench.soft_labeller` says."""
+    labeller, origin = bench.soft_labeller(temperature, rounded=rounded), bench.origin()
+    unused = torch.empty(0, dtype=torch.int64)
 
     def label(images: np.ndarray) -> np.ndarray:
         views = to_input(torch.from_numpy(np.ascontiguousarray(images)), bench.device)
