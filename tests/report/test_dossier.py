@@ -45,8 +45,8 @@ def test_five_questions_are_answered_before_anything_else() -> None:
 def test_every_part_is_there_and_no_seed() -> None:
     text = re.sub(r"\s+", " ", next(pages()))
     for part in (
-        "next layer",
-        "nobody can tell of any record more than 90 times in 100",
+        "the next outliers",
+        "For no single record does this attack tell which of two models was given it more than 90 times in 100",
         "between 40.0 % and 90.0 %",
         "Patients",
     ):

@@ -324,7 +324,7 @@ def test_reports_of_a_run_tell_of_its_shadow_pipelines(shadows: PipelineAudit, i
     assert ('href="audit/pipeline.html"' in found) == internal
     assert ("generator" in found) == (not internal), "the public report has the table, and nothing to follow a link to"
     assert str(SEED) not in page and "scan-0815" not in page
-    assert "Not attacked" not in page, "the pipelines' synthetic images, soft labels and generator were"
+    assert "No attack on" not in page, "the pipelines' synthetic images, soft labels and generator were"
     assert 'id="shadows"' not in render(Evidence(title="t"), internal=internal)
 
 

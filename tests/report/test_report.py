@@ -73,6 +73,17 @@ def test_first_screen_says_the_three_numbers_and_the_verdict(pages: dict[str, st
         assert words in first, words
 
 
+@BOTH
+def test_first_lines_say_why_what_next_and_what_was_not_tested(pages: dict[str, str], kind: str) -> None:
+    box = unnamed(pages[kind].split('aria-labelledby="verdict"')[1].split("</section>")[0])
+    places = [box.index(f"<strong>{label}:</strong>") for label in ("Why", "Next", "Not tested", "Could have seen")]
+    assert places == sorted(places)
+    assert "No attack on the synthetic images and their soft labels." in box and 'href="#untested"' in box
+    assert ("most exposed records below" in box) == (kind == "internal")
+    assert "<code>--privacy strong</code>" in box or kind == "shareable"
+    assert "report.html" not in box
+
+
 def test_internal_report_warns_before_anything_else(pages: dict[str, str]) -> None:
     body = pages["internal"].split("<body>")[1]
     assert body.index("must not leave") < body.index("<header>")
@@ -241,8 +252,8 @@ def test_check_for_copies_is_shown_with_what_no_copying_would_give(pages: dict[s
         assert text in section, text
     private = ("worst class, $dog^{", "3.8 · 4.5")
     assert [text in section for text in private] == [kind == "internal"] * 2
-    assert "Not attacked: the synthetic images, their soft labels, the generator." in pages[kind]
-    assert "were only checked for copies" in pages[kind]
+    assert "No attack on the synthetic images and their soft labels." in pages[kind]
+    assert "The images were only checked for copies." in pages[kind]
 
 
 @BOTH
@@ -257,9 +268,9 @@ def test_run_whose_check_for_copies_is_older_has_a_page_without_its_interval(kin
 def test_part_that_was_attacked_is_not_called_unattacked() -> None:
     rows = [audit_row("student"), audit_row("synthetic set", threat_model="T2")]
     page = render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": rows}), internal=False)
-    assert "Not attacked: their soft labels, the generator." in page
-    rows += [audit_row("synthetic set", threat_model="T3"), audit_row("generator", threat_model="T4")]
-    assert "Not attacked" not in render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": rows}), internal=False)
+    assert "No attack on their soft labels." in page
+    rows += [audit_row("synthetic set", threat_model="T3")]
+    assert "No attack on" not in render(Evidence(title="t", audit={"verdict": "LEAKS", "rows": rows}), internal=False)
 
 
 def test_shareable_report_with_identical_copies_says_so_instead_of_inviting(evidence: Evidence) -> None:

@@ -179,6 +179,16 @@ def test_two_minutes_reader_has_verdict_and_its_limits_on_the_first_screen(opene
     assert "Holm" not in page.evaluate("document.querySelector('main').innerText"), "statistics are folded away"
 
 
+@pytest.mark.parametrize("kind", ["internal", "shareable"])
+def test_on_a_phone_the_verdict_why_what_next_and_what_was_not_tested_need_no_scrolling(
+    opened: Callable[..., Any], kind: str
+) -> None:
+    page = opened(kind, viewport={"width": 390, "height": 900})
+    for label in ("Why", "Next", "Not tested"):
+        box = page.locator(f".verdict p:has(strong:text-is('{label}:'))").bounding_box()
+        assert box["y"] + box["height"] <= 900, label
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_printed_page_is_light_complete_and_as_wide_as_the_paper(opened: Callable[..., Any], kind: str) -> None:
     page = opened(kind, viewport={"width": 794, "height": 1123}, color_scheme="dark")

@@ -8,7 +8,7 @@ import pytest
 from tests.report.test_words import audit, row
 from upcycle.report import Evidence, render
 
-BY_PIPELINES = "This was tried on students of 32 shadow pipelines, the recipe again, with 1,200 records"
+BY_PIPELINES = "This was tried on students of 32 shadow pipelines, which repeat the whole run, with 1,200 records"
 BY_RUN = "on 900 records that were used and 100 that were not."
 
 

@@ -33,7 +33,7 @@ def test_a_leak_is_graded_by_how_many_of_a_hundred_are_found(rate: tuple[float, 
     found |= {"tpr_at_1pct": value, "tpr_at_1pct_low": low, "tpr_at_1pct_high": high}
     said = words(audit("LEAKS", row(), found), None, "run")
     assert said.grade == grade
-    assert f"of 100 planted records with a wrong label that were used, an attack finds {100 * value:.0f}" in said.why
+    assert f"of 100 used records that the audit mislabelled on purpose, an attack finds {100 * value:.0f}" in said.why
     assert said.lines()[0][1].startswith(grade)
 
 
@@ -54,7 +54,7 @@ def test_an_open_verdict_names_the_next_command_with_its_minutes() -> None:
 def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> None:
     control = row(target="positive control", tpr_at_1pct=0.95, tpr_at_1pct_low=0.9, tpr_at_1pct_high=0.99, population="canary")
     said = words(audit("NO LEAK FOUND", row(), row(target="teacher"), control), None, "r")
-    assert said.could_have_seen.startswith("in a model made to remember, of 100 planted records")
+    assert said.could_have_seen.startswith("in a model made to remember, of 100 used records that the audit mislabelled")
     assert "no attack picks the used one more than 54 times in 100" in said.why
     assert "times in 100" not in str(words(audit("INVALID", row(), row(target="teacher")), None, "r"))
 
@@ -62,14 +62,28 @@ def test_what_would_have_been_seen_comes_from_the_model_made_to_remember() -> No
 def test_the_worst_record_stands_in_the_first_line_where_it_was_measured() -> None:
     measured = {"target": "student", "counted_in": "patients", "pairs": 16, "low": 0.2, "high": 0.977, "high_by_luck": 0.95}
     said = words(audit("LEAKS", row()), {**audit("LEAKS", row()), "worst": [{"target": "teacher"}, measured]}, "r")
-    assert "nobody can tell of any patient more than 98 times in 100" in said.why
+    assert "For no single patient does this attack tell which of two models was given it more than 98 times in 100" in said.why
     assert "below about 95" in said.why
-    assert "nobody" not in words(audit("LEAKS", row()), {**audit("LEAKS", row()), "worst": [{"target": "student"}]}, "r").why
+    assert (
+        "For no single"
+        not in words(audit("LEAKS", row()), {**audit("LEAKS", row()), "worst": [{"target": "student"}]}, "r").why
+    )
 
 
 def test_a_row_without_limits_is_passed_over() -> None:
     odd = {"verdict": "LEAKS", "rows": [{"target": "student", "primary": True}, "row", {"target": "teacher", "auc": None}]}
     assert words(odd, None, "r").could_have_seen.startswith("unknown")
+
+
+@pytest.mark.parametrize("word", ["LEAKS", "NO LEAK FOUND", "INCONCLUSIVE", "INVALID"])
+def test_every_line_is_a_sentence_that_ends(word: str) -> None:
+    lines = words(audit(word, row(p_holm=0.001)), None, "r").lines()
+    assert [text for _, text in lines if not text.endswith(".")] == []
+
+
+def test_a_reader_of_the_internal_report_is_not_sent_to_the_internal_report() -> None:
+    inside = words(audit("LEAKS", row(p_holm=0.001)), None, "RUN", persons="look at the records below").next_step
+    assert "look at the records below" in inside and "report.html" not in inside
 
 
 def test_no_line_uses_a_term_without_its_sentence() -> None:
@@ -84,7 +98,7 @@ def test_a_leak_by_planted_labels_says_how_many_and_of_how_many_patients() -> No
     pipelines = {**audit("LEAKS"), "permutation": [other, test], "facts": {"patients": 6}}
     said = words(audit("LEAKS", row()), pipelines, "r")
     assert said.why.startswith(
-        "of 100 planted records with a wrong label, its answers put that label first among the wrong ones for 56"
+        "of 100 records that the audit mislabelled on purpose, its answers put that label first among the wrong ones for 56"
     )
     assert "(33 by luck; 120 were planted). It rests on fewer than 10 patients." in said.why
     many = words(audit("LEAKS", row()), {**pipelines, "facts": {"patients": 43}}, "r")
@@ -114,4 +128,4 @@ def test_a_rate_no_better_than_guessing_does_not_hide_a_larger_leak() -> None:
     """A lower limit of 0.1 % won over none, and the page spoke of 51 in 100 where planted labels showed 54 in 100."""
     ordinary = row(auc=0.514, auc_low=0.508, auc_high=0.52, p_holm=0.001, tpr_at_1pct=0.01, tpr_at_1pct_low=0.001)
     planted = row(population="canary", auc=0.543, auc_low=0.521, auc_high=0.565, p_holm=0.005, tpr_at_1pct_low=0.0)
-    assert "wrong label" in words(audit("LEAKS", ordinary, planted), None, "RUN").why
+    assert "mislabelled" in words(audit("LEAKS", ordinary, planted), None, "RUN").why

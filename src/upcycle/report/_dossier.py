@@ -1,25 +1,19 @@
 """The dossier of a release: one page for whoever signs it, made only from the public half of its audits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from upcycle.report._audit_json import attack_rows, not_attacked
+from upcycle.report._audit_json import attack_rows
 from upcycle.report._leak_table import leak_table
 from upcycle.report._page import page
 from upcycle.report._pipeline_page import worst_table
 from upcycle.report._summary import confidence, percent, verdict
+from upcycle.report._untested import no_patients, untested
 from upcycle.report._words import Words, words
 
 _LEAVES: Final = ("student", "synthetic set", "distilled generator")
 _NO_PROOF: Final = "None: no differential privacy."
-_NEVER: Final = (
-    "Attacks that nobody has thought of yet. Only differential privacy bounds all attacks, and this release has no such proof.",
-    "Attribute inference: whether an unknown property of a known record can be guessed from the student's answers.",
-    "Extraction, model inversion and reconstruction: whether training images can be had from the student's weights.",
-    "Linkage with other data sets, registries or images that a receiver may have.",
-    "Several releases from the same records together: each was, or will be, judged alone.",
-)
 
 
 @dataclass(frozen=True)
@@ -53,15 +47,15 @@ def render_dossier(
     found = audit or {}
     pipelines = found.get("pipelines") or None
     rows = [*attack_rows(found), *attack_rows(pipelines)]
-    said = words(found, pipelines, "RUN") if found else Words("no audit was made.", "nothing.", "upcycle audit RUN")
-    untested = list(_untested(rows, pipelines, copies))
+    said = words(found, pipelines, "RUN") if found else Words("no audit was made.", "nothing.", "upcycle audit RUN.")
     return page(
         "dossier.html.j2",
         verdict=verdict(audit),
         decision=decision,
         answer=decision.word(str(found.get("verdict"))),
         said=said,
-        untested=untested,
+        untested=untested(rows, pipelines, copies),
+        no_patients=no_patients(pipelines),
         who=_who(pipelines),
         level=percent(confidence(audit)),
         tables=[table for table in (leak_table(pipelines), leak_table(found)) if table.parts],
@@ -80,20 +74,6 @@ def _who(pipelines: Mapping[str, Any] | None) -> str:
     if pipelines is None:
         return "whoever has a record and the student's answers (only average records were tried)"
     return "whoever has a record and the released files"
-
-
-def _untested(rows: Sequence[Any], pipelines: Mapping[str, Any] | None, copies: Mapping[str, Any] | None) -> Sequence[str]:
-    """What nobody tried, what this run lacked first."""
-    missing = [f"No attack on {part}." for part in not_attacked(rows) if part != "the generator"]
-    if pipelines is None:
-        missing.append("No planted records, so nothing is known of the most exposed ones.")
-    elif not pipelines.get("worst"):
-        missing.append("The worst record: it takes several shadow pipelines.")
-    if not any(row.population.startswith("patient") for row in rows):
-        missing.append("All records of one patient together: no patients were given, or too few to speak of.")
-    if not copies:
-        missing.append("Copies of private images in the synthetic set.")
-    return [*missing, *_NEVER]
 
 
 def _residual(

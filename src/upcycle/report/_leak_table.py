@@ -17,7 +17,11 @@ CANARIES: Final = MappingProxyType(
     }
 )
 _POPULATIONS: Final = MappingProxyType(
-    {"clean": "ordinary records", "outlier": "outliers among them", **CANARIES, "patient": "patients"}
+    {
+        **{"clean": "ordinary records", "outlier": "outliers among them", "next layer": "the next outliers"},
+        **CANARIES,
+        "patient": "patients",
+    }
 )
 _THREATS: Final = MappingProxyType(
     {

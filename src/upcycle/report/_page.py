@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from upcycle.report._audit_json import Interval, number
 from upcycle.report._stacked_tables import stacked
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_COMMAND: Final = re.compile(r"(upcycle [a-z]+ RUN(?: --[a-z-]+ [a-z]+)*|--[a-z-]+ [a-z]+)")
 
 
 def page(template: str, **values: Any) -> str:
@@ -38,8 +41,18 @@ def environment() -> Environment:
     formats = {"fixed": "{:.3f}", "whole": "{:,.0f}", "tenth": "{:.1f}", "hundredth": "{:.2f}", "short": "{:.3g}"}
     for name, form in formats.items():
         found.filters[name] = lambda value, form=form: "–" if number(value) is None else form.format(value)
+    found.filters["commands"] = commands
     found.filters["percent"] = lambda share: "–" if number(share) is None else f"{100 * share:.1f} %"
     return found
+
+
+def commands(text: str) -> Any:
+    """The text with its commands and options set as code, which no line end breaks: `--privacy` cut after its hyphens is
+    neither read nor copied right."""
+    from markupsafe import Markup, escape
+
+    parts = _COMMAND.split(text)  # every second one is a command
+    return Markup("").join(Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(parts))
 
 
 def interval(values: Interval | None, missing: str = "–") -> str:

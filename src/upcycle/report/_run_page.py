@@ -15,7 +15,6 @@ from upcycle.report._audit_json import (
     attack_rows,
     control_rows,
     limits,
-    not_attacked,
     number,
     primary_rows,
 )
@@ -26,6 +25,7 @@ from upcycle.report._page import page, safe
 from upcycle.report._pictures import agreement, exposed_rows, grids, strips, triples
 from upcycle.report._pipeline_page import shadow_part
 from upcycle.report._summary import cards, confidence, percent, verdict
+from upcycle.report._untested import untested
 from upcycle.report._words import words
 
 
@@ -57,13 +57,15 @@ def render(evidence: Evidence, *, internal: bool) -> str:
         level=percent(level),
         cards=cards(accuracies, _gaps(shown), leaks, level, found.word == "INVALID", shown.by_class),
         verdict=found,
-        words=words(shown.audit, shown.pipelines, "RUN").lines()[: 3 if internal else 2] if shown.audit else [],
+        said=words(shown.audit, shown.pipelines, "RUN", persons="look at the most exposed records below")
+        if shown.audit
+        else None,
         rows=rows,
         shadows=shadow_part(shown.pipelines),
         student=leaks.get("student"),
         copies={key: number(value) for key, value in (shown.copies or {}).items()},
-        missed=not_attacked(attacked),
         no_dp=not any(row.target.lower().startswith("dp") for row in attacked),
+        untested=untested(attacked, shown.pipelines, shown.copies),
         controls=control_rows(shown.audit),
         attacks=[card for card in (shown.audit or {}).get("attacks") or () if isinstance(card, Mapping)],
         judged=judged,

@@ -55,32 +55,31 @@ class Verdict:
 _VERDICTS = {
     "LEAKS": (
         "bad",
-        "The student reveals something about who was in the training data. An attack tells used records from unused ones "
-        "better than chance allows.",
-        "Do not release this student as it is. Look at the attacks below; "
+        "The student reveals something about who was in the training data.",
+        "do not release this student as it is. Look at the attacks below; "
         "docs/howto/strong-privacy.md says what gives away less.",
     ),
     "NO LEAK FOUND": (
         "good",
         "The attacks that were run found nothing in the student, although the same attacks find a model that must leak.",
-        "This is a reason to release, not a decision: read what the verdict does not mean.",
+        "this is a reason to release, not a decision: read what the verdict does not mean.",
     ),
     "INCONCLUSIVE": (
         "unsure",
         "The attacks found nothing in the student, but they might have missed a leak.",
-        "Treat the leakage as unknown, not as absent. The audit's own words say what evidence is missing.",
+        "treat the leakage as unknown, not as absent. The audit's own words say what evidence is missing.",
     ),
     "INVALID": (
         "bad",
         "The audit failed a check of itself. Its numbers say nothing about the student.",
-        "Do not use or quote the leakage numbers. Find out why the control failed, and audit again.",
+        "do not use or quote the leakage numbers. Find out why the control failed, and audit again.",
     ),
 }
 _OF = {"accuracy": " of accuracy", "balanced": " of balanced accuracy", "auroc": " of AUROC"}
 _NOT_AUDITED = (
     "unsure",
     "No audit was run, so nothing is known about what the student reveals.",
-    "Audit the student before anything leaves.",
+    "audit the student before anything leaves.",
 )
 
 

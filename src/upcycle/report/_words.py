@@ -12,12 +12,12 @@ _RECORDS: Final[Mapping[str, str]] = {
     "outlier": "unusual records",
     "next layer": "fairly unusual records",
     "patient": "patients",
-    "canary": "planted records with a wrong label",
-    "canary, patch": "planted records with a patch",
-    "canary, repeated": "planted records given twice with a wrong label",
-    "canary, odd": "planted odd images",
-    "canary, near pair": "planted near copies with two labels",
-    "canary, patient patch": "patients with a planted patch",
+    "canary": "records that the audit mislabelled on purpose",
+    "canary, patch": "records that the audit marked with a patch",
+    "canary, repeated": "records that the audit mislabelled and gave twice",
+    "canary, odd": "odd images that the audit planted",
+    "canary, near pair": "near copies with two labels that the audit planted",
+    "canary, patient patch": "patients whose records the audit marked with a patch",
 }
 _CERTAIN: Final = 0.04  # adjusted p below which a row shows a leak
 _GUESSED: Final = 0.01  # rate at one false alarm in a hundred of whoever guesses
@@ -43,24 +43,33 @@ class Words:
 
 
 @typed()
-def words(audit: Mapping[str, Any], pipelines: Mapping[str, Any] | None, run: str, workers: int = 2) -> Words:
-    """The verdict on the student of the audit's JSON and that of its shadow pipelines; `run`: the folder named in commands."""
+def words(
+    audit: Mapping[str, Any],
+    pipelines: Mapping[str, Any] | None,
+    run: str,
+    workers: int = 2,
+    *,
+    persons: str | None = None,
+) -> Words:
+    """The verdict on the student of the audit's JSON and that of its shadow pipelines; `run`: the folder named in commands;
+    `persons`: how to learn whom a leak is about, by default the internal report of `run`."""
+    report = persons or f"read {run}/private/report.html"
     word, rows = str(audit.get("verdict", "INVALID")), _of_student([audit, *([pipelines] if pipelines else [])])
     if word == "INVALID":
         return Words(
             "a check of the audit itself failed, so its numbers say nothing.",
             "unknown: its numbers say nothing.",
-            _internal(run),
+            f"{report}: it says which check.",
         )
     seen = _seen(pipelines or audit)
     single = f"{_rests_on(pipelines)}{worst_sentence(pipelines)}"
     if word == "LEAKS":
         worst = _worst(rows)
         if worst is None:
-            return Words(f"{_labels_told(pipelines)}{single}", seen, _after_leak(run, pipelines), "small but certain")
-        return Words(f"{_told(worst)}{single}", seen, _after_leak(run, pipelines), _grade(worst))
+            return Words(f"{_labels_told(pipelines)}{single}", seen, _after_leak(report, pipelines), "small but certain")
+        return Words(f"{_told(worst)}{single}", seen, _after_leak(report, pipelines), _grade(worst))
     if word == "NO LEAK FOUND":
-        return Words(f"{_limit(rows)}{single}", seen, f"decide whether to share it: upcycle release {run} (a minute)")
+        return Words(f"{_limit(rows)}{single}", seen, f"decide whether to share it: upcycle release {run} (a minute).")
     return Words(f"{_open(rows)}{single}", seen, _more(pipelines, run, workers))
 
 
@@ -72,7 +81,7 @@ def _labels_told(pipelines: Mapping[str, Any] | None) -> str:
         return "the planted labels show in its answers."
     first, luck = 100 * found["ranked_first"], 100 * found["chance"]
     return (
-        f"of 100 planted records with a wrong label, its answers put that label first among the wrong ones for {first:.0f} "
+        f"of 100 {_RECORDS['canary']}, its answers put that label first among the wrong ones for {first:.0f} "
         f"({luck:.0f} by luck; {found['canaries']} were planted)."
     )
 
@@ -98,11 +107,11 @@ def worst_sentence(pipelines: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
     if row["high"] >= _NO_LIMIT:
-        return f" {row['pairs']} pairs of pipelines are too few for a limit on single records."
+        return f" How exposed the worst single record is stays open: {row['pairs']} pairs of repeated runs are too few to say."
     high, luck, one = 100 * row["high"], 100 * row["high_by_luck"], str(row.get("counted_in", "records")).removesuffix("s")
     return (
-        f" Asked which of two models was given it, nobody can tell of any {one} more than {high:.0f} times in 100 by this "
-        f"attack (50 is guessing; {row['pairs']} pairs of pipelines cannot bring the limit below about {luck:.0f})."
+        f" For no single {one} does this attack tell which of two models was given it more than {high:.0f} times in 100 "
+        f"(50 is guessing; {row['pairs']} pairs of repeated runs cannot bring this limit below about {luck:.0f})."
     )
 
 
@@ -136,7 +145,7 @@ def _told(row: Mapping[str, Any]) -> str:
         return f"of two {records}, {_PAIR} an attack picks the used one {share:.0f} times in 100 ({low:.0f} to {high:.0f})."
     share, low, high = (100 * float(row[name]) for name in ("tpr_at_1pct", "tpr_at_1pct_low", "tpr_at_1pct_high"))
     return (
-        f"of 100 {records} that were used, an attack finds {share:.0f} ({low:.0f} to {high:.0f}) at one false alarm in a "
+        f"of 100 used {records}, an attack finds {share:.0f} ({low:.0f} to {high:.0f}) at one false alarm in a "
         "hundred; guessing finds 1."
     )
 
@@ -169,7 +178,7 @@ def _limit(rows: Sequence[Mapping[str, Any]]) -> str:
         most = 100 * float(primary["auc_high"])
         return f"of two {records}, {_PAIR} no attack picks the used one more than {most:.0f} times in 100."
     most = 100 * float(primary["tpr_at_1pct_high"])
-    return f"of 100 {records} that were used, no attack finds more than {most:.0f} at one false alarm in a hundred."
+    return f"of 100 used {records}, no attack finds more than {most:.0f} at one false alarm in a hundred."
 
 
 def _open(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -199,13 +208,11 @@ def _more(pipelines: Mapping[str, Any] | None, run: str, workers: int) -> str:
     return f"upcycle audit {run} --budget {budget} ({minutes}); more records help too."
 
 
-def _after_leak(run: str, pipelines: Mapping[str, Any] | None) -> str:
+def _after_leak(report: str, pipelines: Mapping[str, Any] | None) -> str:
     screened = SCREENED in ((pipelines or {}).get("facts") or {}).get("reported", {})
     less = (
-        "docs/howto/strong-privacy.md says what may help" if screened else "--privacy strong gives away less of single records"
+        "docs/howto/strong-privacy.md says what may help."
+        if screened
+        else "--privacy strong gives away less of single records."
     )
-    return f"do not share it. To learn whom it is about, {_internal(run)}; {less}"
-
-
-def _internal(run: str) -> str:
-    return f"read {run}/private/report.html"
+    return f"do not share it. To learn whom it is about, {report}; {less}"
