@@ -168,8 +168,8 @@ def test_every_figure_and_table_can_be_heard(pages: dict[str, str], kind: str) -
 
 
 def test_details_are_folded_below_the_first_screen(pages: dict[str, str]) -> None:
-    assert pages["internal"].count("<details") == 11 and "<details open" not in pages["internal"]
-    assert pages["shareable"].count("<details") == 9
+    assert pages["internal"].count("<details") == 12 and "<details open" not in pages["internal"]
+    assert pages["shareable"].count("<details") == 10
 
 
 def test_same_evidence_gives_the_same_bytes(
