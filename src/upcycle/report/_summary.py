@@ -55,7 +55,7 @@ class Verdict:
 _VERDICTS = {
     "LEAKS": (
         "bad",
-        "The student reveals something about who was in the training data.",
+        "Whoever has a record and the student's answers can tell, better than by chance, whether it was used for training.",
         "do not release this student as it is. Look at the attacks below; "
         "docs/howto/strong-privacy.md says what gives away less.",
     ),

@@ -107,7 +107,7 @@ def worst_sentence(pipelines: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
     if row["high"] >= _NO_LIMIT:
-        return f" How exposed the worst single record is stays open: {row['pairs']} pairs of repeated runs are too few to say."
+        return f" Nothing is known of the worst single record: {row['pairs']} pairs of repeated runs are too few."
     high, luck, one = 100 * row["high"], 100 * row["high_by_luck"], str(row.get("counted_in", "records")).removesuffix("s")
     return (
         f" For no single {one} does this attack tell which of two models was given it more than {high:.0f} times in 100 "
