@@ -128,11 +128,12 @@ def test_text_can_be_read_in_light_and_in_dark(browser: Any, pages: dict[str, st
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_axe_finds_nothing_to_mend(opened: Callable[..., Any], kind: str, scheme: str, width: int) -> None:
+    """Of a table its first rows and parts are looked at: the others are written by the same macro, and cost half a minute."""
     axe = Path(str(resources.files("axe_playwright_python"))) / "axe.min.js"
     page = opened(kind, viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.evaluate(OPEN_ALL, True)
     page.evaluate(axe.read_text(encoding="utf-8") + ";0")
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate("axe.run({exclude: [['tbody:nth-of-type(n+3)'], ['tr:nth-of-type(n+6)']]}, {resultTypes: ['violations']})")
     assert len(found["passes"]) > 10, "axe did not look"
     bad = {rule["id"]: (rule["impact"], [node["html"][:120] for node in rule["nodes"]][:3]) for rule in found["violations"]}
     assert bad == {}
