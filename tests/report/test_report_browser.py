@@ -133,7 +133,9 @@ def test_axe_finds_nothing_to_mend(opened: Callable[..., Any], kind: str, scheme
     page = opened(kind, viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.evaluate(OPEN_ALL, True)
     page.evaluate(axe.read_text(encoding="utf-8") + ";0")
-    found = page.evaluate("axe.run({exclude: [['tbody:nth-of-type(n+3)'], ['tr:nth-of-type(n+6)']]}, {resultTypes: ['violations']})")
+    found = page.evaluate(
+        "axe.run({exclude: [['tbody:nth-of-type(n+3)'], ['tr:nth-of-type(n+6)']]}, {resultTypes: ['violations']})"
+    )
     assert len(found["passes"]) > 10, "axe did not look"
     bad = {rule["id"]: (rule["impact"], [node["html"][:120] for node in rule["nodes"]][:3]) for rule in found["violations"]}
     assert bad == {}

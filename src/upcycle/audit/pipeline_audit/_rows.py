@@ -10,12 +10,13 @@ import numpy as np
 from upcycle._distinct import distinct
 from upcycle._small_cell import SMALL_CELL
 from upcycle.audit.attacks import EXCESS, LOSS, RATIO, Attack
+from upcycle.audit.pipeline_audit._aligned import Aligned
 from upcycle.audit.pipeline_audit._attacked import AttackResult
 from upcycle.audit.pipeline_audit._owners import PATIENT, clean_patients, has_patients, patient_scores_of
 from upcycle.audit.pipeline_audit._refusals import left_out
 from upcycle.audit.pipelines import KINDS, PATIENT_PATCH, AuditPlan, Design, Records
 from upcycle.audit.statistics import Scores
-from upcycle.audit.verdict import ONE, TOGETHER, TWICE, Attacked, Endpoint, Row, Rule, make_row
+from upcycle.audit.verdict import FPR, ONE, TOGETHER, TWICE, Attacked, Endpoint, Row, Rule, make_row
 
 LEAST_PAIRS: Final = 8  # of a record and a pipeline, on each side
 _OF_PATIENTS: Final = (PATIENT, f"canary, {PATIENT_PATCH}")  # whose scores are those of several records
@@ -47,16 +48,17 @@ def pipeline_rows(
     speak of them."""
     rows, reasons = [], []
     for a in done:
-        everyone = _everyone(a, design) if a.common and len(design.members) > 1 else None
+        several = a.common and len(design.members) > 1
+        aligned = Aligned(a.scores, design.members, design.units, design.records.kind) if several else None
         for population, scores, unit in _pools(a, design):
             if isinstance(scores, str):
                 reasons.append((population, scores, f"{a.attack} on the {a.part}"))
-            else:
-                primary = (a.attack, population) == (endpoint.attack, endpoint.population) and a.threat_model is a.part.access
-                of = Attacked(a.part, a.threat_model, population, a.attack, primary, unit)
-                rows.append(
-                    make_row(scores, of, endpoint, rule, seed=seed, everyone=None if population in _OF_PATIENTS else everyone)
-                )
+                continue
+            primary = (a.attack, population) == (endpoint.attack, endpoint.population) and a.threat_model is a.part.access
+            of = Attacked(a.part, a.threat_model, population, a.attack, primary, unit)
+            found = None if aligned is None else populations(design.records).get(population)
+            tpr = None if aligned is None or found is None else aligned.rate(found, FPR, rule.confidence)
+            rows.append(make_row(scores, of, endpoint, rule, seed=seed, tpr=tpr))
     return rows, left_out(reasons)
 
 
@@ -72,11 +74,6 @@ def _pools(a: AttackResult, design: Design) -> Iterator[tuple[str, Scores | str,
         for population, among in zip(_OF_PATIENTS, (clean_patients(design), design.records.kind == PATIENT_PATCH), strict=True):
             if (found_patients := patient_scores_of(a, design, among)) is not None:
                 yield population, _enough(found_patients), TOGETHER
-
-
-def _everyone(a: AttackResult, design: Design) -> Scores:
-    """All records that the attack judged, planted or not: whom its one threshold must not name wrongly."""
-    return Scores.pooled(a.scores, design.members, design.units, ~np.isnan(a.scores).any(0))
 
 
 def judgeable(scores: np.ndarray, members: np.ndarray, units: np.ndarray, used: np.ndarray) -> Scores | str:

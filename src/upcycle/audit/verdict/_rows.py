@@ -18,7 +18,6 @@ from upcycle.audit.statistics import (
     detectable_tpr,
     effective_trials,
     epsilon_bound,
-    tpr_at_common_fpr,
     tpr_at_fpr,
     tpr_p_value,
     weighted_holm,
@@ -44,14 +43,15 @@ class Attacked:
     epsilon_of: str = ONE
 
 
-def make_row(s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: int, everyone: Scores | None = None) -> Row:
+def make_row(
+    s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: int, tpr: Rate | NotResolvable | None = None
+) -> Row:
     """The row of these scores, with p-values not yet adjusted; `seed` draws what the epsilon of a single run is split by.
 
-    Where one threshold serves `everyone`, their non-members place the limits of the TPR; its p-value compares the members with
-    non-members of the same kind only, which no difference between kinds can fool.
+    `tpr` at FPR where one threshold serves all records; its p-value compares the members with non-members of the same kind
+    only, which no difference between kinds can fool.
     """
     area, own = auc_interval(s, rule.confidence), tpr_at_fpr(s, FPR, rule.confidence)
-    tpr = own if everyone is None else tpr_at_common_fpr(s, everyone, FPR, rule.confidence)
     epsilon, p = epsilon_bound(s, FPR, seed=seed, confidence=rule.confidence), auc_p_value(s)
     tpr_p = tpr_p_value(s, FPR) if isinstance(own, Rate) else None
     return Row(
@@ -64,7 +64,7 @@ def make_row(s: Scores, of: Attacked, endpoint: Endpoint, rule: Rule, *, seed: i
         n_non_members=int((~s.members).sum()),
         units=min(s.sides),
         auc=area,
-        tpr_at_1pct=tpr,
+        tpr_at_1pct=own if tpr is None else tpr,
         tpr_at_01pct=tpr_at_fpr(s, LOW_FPR, rule.confidence),
         p_value=p,
         tpr_p_value=tpr_p,
