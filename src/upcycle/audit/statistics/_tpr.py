@@ -39,7 +39,7 @@ def tpr_at_fpr(s: Scores, fpr: float, confidence: float = 0.95) -> Rate | NotRes
 
 def tpr_at_common_fpr(s: Scores, everyone: Scores, fpr: float, confidence: float = 0.95) -> Rate | NotResolvable:
     """Share of the members of `s` above the one threshold that a share `fpr` of the non-members of `everyone` exceeds: of
-    several runs, by scores that mean the same for every record of every run. NotResolvable below three expected false positives.
+    several runs, by scores that mean the same for every record of any run. NotResolvable below three expected false positives.
 
     Members and non-members of one kind of record alone cannot bound a rate near `fpr`: a limit of 3 % at 1 % needs about 1,300
     of each, since a handful of non-members must place the threshold. `everyone` places it almost exactly. A fifth of the error
