@@ -13,7 +13,7 @@ from tests.report.test_report_browser import TOO_WIDE, browser  # noqa: F401  # 
 from tests.report.test_words import audit, row
 from upcycle.report import Decision, Evidence, render, render_dossier
 
-QUESTIONS = ("May it leave", "Why:", "Who could learn what:", "Not tested:", "What next:")
+QUESTIONS = ("May this release leave?", "Why:", "Who could learn what:", "Not tested:", "What next:")
 BUDGET = "the rate at which membership of the worst record is told must be at most 90.0 % (gate.per_record). Got 97.7 %. Audit."
 WORST = {"target": "student", "records": 900, "counted_in": "records", "pairs": 32}
 WORST |= {"low": 0.4, "high": 0.9, "high_by_luck": 0.89}

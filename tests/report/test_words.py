@@ -34,7 +34,7 @@ def test_a_leak_is_graded_by_how_many_of_a_hundred_are_found(rate: tuple[float, 
     said = words(audit("LEAKS", row(), found), None, "run")
     assert said.grade == grade
     assert f"of 100 used records that the audit mislabelled on purpose, an attack finds {100 * value:.0f}" in said.why
-    assert said.lines()[0][1].startswith(grade)
+    assert said.lines()[0][1].startswith(f"a {grade} leak: ")
 
 
 def test_a_leak_whose_limits_hold_guessing_is_not_called_certain() -> None:
@@ -112,7 +112,7 @@ def test_a_certain_leak_is_told_by_the_figure_that_shows_it() -> None:
         p_holm=0.001, auc=0.54, auc_low=0.52, auc_high=0.56, tpr_at_1pct=0.03, tpr_at_1pct_low=0.0, tpr_at_1pct_high=0.06
     )
     said = words(audit("LEAKS", found), None, "r")
-    assert said.lines()[0][1].startswith("small but certain: of two ordinary records, one used and one not,")
+    assert said.lines()[0][1].startswith("a small but certain leak: of two ordinary records, one used and one not,")
     assert "54 times in 100 (52 to 56)" in said.why
     found |= {"p_holm": 0.9, "tpr_p_holm": 0.001}
     assert "finds 3 (0 to 6)" in words(audit("LEAKS", found), None, "r").why

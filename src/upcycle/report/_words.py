@@ -24,6 +24,7 @@ _GUESSED: Final = 0.01  # rate at one false alarm in a hundred of whoever guesse
 _NO_LIMIT: Final = 0.995  # of right guesses, which rounds to all
 _PAIR: Final = "one used and one not,"
 SCREENED: Final = "members left out by the screen"  # what pipelines report where records that stand out are left out
+_SIZES: Final = ("small but certain", "moderate", "large")
 _STANDARD: Final = 34  # pipelines of a standard audit, two of them without canaries
 
 
@@ -36,9 +37,14 @@ class Words:
     next_step: str
     grade: str = ""
 
+    @property
+    def graded(self) -> str:
+        """What kind of leak it is, in words."""
+        return f"a {self.grade} leak" if self.grade in _SIZES else f"a leak {self.grade}"
+
     def lines(self) -> list[tuple[str, str]]:
         """Label and text."""
-        why = f"{self.grade}: {self.why}" if self.grade else self.why
+        why = f"{self.graded}: {self.why}" if self.grade else self.why
         return [("why", why), ("could have seen", self.could_have_seen), ("next", self.next_step)]
 
 
@@ -107,7 +113,7 @@ def worst_sentence(pipelines: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
     if row["high"] >= _NO_LIMIT:
-        return f" Nothing is known of the worst single record: {row['pairs']} pairs of repeated runs are too few."
+        return f" Nothing is known about the worst single record: the run was repeated too few times ({row['pairs']} pairs)."
     high, luck, one = 100 * row["high"], 100 * row["high_by_luck"], str(row.get("counted_in", "records")).removesuffix("s")
     return (
         f" For no single {one} does this attack tell which of two models was given it more than {high:.0f} times in 100 "
@@ -213,6 +219,6 @@ def _after_leak(report: str, pipelines: Mapping[str, Any] | None) -> str:
     less = (
         "docs/howto/strong-privacy.md says what may help."
         if screened
-        else "--privacy strong gives away less of single records."
+        else "--privacy strong gives away less about single records."
     )
-    return f"do not share it. To learn whom it is about, {report}; {less}"
+    return f"do not share this student. To see which records are exposed, {report}; {less}"
