@@ -20,7 +20,7 @@ def audited(seed: int, pipelines: int, leak: float, moved: float, stretched: flo
     half = rng.random((pipelines // 2, count)) < 0.5
     members = np.stack([half, ~half], 1).reshape(pipelines, count)
     kinds = (np.arange(count) < planted).astype(int)
-    scores = rng.normal(size=members.shape) * (1 + 0.5 * kinds) + leak * (1 + 0.5 * kinds) * members * kinds
+    scores = rng.normal(size=members.shape) + leak * members * kinds
     scores = (scores + moved * rng.normal(size=(pipelines, 2))[:, kinds]) * np.exp(stretched * rng.normal(size=(pipelines, 1)))
     return Aligned(scores, members, np.arange(count), kinds)
 

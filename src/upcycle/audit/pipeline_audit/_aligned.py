@@ -3,7 +3,8 @@
 Pipelines differ as models do: one is surer of every record than the next, and in its own measure surer of odd images. What
 a pipeline does to all records of a kind says nothing about membership, yet it decides how many of them lie above a threshold
 for all pipelines, as if a hundred records were one. Membership attacks place their threshold in every model (Carlini et al.
-2022, sec. V); here the middle and the spread of a model's own non-members are taken out, which needs fewer of them.
+2022, sec. V); here the middle of its non-members of a kind is taken out, and the spread of all of them, which needs fewer.
+The spread of a kind is left in: kinds that leak have other tails, and dividing by it hid half of what such a kind gave away.
 """
 
 from __future__ import annotations
@@ -64,16 +65,13 @@ class Aligned:
         return Scores.pooled(values, self.members, self.units, np.logical_or.reduce(groups))
 
     def _on_one_scale(self, group: np.ndarray) -> np.ndarray:
-        """(pipelines, records of the group): less the middle of each pipeline's non-members among them, by its spread and the
-        usual one of the group."""
+        """(pipelines, records of the group): less the middle of each pipeline's non-members among them, by its spread."""
         scores, given = self.scores[:, group], self.members[:, group]
         middles, spreads = self._usual
         if int((~given).sum(1).min()) < _LEAST:
-            centred = scores - middles[:, None]
-        else:
-            centred = scores - np.array([_middle_of_others(*row) for row in zip(scores, given, strict=True)])
-        found = centred / spreads[:, None]
-        return np.asarray(found / _spread(found[~given]))
+            return np.asarray((scores - middles[:, None]) / spreads[:, None])
+        middles = np.array([_middle_of_others(*row) for row in zip(scores, given, strict=True)])
+        return np.asarray((scores - middles) / spreads[:, None])
 
 
 def _middle_of_others(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
