@@ -53,6 +53,14 @@ def test_no_patient_is_on_two_sides_and_the_forecast_says_what_everything_rests_
     assert not notes
 
 
+@pytest.mark.parametrize(("images", "warned"), [(40, True), (200, False)])
+def test_strong_privacy_says_what_it_cost_where_records_are_few(images: int, warned: bool) -> None:
+    dataset = patients(10, images, one_class=False)
+    _, notes = forecasts(dataset, Config(privacy="strong"))
+    assert any("--privacy strong cost 5.6 points" in note for note in notes) == warned
+    assert not forecasts(dataset, Config())[1]
+
+
 @pytest.mark.parametrize(("count", "said"), [(3, "a run would refuse this set: non-members"), (8, "fewer than 10 patients")])
 def test_check_says_before_the_work_what_few_patients_can_show(count: int, said: str, tmp_path: Path) -> None:
     data = patients(count, 30, one_class=False)

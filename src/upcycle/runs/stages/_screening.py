@@ -119,7 +119,7 @@ def _judged(
         nets = nets or found.nets
     for number, net in enumerate(nets):
         save_classifier(net, folder / f"fold-{number}.safetensors")
-    asked = torch.from_numpy(np.ascontiguousarray(held_out.images))
+    asked = torch.from_numpy(np.array(held_out.images))  # a copy: those that an engine hands out are read-only, and torch warns
     choices = np.stack([predict_logits(net, asked, bench.device).argmax(1).numpy() for net in nets])
     right = share_right(choices, held_out.labels, bench.shape.classes)
     return folds[0], np.asarray(np.mean(answers, axis=0), np.float32), right
