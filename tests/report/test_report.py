@@ -76,7 +76,9 @@ def test_first_screen_says_the_three_numbers_and_the_verdict(pages: dict[str, st
 @BOTH
 def test_first_lines_say_why_what_next_and_what_was_not_tested(pages: dict[str, str], kind: str) -> None:
     box = unnamed(pages[kind].split('aria-labelledby="verdict"')[1].split("</section>")[0])
-    places = [box.index(f"<strong>{label}:</strong>") for label in ("Why", "Next", "Not tested", "The audit could have seen")]
+    places = [
+        box.index(f"<strong>{label}:</strong>") for label in ("Why", "Next", "Not tested", "What the audit could have seen")
+    ]
     assert places == sorted(places)
     assert "No attack on the synthetic images and their soft labels." in box and 'href="#untested"' in box
     assert ("most exposed records below" in box) == (kind == "internal")

@@ -219,6 +219,6 @@ def _after_leak(report: str, pipelines: Mapping[str, Any] | None) -> str:
     less = (
         "docs/howto/strong-privacy.md says what may help."
         if screened
-        else "--privacy strong gives away less about single records."
+        else "run again with --privacy strong, which gives away less about single records."
     )
     return f"do not share this student. To see which records are exposed, {report}; {less}"
