@@ -49,7 +49,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 SHORT = (  # with preset smoke: a whole run in seconds, for tests that look at something else than how good its models are
     *("threads=1", "augment.flip=none", "generator.images=256", "generator.channels=[8,8]", "teacher.width=4"),
     *("teacher.min_images=256", "teacher.max_images=256", "bank.min_images=128", "bank.max_images=128"),
-    *("sampler.steps=2", "release.synthetic_images=20", "audit.folds=2"),
+    *("sampler.steps=2", "release.synthetic_images=20", "release.programs=false", "audit.folds=2"),
 )
 DIGITS_SETTINGS = (
     *("threads=1", "audit.folds=2", "teacher.min_images=2000", "teacher.max_images=2000"),

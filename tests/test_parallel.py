@@ -150,3 +150,6 @@ def test_a_whole_run_of_two_processes_ends_with_its_verdict(bars: Path, tmp_path
     settings = [word for setting in SHORT for word in ("--set", setting)]
     printed = done(2, "run", bars, "--preset", "smoke", "--evidence", "none", *settings, "--out", tmp_path / "run")
     assert printed.count("verdict  ") == 1 and (tmp_path / "run" / "private" / "report.html").exists()
+    asked = json.loads((tmp_path / "run" / "private" / "release" / "options.json").read_text(encoding="utf-8"))
+    assert (asked["onnx"], asked["torch_export"]) == (False, False), "release.programs=false: the weights alone"
+    assert not list((tmp_path / "run" / "release").rglob("model.pt2"))

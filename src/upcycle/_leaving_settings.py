@@ -21,6 +21,10 @@ class ReleaseConfig(Section):
     """What leaves with the student."""
 
     synthetic_images: int = Field(2_000, ge=0, description="images in the synthetic set in release/synthetic; 0 writes none")
+    programs: bool = Field(
+        True,
+        description="also write the student as programs that need no upcycle (torch.export; ONNX where it is installed)",
+    )
     distilled: int = Field(
         0,
         ge=0,

@@ -35,7 +35,7 @@ def test_a_run_by_another_objective_tells_its_borders_calibration_and_what_worse
     np.savez(tmp_path / "bars.npz", images=images, labels=labels)
     asked = [
         word
-        for name in (*SHORT[:-2], "audit.folds=2", "release.synthetic_images=100", "robustness=true")
+        for name in (*SHORT[:-3], "audit.folds=2", "release.synthetic_images=100", "robustness=true")
         for word in ("--set", name)
     ]
     how = ["--preset", "smoke", "--objective", "balanced", "--evidence", "none", *asked]

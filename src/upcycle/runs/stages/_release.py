@@ -88,7 +88,7 @@ def release_run(
 
 def release_stage(bench: Bench, store: Store) -> Facts:
     """The default release of a run, or the reason why nothing leaves."""
-    options = _with_generator(bench, ReleaseOptions(images=bench.config.release.synthetic_images))
+    options = _of_run(bench)
     _keep(bench, options, {})
     audit, _ = public_facts(bench.folder.private)
     budget = budget_of(bench, store)
@@ -120,6 +120,13 @@ def _with_budget(bench: Bench, gate: Mapping[str, object]) -> Bench:
     return replace(bench, config=with_settings(bench.config, gate))
 
 
+def _of_run(bench: Bench) -> ReleaseOptions:
+    """What the settings of the run ask for."""
+    how = bench.config.release
+    programs = None if how.programs else False
+    return _with_generator(bench, ReleaseOptions(images=how.synthetic_images, onnx=programs, torch_export=programs))
+
+
 def _with_generator(bench: Bench, options: ReleaseOptions) -> ReleaseOptions:
     """The options, with the generator of the run's settings where they leave that open; none where no set leaves."""
     of_run = bench.config.release.distilled if options.images else 0
@@ -140,7 +147,7 @@ def _kept(bench: Bench) -> tuple[ReleaseOptions, Mapping[str, object]]:
         gate = found.pop("gate")
         return ReleaseOptions(**{**found, "formats": tuple(found["formats"])}), gate
     except (DamagedFileError, TypeError, KeyError):
-        options = _with_generator(bench, ReleaseOptions(images=bench.config.release.synthetic_images))
+        options = _of_run(bench)
         _keep(bench, options, {})
         _LOG.warning("%s was damaged or lost: a release that must be made again will be the one that a run ends with", path)
         return options, {}
