@@ -17,7 +17,7 @@ from upcycle.errors import ConfigError
 _NEWEST: Final[Mapping[str, object]] = MappingProxyType(  # and their defaults
     {
         **{"objective": "accuracy", "border": "even", "robustness": False},
-        **{"levels": 0, "noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0},
+        **{"levels": 0, "noise_floor": 0.0, "skip_low_loss": 0.0, "gap_stop": 0.0, "distilled": 0, "programs": True},
     }
 )
 
