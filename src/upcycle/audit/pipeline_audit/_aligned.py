@@ -38,8 +38,9 @@ class Aligned:
     kinds: np.ndarray
 
     def rate(self, used: np.ndarray, fpr: float, confidence: float) -> Rate | NotResolvable:
-        """Share of the members among the records `used` bool (records,) that lie above the threshold which a share `fpr` of
-        all non-members exceeds (`tpr_at_common_fpr`); these, and all kinds of records, each on the scale of all."""
+        """Share of the members among the records `used` bool (records,) that lie above the threshold which a share `fpr` in
+        (0, 1) of all non-members exceeds, with limits of level `confidence` in (0, 1) (`tpr_at_common_fpr`); these, and all
+        kinds of records, each on the scale of all."""
         return tpr_at_common_fpr(self._pooled([used & self._judged]), self._everyone, fpr, confidence)
 
     @cached_property
@@ -52,7 +53,7 @@ class Aligned:
         return np.asarray(~np.isnan(self.scores).any(0))
 
     @cached_property
-    def _usual(self) -> tuple[np.ndarray, np.ndarray]:
+    def _of_pipelines(self) -> tuple[np.ndarray, np.ndarray]:
         """Median and spread of the non-members of each pipeline, float64 (pipelines,)."""
         outside = [row[self._judged & ~given] for row, given in zip(self.scores, self.members, strict=True)]
         return np.array([np.median(row) for row in outside]), np.array([_spread(row) for row in outside])
@@ -67,16 +68,15 @@ class Aligned:
     def _on_one_scale(self, group: np.ndarray) -> np.ndarray:
         """(pipelines, records of the group): less the middle of each pipeline's non-members among them, by its spread."""
         scores, given = self.scores[:, group], self.members[:, group]
-        middles, spreads = self._usual
-        if int((~given).sum(1).min()) < _LEAST:
-            return np.asarray((scores - middles[:, None]) / spreads[:, None])
-        middles = np.array([_middle_of_others(*row) for row in zip(scores, given, strict=True)])
+        of_all, spreads = self._of_pipelines
+        few = int((~given).sum(1).min()) < _LEAST
+        middles = of_all[:, None] if few else np.array([_middle_of_others(*row) for row in zip(scores, given, strict=True)])
         return np.asarray((scores - middles) / spreads[:, None])
 
 
 def _middle_of_others(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """(records,): the median of the non-members; for a non-member that of the others. Its own score would draw the middle
-    towards it, as no member's does, and members would look further out than they are."""
+    """float64 (records,): the median of the non-members; for a non-member that of the others. Its own score would draw the
+    middle towards it, as no member's does, and members would look further out than they are."""
     outside = scores[~given]
     places, ranked, last = np.argsort(np.argsort(outside, kind="stable")), np.sort(outside), len(outside) - 1
     halves = [np.where(places <= k, ranked[k + 1], ranked[k]) for k in ((last - 1) // 2, last // 2)]

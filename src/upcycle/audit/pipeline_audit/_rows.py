@@ -46,7 +46,7 @@ def pipeline_rows(
     """A row per attack and population, with p-values not yet adjusted; and which there could not be, and why. However many
     pipelines judged them, fewer than SMALL_CELL distinct records (patients, where these share a coin) make no row: it would
     speak of them."""
-    rows, reasons = [], []
+    rows, reasons, records = [], [], populations(design.records)
     for a in done:
         several = a.common and len(design.members) > 1
         aligned = Aligned(a.scores, design.members, design.units, design.records.kind) if several else None
@@ -56,8 +56,8 @@ def pipeline_rows(
                 continue
             primary = (a.attack, population) == (endpoint.attack, endpoint.population) and a.threat_model is a.part.access
             of = Attacked(a.part, a.threat_model, population, a.attack, primary, unit)
-            found = None if aligned is None else populations(design.records).get(population)
-            tpr = None if aligned is None or found is None else aligned.rate(found, FPR, rule.confidence)
+            single = population in records  # not of patients, whose scores are those of several records
+            tpr = aligned.rate(records[population], FPR, rule.confidence) if aligned is not None and single else None
             rows.append(make_row(scores, of, endpoint, rule, seed=seed, tpr=tpr))
     return rows, left_out(reasons)
 
